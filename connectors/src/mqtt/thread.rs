@@ -1,0 +1,38 @@
+//! A thread with a runtime for one client, so that connectors run under any executor of the host.
+
+use std::future::Future;
+use std::thread::JoinHandle;
+
+use watchfire_engine::Error;
+use watchfire_engine::source::Failure;
+
+/// Runs one future to its end on a thread of its own. Dropping joins the thread, so whoever drops this must have told
+/// the future to end.
+#[derive(Debug)]
+pub(super) struct IoThread(Option<JoinHandle<()>>);
+
+impl IoThread {
+    pub(super) fn run(work: impl Future<Output = ()> + Send + 'static) -> Result<IoThread, Failure> {
+        let cannot = |e: std::io::Error| {
+            Failure::Retry(
+                Error::new("E0456", "no thread or runtime for the client")
+                    .remedy("check the limits on threads and open files of this process")
+                    .because(e),
+            )
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build().map_err(cannot)?;
+        // At most 15 bytes, or Linux cuts the name.
+        let thread = std::thread::Builder::new().name("watchfire-mqtt".into());
+        let join = thread.spawn(move || runtime.block_on(work)).map_err(cannot)?;
+        Ok(IoThread(Some(join)))
+    }
+}
+
+impl Drop for IoThread {
+    fn drop(&mut self) {
+        if let Some(join) = self.0.take() {
+            // A panic of the client was reported to its reader or writer by then.
+            let _ = join.join();
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! `check`: everything that is wrong with a flow, at once, before a connector is opened.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use super::plan::{Kind, Plan};
+use crate::sink::CommitMode;
+use crate::source::KeyPlacement;
+
+/// How bad a finding is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Weight {
+    /// The job runs; the finding says what it will not do.
+    Warning,
+    /// The job does not start.
+    Error,
+}
+
+/// Something that is wrong with a flow.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// A stable code, `E01xx`.
+    pub code: &'static str,
+    /// Whether the job starts all the same.
+    pub weight: Weight,
+    /// What is wrong.
+    pub what: String,
+    /// Where: the node, and file and line of the user's code.
+    pub place: String,
+    /// What to do about it.
+    pub remedy: String,
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} ({}). Remedy: {}.", self.code, self.what, self.place, self.remedy)
+    }
+}
+
+impl Plan {
+    /// All findings, errors first.
+    pub fn check(&self) -> Vec<Finding> {
+        let mut all = self.findings.clone();
+        self.check_names(&mut all);
+        self.check_sources(&mut all);
+        self.check_order(&mut all);
+        self.check_sinks(&mut all);
+        self.check_outputs(&mut all);
+        all.sort_by_key(|finding| std::cmp::Reverse(finding.weight));
+        all
+    }
+
+    fn finding(&self, code: &'static str, node: usize, what: String, remedy: &str) -> Finding {
+        Finding { code, weight: Weight::Error, what, place: self.place(node), remedy: remedy.to_owned() }
+    }
+
+    fn check_names(&self, all: &mut Vec<Finding>) {
+        let mut seen: BTreeMap<&str, usize> = BTreeMap::new();
+        for (id, node) in self.named() {
+            if node.name.is_empty() {
+                all.push(self.finding("E0102", id, "the name is empty".into(), "give it a name of its own"));
+            } else if let Some(first) = seen.insert(&node.name, id) {
+                let what = format!("the name \"{}\" is taken by {}", node.name, self.place(first));
+                all.push(self.finding("E0101", id, what, "give each source, detector and sink a name of its own"));
+            }
+        }
+    }
+
+    fn check_sources(&self, all: &mut Vec<Finding>) {
+        if !self.nodes.iter().any(|node| matches!(node.kind, Kind::Source { .. })) {
+            all.push(Finding {
+                code: "E0103",
+                weight: Weight::Error,
+                what: "the flow has no source".into(),
+                place: "the build function".into(),
+                remedy: "start with flow.channel(..) or flow.source(..)".into(),
+            });
+        }
+    }
+
+    /// Order-dependent detectors need each key in one split, or the splits merged.
+    fn check_order(&self, all: &mut Vec<Finding>) {
+        for (id, node) in self.named() {
+            let Kind::Keyed { detectors, .. } = &node.kind else { continue };
+            let Some(ordered) = detectors.iter().find(|detector| detector.ordered) else { continue };
+            for source in self.sources_of(id) {
+                if let Kind::Source { placement: KeyPlacement::AnySplit, merged: None, .. } = self.nodes[source].kind {
+                    let what = format!(
+                        "\"{}\" depends on the order of a key's rows, but {} spreads a key over splits",
+                        ordered.kind,
+                        self.place(source)
+                    );
+                    all.push(self.finding("E0105", id, what, "call .merge_splits(..) on the source's stream"));
+                }
+            }
+        }
+    }
+
+    pub(super) fn share_a_source(&self, a: usize, b: usize) -> bool {
+        let of_a = self.sources_of(a);
+        self.sources_of(b).iter().any(|source| of_a.contains(source))
+    }
+
+    /// The sources from which a node's rows come; a source is its own.
+    fn sources_of(&self, node: usize) -> Vec<usize> {
+        let mut todo = vec![node];
+        let mut sources = Vec::new();
+        while let Some(id) = todo.pop() {
+            match self.nodes[id].kind {
+                Kind::Source { .. } if !sources.contains(&id) => sources.push(id),
+                Kind::Source { .. } => {}
+                _ => todo.extend(&self.nodes[id].inputs),
+            }
+        }
+        sources
+    }
+
+    fn check_sinks(&self, all: &mut Vec<Finding>) {
+        for (id, node) in self.named() {
+            if let Kind::Sink { commit: Some(CommitMode::ByKey), encodes_ids: false } = node.kind {
+                let what = "the sink replaces rows by id, but its encoder gives none".to_owned();
+                all.push(self.finding("E0301", id, what, "use an encoder whose rows carry a deterministic id"));
+            }
+        }
+    }
+
+    /// Every stream of rows must end somewhere, or be counted knowingly.
+    fn check_outputs(&self, all: &mut Vec<Finding>) {
+        for (id, node) in self.nodes.iter().enumerate() {
+            let read = self.nodes.iter().any(|other| other.inputs.contains(&id));
+            let (what, remedy) = match node.kind {
+                _ if read => continue,
+                Kind::DeadLetters => (
+                    "rows that cannot be decoded are counted, but go nowhere",
+                    "send the dead letters to a sink or a channel",
+                ),
+                Kind::Sink { .. } => continue,
+                _ => ("nothing reads this stream", "send it to a sink or a channel, or leave it out"),
+            };
+            let mut finding = self.finding("E0110", id, what.to_owned(), remedy);
+            finding.weight = Weight::Warning;
+            all.push(finding);
+        }
+    }
+}

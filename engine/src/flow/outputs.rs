@@ -1,0 +1,217 @@
+//! Where rows go out: host channels and connectors' sinks. All rows of a sink meet on one worker, in ingest order.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::panic::Location;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use timely::dataflow::StreamVec;
+use timely::dataflow::channels::pact::{Exchange, Pipeline};
+use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
+use timely::dataflow::operators::{Capability, Probe};
+
+use super::{Kind, Live, Stream};
+use crate::batch::{Batch, Place};
+use crate::control::{Control, Signal};
+use crate::decode::Encoder;
+use crate::job::outlet::{ChannelOut, Leaving, Nudge, Outlet, Receiver, Refused, TaskHandle, WriterTask};
+use crate::job::parts::Start;
+use crate::job::shared::Shared;
+use crate::sink::Sink;
+use crate::{Data, Error};
+
+/// Epochs that wait for a connector's writer before the job is held back.
+const WRITER_QUEUE: usize = 64;
+
+impl<'f, T: Data> Stream<'f, T> {
+    /// Sends the rows to the host, who takes them from [`Running::receiver`](crate::Running::receiver).
+    #[track_caller]
+    pub fn to_channel(self, name: &str) {
+        self.to_channel_with(name, ChannelOut::default());
+    }
+
+    /// As [`to_channel`](Stream::to_channel), with its bound set.
+    #[track_caller]
+    pub fn to_channel_with(self, name: &str, config: ChannelOut) {
+        let kind = Kind::Sink { commit: None, encodes_ids: true };
+        let node = self.origin.flow.add(name, kind, vec![self.origin.node], Location::caller());
+        let own = name.to_owned();
+        self.origin.flow.part(move |start| {
+            let (tx, rx) = crossbeam_channel::bounded(config.capacity_epochs.max(1));
+            let nudge = Arc::new(Nudge::default());
+            start.ends.insert(own, Box::new(Some(Receiver { rx, nudge: nudge.clone() })));
+            start.outlet::<T>(node, Outlet::Host { tx }, nudge);
+            Ok(())
+        });
+        self.leave(node, name);
+    }
+
+    /// Sends the rows to a connector's sink. Nothing is opened before the job starts.
+    #[track_caller]
+    pub fn to_sink<S: Sink, E: Encoder<T>>(self, name: &str, sink: S, encoder: E) {
+        let kind = Kind::Sink { commit: Some(sink.commit_mode()), encodes_ids: encoder.gives_ids() };
+        let node = self.origin.flow.add(name, kind, vec![self.origin.node], Location::caller());
+        let name_owned = name.to_owned();
+        self.origin.flow.part(move |start| {
+            let (tx, rx) = async_channel::bounded(WRITER_QUEUE);
+            let (done, committed) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
+            let nudge = Arc::new(Nudge::default());
+            start.sinks.push(Arc::new(TaskHandle {
+                tx: tx.clone(),
+                mode: sink.commit_mode(),
+                committed: committed.clone(),
+            }));
+            start.outlet::<T>(node, Outlet::Task { tx, done: done.clone() }, nudge.clone());
+            let (shared, io, name) = (start.shared.clone(), start.io.clone(), name_owned);
+            let task_name = format!("watchfire-{name}");
+            let task = WriterTask { name, sink, encoder, rx, done, committed, nudge, shared, io: io.clone() };
+            start.later.push(Box::new(move || io.spawn(&task_name, Box::pin(task.run()))));
+            Ok(())
+        });
+        self.leave(node, name);
+    }
+
+    fn leave(self, node: usize, name: &str) {
+        let flow = self.origin.flow;
+        if let Some((live, rows)) = flow.0.live.as_ref().zip(self.inner) {
+            leave(live, node, name, rows);
+        }
+    }
+}
+
+impl Start {
+    fn outlet<T: Send + 'static>(&mut self, node: usize, outlet: Outlet<T>, nudge: Arc<Nudge>) {
+        let mut outlets = self.shared.outlets.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        outlets.insert(node, Box::new((outlet, nudge)));
+    }
+}
+
+/// The operator of a sink: gathers an epoch, orders it, hands it over, and holds the epoch until it is outside.
+fn leave<'f, T: Data>(live: &Live<'f>, node: usize, name: &str, rows: StreamVec<'f, u64, Batch<T>>) {
+    let owner = node % live.peers();
+    let mut builder = OperatorBuilder::new(name.to_owned(), live.scope);
+    let mut rows_in = builder.new_input(rows, Exchange::new(move |_: &Batch<T>| owner as u64));
+    let mut controls_in = builder.new_input(live.controls.clone(), Pipeline);
+    // Nothing is sent on this output: its capabilities hold an epoch back from the probe until it is outside.
+    let (_, held) = builder.new_output::<Vec<()>>();
+    held.probe_with(&live.probe);
+    let mine = (owner == live.scope.index()).then(|| live.shared.take_outlet::<T>(node)).flatten();
+    if let Some((_, nudge)) = &mine {
+        nudge.install(live.scope.worker().sync_activator_for(builder.operator_info().address.to_vec()));
+    }
+    let mut exit = mine.map(|(outlet, nudge)| Exit {
+        outlet,
+        nudge,
+        leaving: VecDeque::new(),
+        outside: VecDeque::new(),
+        rows: live.shared.metrics.sink(name),
+        shared: live.shared.clone(),
+        name: name.to_owned(),
+    });
+    let current = live.current.clone();
+    builder.build(move |caps| {
+        drop(caps);
+        let mut waiting: BTreeMap<u64, Gathering<T>> = BTreeMap::new();
+        move |frontiers| {
+            current.set(node);
+            rows_in.for_each(|cap, data| {
+                if let Some(epoch) = cap.least().copied() {
+                    let gathering = waiting.entry(epoch).or_insert_with(|| Gathering::new(cap.delayed(&epoch, 0)));
+                    gathering.batches.append(data);
+                }
+            });
+            controls_in.for_each(|cap, data| {
+                for Control { signal, .. } in data.drain(..) {
+                    if let (Signal::Commit { number }, Some(epoch)) = (signal, cap.least().copied()) {
+                        let gathering = waiting.entry(epoch).or_insert_with(|| Gathering::new(cap.delayed(&epoch, 0)));
+                        gathering.prepare = Some(number);
+                    }
+                }
+            });
+            while let Some(first) = waiting.first_entry() {
+                if frontiers.iter().any(|frontier| frontier.less_equal(first.key())) {
+                    break;
+                }
+                let (epoch, gathering) = first.remove_entry();
+                if let Some(exit) = &mut exit {
+                    exit.leaving.push_back((gathering.cap, gathering.batches, epoch, gathering.prepare));
+                }
+            }
+            if let Some(exit) = &mut exit {
+                exit.hand_over();
+            }
+        }
+    });
+}
+
+/// What an open epoch has brought so far.
+struct Gathering<T> {
+    cap: Capability<u64>,
+    batches: Vec<Batch<T>>,
+    prepare: Option<u64>,
+}
+
+impl<T> Gathering<T> {
+    fn new(cap: Capability<u64>) -> Self {
+        Gathering { cap, batches: Vec::new(), prepare: None }
+    }
+}
+
+/// The owner's half of a sink.
+struct Exit<T> {
+    outlet: Outlet<T>,
+    nudge: Arc<Nudge>,
+    /// Closed epochs that the outlet has not taken.
+    leaving: VecDeque<(Capability<u64>, Vec<Batch<T>>, u64, Option<u64>)>,
+    /// Epochs that the outlet has taken and that are not outside yet.
+    outside: VecDeque<(u64, Capability<u64>)>,
+    rows: Arc<AtomicU64>,
+    shared: Arc<Shared>,
+    name: String,
+}
+
+impl<T: Data> Exit<T> {
+    fn hand_over(&mut self) {
+        // The wish to be woken comes first: what moves after it cannot be missed.
+        self.nudge.want();
+        while let Some((cap, batches, epoch, prepare)) = self.leaving.pop_front() {
+            let rows = in_order(batches);
+            let count = rows.len() as u64;
+            match self.outlet.offer(Leaving { epoch, rows, prepare }) {
+                Ok(()) => {
+                    self.rows.fetch_add(count, Ordering::Relaxed);
+                    self.outside.push_back((epoch, cap));
+                }
+                Err(Refused::Full(Leaving { rows, .. })) => {
+                    let back = Batch::in_order(rows);
+                    self.leaving.push_front((cap, vec![back], epoch, prepare));
+                    break;
+                }
+                Err(Refused::Gone) => {
+                    let what = format!("nobody takes the rows of \"{}\" any more", self.name);
+                    self.shared.fail(Error::new("E0302", what).remedy("keep the receiver until the job has ended"));
+                    return;
+                }
+            }
+        }
+        let done = self.outlet.done();
+        while self.outside.front().is_some_and(|(epoch, _)| *epoch <= done) {
+            self.outside.pop_front();
+        }
+    }
+}
+
+/// The rows of an epoch by place.
+fn in_order<T>(mut batches: Vec<Batch<T>>) -> Vec<T> {
+    if batches.len() == 1 {
+        // Every batch is in order by itself.
+        return batches.pop().map(|batch| batch.rows).unwrap_or_default();
+    }
+    let mut rows: Vec<(Place, T)> = Vec::new();
+    for batch in batches {
+        let places = batch.places;
+        rows.extend(batch.rows.into_iter().enumerate().map(|(i, row)| (places.place(i), row)));
+    }
+    rows.sort_by(|a, b| a.0.cmp(&b.0));
+    rows.into_iter().map(|(_, row)| row).collect()
+}

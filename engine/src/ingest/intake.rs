@@ -1,0 +1,210 @@
+//! The leader's view of one source, whatever its rows: pull what is queued into the epoch that is being cut.
+
+use std::any::Any;
+use std::sync::Arc;
+
+use async_channel::TryRecvError;
+
+use super::merge::Merger;
+use super::queue::{Acknowledge, Arrival, BATCH_ROWS, Gate, SplitQueue};
+use super::record::{Item, Recorder};
+use super::ticker::Ticker;
+use crate::batch::{Batch, NO_SPLIT, Places};
+use crate::control::{Control, Health, Signal};
+use crate::decode::DeadLetter;
+use crate::job::metrics::SourceStats;
+use crate::{Data, Error, Timed};
+
+/// One source, rows of any type.
+pub(crate) trait Intake: Send {
+    /// Moves queued rows into the epoch.
+    fn pull(&mut self, cut: &mut Cut<'_>) -> Result<(), Error>;
+    /// Takes no new rows; what is queued can still be pulled.
+    fn close(&mut self);
+    /// Nothing is queued and nothing will be.
+    fn ended(&self) -> bool;
+}
+
+/// A batch on its way to the input of a worker.
+pub(crate) struct Feed {
+    pub(crate) input: usize,
+    pub(crate) worker: usize,
+    pub(crate) payload: Box<dyn Any + Send>,
+}
+
+/// The epoch that is being cut.
+pub(crate) struct Cut<'a> {
+    /// Rows that it may still take.
+    pub(crate) room: usize,
+    pub(crate) next_at: &'a mut u64,
+    pub(crate) ticker: &'a mut Ticker,
+    pub(crate) arrival_ms: &'a mut i64,
+    pub(crate) turn: &'a mut usize,
+    pub(crate) workers: usize,
+    pub(crate) feeds: Vec<Feed>,
+    pub(crate) controls: Vec<Control>,
+    pub(crate) acknowledge: Vec<Acknowledge>,
+    pub(crate) recorder: Option<&'a mut Recorder>,
+}
+
+impl Cut<'_> {
+    /// Gives a signal its place.
+    pub(crate) fn signal(&mut self, signal: Signal) {
+        if let Signal::Tick { arrival_ms } = signal {
+            *self.arrival_ms = arrival_ms;
+        }
+        let control = Control { at: *self.next_at, signal };
+        *self.next_at += 1;
+        if let Some(recorder) = &mut self.recorder {
+            recorder.items.push(Item::Control(control));
+        }
+        self.controls.push(control);
+    }
+
+    /// Gives rows their places. Ticks that the rows cause come between them, so that they do not depend on batches.
+    fn rows<T: Data + Timed>(&mut self, input: usize, split: u32, late: bool, mut rows: Vec<T>) {
+        if self.ticker.from_events() && !late {
+            while let Some((i, arrival_ms)) =
+                rows.iter().enumerate().find_map(|(i, row)| self.ticker.by_row(row.event_time_ms()).map(|ms| (i, ms)))
+            {
+                let rest = rows.split_off(i + 1);
+                self.batch(input, split, late, std::mem::replace(&mut rows, rest));
+                self.signal(Signal::Tick { arrival_ms });
+            }
+        }
+        self.batch(input, split, late, rows);
+    }
+
+    pub(crate) fn batch<T: Data>(&mut self, input: usize, split: u32, late: bool, rows: Vec<T>) {
+        if rows.is_empty() {
+            return;
+        }
+        let first = *self.next_at;
+        *self.next_at += rows.len() as u64;
+        self.room = self.room.saturating_sub(rows.len());
+        let batch = Batch { target: 0, split, late, places: Places::Dense(first), rows };
+        if let Some(recorder) = &mut self.recorder {
+            recorder.items.push(Item::Rows { input, batch: Arc::new(batch.clone()) });
+        }
+        self.feed(input, Box::new(batch));
+    }
+
+    /// Workers take turns: reading and routing is shared work, state is not.
+    pub(crate) fn feed(&mut self, input: usize, payload: Box<dyn Any + Send>) {
+        *self.turn = (*self.turn + 1) % self.workers;
+        self.feeds.push(Feed { input, worker: *self.turn, payload });
+    }
+}
+
+/// A source with rows of type `T`.
+pub(crate) struct SourceIntake<T> {
+    pub(crate) gate: Arc<Gate<T>>,
+    pub(crate) splits: Vec<SplitQueue<T>>,
+    pub(crate) input: usize,
+    /// The input of its dead letters; host channels have none.
+    pub(crate) dead_input: Option<usize>,
+    pub(crate) merger: Option<Merger<T>>,
+    pub(crate) stats: Arc<SourceStats>,
+}
+
+impl<T: Data + Timed> SourceIntake<T> {
+    fn arrival(&mut self, split: u32, arrival: Arrival<T>, cut: &mut Cut<'_>) -> Result<(), Error> {
+        match arrival {
+            Arrival::Rows { rows, dead, read, decoded, acknowledge } => {
+                self.stats.count(read, decoded, dead.len() as u64, rows.len() as u64);
+                self.take_rows(split, rows, cut);
+                self.take_dead(dead, cut);
+                cut.acknowledge.extend(acknowledge);
+            }
+            Arrival::Health(health) => {
+                let split = self.merger.as_ref().map_or(split, |merger| merger.split);
+                cut.signal(Signal::Split { split, health });
+            }
+            Arrival::Failed(error) => return Err(error),
+        }
+        Ok(())
+    }
+
+    fn take_rows(&mut self, split: u32, rows: Vec<T>, cut: &mut Cut<'_>) {
+        let Some(merger) = &mut self.merger else {
+            return cut.rows(self.input, split, false, rows);
+        };
+        let late = merger.push(split, rows, *cut.arrival_ms);
+        let merged = merger.split;
+        cut.rows(self.input, merged, true, late);
+        self.release(cut);
+    }
+
+    fn release(&mut self, cut: &mut Cut<'_>) {
+        let Some(merger) = &mut self.merger else { return };
+        let (split, mut ordered) = (merger.split, merger.release(*cut.arrival_ms));
+        while !ordered.is_empty() {
+            let rest = ordered.split_off(ordered.len().min(BATCH_ROWS));
+            cut.rows(self.input, split, false, std::mem::replace(&mut ordered, rest));
+        }
+    }
+
+    fn take_dead(&mut self, dead: Vec<DeadLetter>, cut: &mut Cut<'_>) {
+        if let Some(input) = self.dead_input {
+            cut.batch(input, NO_SPLIT, false, dead);
+        }
+    }
+
+    fn end_split(&mut self, index: usize, cut: &mut Cut<'_>) {
+        let split = self.splits.remove(index).split;
+        match &mut self.merger {
+            Some(merger) => {
+                merger.end(split);
+                self.release(cut);
+            }
+            None => cut.signal(Signal::Split { split, health: Health::Ended }),
+        }
+    }
+}
+
+impl<T: Data + Timed> Intake for SourceIntake<T> {
+    fn pull(&mut self, cut: &mut Cut<'_>) -> Result<(), Error> {
+        for opened in self.gate.take_opened() {
+            if let Some(merger) = &mut self.merger {
+                merger.open(opened.split, *cut.arrival_ms);
+            }
+            self.splits.push(opened);
+        }
+        // Splits take turns batch by batch, so that a full one does not starve the others.
+        let mut moved = true;
+        while moved && cut.room > 0 {
+            moved = false;
+            let mut index = 0;
+            while index < self.splits.len() && cut.room > 0 {
+                let queue = &self.splits[index];
+                let split = queue.split;
+                if self.merger.as_ref().is_some_and(|merger| !merger.wants(split)) {
+                    index += 1;
+                    continue;
+                }
+                match queue.take() {
+                    Ok(arrival) => {
+                        self.arrival(split, arrival, cut)?;
+                        (moved, index) = (true, index + 1);
+                    }
+                    Err(TryRecvError::Empty) => index += 1,
+                    Err(TryRecvError::Closed) => self.end_split(index, cut),
+                }
+            }
+        }
+        self.release(cut);
+        Ok(())
+    }
+
+    fn close(&mut self) {
+        self.splits.extend(self.gate.take_opened());
+        self.gate.close();
+        self.splits.iter().for_each(|queue| {
+            queue.rx.close();
+        });
+    }
+
+    fn ended(&self) -> bool {
+        self.splits.is_empty() && self.gate.ended()
+    }
+}

@@ -1,0 +1,195 @@
+//! The leader: cuts the ingest order into epochs, bounds those in flight, and says when rows may be acknowledged.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use super::intake::{Cut, Feed, Intake};
+use super::queue::Acknowledge;
+use super::record::{Player, Recorder};
+use super::ticker::Ticker;
+use crate::Error;
+use crate::control::{Control, Signal};
+use crate::job::parts::SinkHandle;
+use crate::job::shared::{Command, Shared};
+use crate::time::{FIRST_EPOCH, TickSource};
+
+/// What one worker gets of one epoch.
+pub(crate) struct EpochFeed {
+    pub(crate) epoch: u64,
+    pub(crate) feeds: Vec<Feed>,
+    pub(crate) controls: Vec<Control>,
+    /// No epoch follows: inputs are closed after this one.
+    pub(crate) last: bool,
+}
+
+/// Bounds of an epoch and of what is in flight.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bounds {
+    pub(crate) rows_max: usize,
+    pub(crate) in_flight_max: u64,
+    pub(crate) commit_every_ms: i64,
+}
+
+pub(crate) struct Leader {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) intakes: Vec<Box<dyn Intake>>,
+    pub(crate) player: Option<Player>,
+    pub(crate) recorder: Option<Recorder>,
+    pub(crate) sinks: Vec<Arc<dyn SinkHandle>>,
+    ticker: Ticker,
+    bounds: Bounds,
+    workers: usize,
+    next_at: u64,
+    epoch: u64,
+    arrival_ms: i64,
+    turn: usize,
+    closing: bool,
+    closed: bool,
+    unacknowledged: VecDeque<(u64, Vec<Acknowledge>)>,
+    last_commit_ms: i64,
+    commits: u64,
+    uncommitted: VecDeque<(u64, u64)>,
+}
+
+impl Leader {
+    pub(crate) fn new(shared: Arc<Shared>, workers: usize, ticks: TickSource, bounds: Bounds) -> Self {
+        Leader {
+            shared,
+            intakes: Vec::new(),
+            player: None,
+            recorder: None,
+            sinks: Vec::new(),
+            ticker: Ticker::new(ticks),
+            bounds,
+            workers,
+            next_at: 0,
+            epoch: FIRST_EPOCH,
+            arrival_ms: i64::MIN,
+            turn: 0,
+            closing: false,
+            closed: false,
+            unacknowledged: VecDeque::new(),
+            last_commit_ms: i64::MIN,
+            commits: 0,
+            uncommitted: VecDeque::new(),
+        }
+    }
+
+    /// The epoch up to which the flow must have passed before another may be cut.
+    pub(crate) fn must_have_passed(&self) -> Option<u64> {
+        (self.epoch >= FIRST_EPOCH + self.bounds.in_flight_max).then(|| self.epoch - self.bounds.in_flight_max)
+    }
+
+    pub(crate) fn patience(&self) -> std::time::Duration {
+        self.ticker.patience()
+    }
+
+    /// Cuts an epoch, if there is anything to put into it; one part a worker.
+    pub(crate) fn cut(&mut self) -> Result<Option<Vec<EpochFeed>>, Error> {
+        if self.closed {
+            return Ok(None);
+        }
+        let command = self.shared.command();
+        if command != Command::Run && !self.closing {
+            self.closing = true;
+            self.intakes.iter_mut().for_each(|intake| intake.close());
+        }
+        let mut cut = Cut {
+            room: self.bounds.rows_max,
+            next_at: &mut self.next_at,
+            ticker: &mut self.ticker,
+            arrival_ms: &mut self.arrival_ms,
+            turn: &mut self.turn,
+            workers: self.workers,
+            feeds: Vec::new(),
+            controls: Vec::new(),
+            acknowledge: Vec::new(),
+            recorder: self.recorder.as_mut(),
+        };
+        let mut last = false;
+        if let Some(player) = &mut self.player {
+            last = !player.play(&mut cut);
+        } else {
+            // The first tick goes ahead of the first row, so that arrival is known from the start.
+            if *cut.arrival_ms == i64::MIN
+                && let Some(arrival_ms) = cut.ticker.by_clock()
+            {
+                cut.signal(Signal::Tick { arrival_ms });
+            }
+            for intake in &mut self.intakes {
+                intake.pull(&mut cut)?;
+            }
+            if let Some(arrival_ms) = cut.ticker.by_clock() {
+                cut.signal(Signal::Tick { arrival_ms });
+            }
+            if self.intakes.iter().all(|intake| intake.ended()) {
+                last = true;
+                if command != Command::Stop {
+                    cut.signal(Signal::End);
+                }
+            }
+        }
+        let due = *cut.arrival_ms >= self.last_commit_ms.saturating_add(self.bounds.commit_every_ms) || last;
+        if due && self.sinks.iter().any(|sink| sink.two_phase()) && self.player.is_none() {
+            self.commits += 1;
+            self.last_commit_ms = *cut.arrival_ms;
+            self.uncommitted.push_back((self.epoch, self.commits));
+            cut.signal(Signal::Commit { number: self.commits });
+        }
+        if cut.feeds.is_empty() && cut.controls.is_empty() && cut.acknowledge.is_empty() && !last {
+            return Ok(None);
+        }
+        let (feeds, controls, acknowledge) = (cut.feeds, cut.controls, cut.acknowledge);
+        if let Some(recorder) = &mut self.recorder {
+            recorder.items.push(super::record::Item::Cut);
+        }
+        if !acknowledge.is_empty() {
+            self.unacknowledged.push_back((self.epoch, acknowledge));
+        }
+        self.closed = last;
+        Ok(Some(self.share_out(feeds, &controls, last)))
+    }
+
+    fn share_out(&mut self, feeds: Vec<Feed>, controls: &[Control], last: bool) -> Vec<EpochFeed> {
+        let epoch = self.epoch;
+        self.epoch += 1;
+        let mut parts: Vec<EpochFeed> = (0..self.workers)
+            .map(|_| EpochFeed { epoch, feeds: Vec::new(), controls: controls.to_vec(), last })
+            .collect();
+        for feed in feeds {
+            let worker = feed.worker;
+            parts[worker].feeds.push(feed);
+        }
+        parts
+    }
+
+    /// Every sink has let go of the epochs below `passed`: acknowledges their rows and lets commits be finished.
+    pub(crate) fn passed(&mut self, passed: u64) {
+        while self.unacknowledged.front().is_some_and(|(epoch, _)| *epoch < passed) {
+            let ready = self.unacknowledged.pop_front();
+            ready.into_iter().flat_map(|(_, all)| all).for_each(|acknowledge| acknowledge());
+        }
+        while let Some((_, number)) = self.uncommitted.front().copied().filter(|(epoch, _)| *epoch < passed) {
+            // A sink that is busy takes it at the next call.
+            if !self.sinks.iter().all(|sink| sink.commit(number)) {
+                break;
+            }
+            self.uncommitted.pop_front();
+        }
+    }
+
+    /// Whether every commit that was begun has been handed to the sinks and finished by them.
+    pub(crate) fn settled(&self) -> bool {
+        self.uncommitted.is_empty()
+            && self.sinks.iter().all(|sink| sink.committed() >= self.commits || !sink.two_phase())
+    }
+
+    pub(crate) fn closed(&self) -> bool {
+        self.closed
+    }
+
+    /// The next epoch to be cut.
+    pub(crate) fn epoch(&self) -> u64 {
+        self.epoch
+    }
+}

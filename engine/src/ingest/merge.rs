@@ -1,0 +1,157 @@
+//! Merging the splits of a source into one order, for detectors that depend on the order of a key's rows.
+
+use std::collections::BTreeMap;
+
+use crate::Timed;
+
+/// How the splits of a source are merged.
+///
+/// Rows wait until every live split's watermark has passed them, and then go on in the order (event time, split, place
+/// in the split): the same order however the splits were interleaved. A row that breaks its own split's bound goes on as
+/// late. Memory: the rows of `disorder_ms`, plus what the fastest split is ahead of the slowest, up to `held_rows_max`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MergeSplits {
+    /// A split's watermark is its latest event time less this. Default 5,000 ms.
+    pub disorder_ms: i64,
+    /// A split that was silent for so long on the arrival clock holds the others back no more. Default 10,000 ms.
+    pub idle_after_ms: i64,
+    /// Above so many waiting rows only the splits that lag are read. Default 1,000,000.
+    pub held_rows_max: usize,
+}
+
+impl Default for MergeSplits {
+    fn default() -> Self {
+        MergeSplits { disorder_ms: 5_000, idle_after_ms: 10_000, held_rows_max: 1_000_000 }
+    }
+}
+
+pub(crate) struct Merger<T> {
+    config: MergeSplits,
+    /// The one split that all merged rows belong to.
+    pub(crate) split: u32,
+    splits: BTreeMap<u32, SplitState>,
+    held: BTreeMap<(i64, u32, u64), T>,
+    released_ms: i64,
+    arrived: u64,
+}
+
+struct SplitState {
+    latest_ms: i64,
+    seen_ms: i64,
+}
+
+impl<T: Timed> Merger<T> {
+    pub(crate) fn new(config: MergeSplits, split: u32) -> Self {
+        Merger { config, split, splits: BTreeMap::new(), held: BTreeMap::new(), released_ms: i64::MIN, arrived: 0 }
+    }
+
+    /// A split has been opened: it holds the others back until it speaks, falls idle or ends.
+    pub(crate) fn open(&mut self, split: u32, arrival_ms: i64) {
+        self.splits.entry(split).or_insert(SplitState { latest_ms: i64::MIN, seen_ms: arrival_ms });
+    }
+
+    pub(crate) fn end(&mut self, split: u32) {
+        self.splits.remove(&split);
+    }
+
+    /// Whether more rows of this split are wanted now.
+    pub(crate) fn wants(&self, split: u32) -> bool {
+        self.held.len() < self.config.held_rows_max
+            || self
+                .splits
+                .get(&split)
+                .is_none_or(|s| s.latest_ms <= self.low_ms(i64::MIN).saturating_add(self.config.disorder_ms))
+    }
+
+    /// Takes rows of one split; returns those that are late by the split's own bound.
+    pub(crate) fn push(&mut self, split: u32, rows: Vec<T>, arrival_ms: i64) -> Vec<T> {
+        let mut late = Vec::new();
+        let state = self.splits.entry(split).or_insert(SplitState { latest_ms: i64::MIN, seen_ms: arrival_ms });
+        state.seen_ms = arrival_ms;
+        for row in rows {
+            let event_ms = row.event_time_ms();
+            let watermark_ms = state.latest_ms.saturating_sub(self.config.disorder_ms);
+            if event_ms < watermark_ms || event_ms < self.released_ms {
+                late.push(row);
+            } else {
+                state.latest_ms = state.latest_ms.max(event_ms);
+                self.arrived += 1;
+                self.held.insert((event_ms, split, self.arrived), row);
+            }
+        }
+        late
+    }
+
+    /// The rows that every live split's watermark has passed.
+    pub(crate) fn release(&mut self, arrival_ms: i64) -> Vec<T> {
+        let low_ms = self.low_ms(arrival_ms);
+        if low_ms <= self.released_ms {
+            return Vec::new();
+        }
+        let rest = self.held.split_off(&(low_ms, 0, 0));
+        let ready = std::mem::replace(&mut self.held, rest);
+        // Where no split holds back, what was released says how far the order has come.
+        let last_ms = ready.last_key_value().map(|((event_ms, _, _), _)| *event_ms);
+        self.released_ms = if low_ms == i64::MAX { last_ms.unwrap_or(self.released_ms) } else { low_ms };
+        ready.into_values().collect()
+    }
+
+    /// The lowest watermark of the splits that are not idle; past the end if there are none.
+    fn low_ms(&self, arrival_ms: i64) -> i64 {
+        let idle_before = arrival_ms.saturating_sub(self.config.idle_after_ms);
+        let live = self.splits.values().filter(|s| s.seen_ms >= idle_before || arrival_ms == i64::MIN);
+        live.map(|s| s.latest_ms.saturating_sub(self.config.disorder_ms)).min().unwrap_or(i64::MAX)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+    struct Row(i64, u32, u32);
+    impl Timed for Row {
+        fn event_time_ms(&self) -> i64 {
+            self.0
+        }
+    }
+
+    fn run(splits: &[Vec<Row>], order: &[usize]) -> (Vec<Row>, Vec<Row>) {
+        let mut merger = Merger::new(MergeSplits { disorder_ms: 50, ..MergeSplits::default() }, 9);
+        let mut at = vec![0; splits.len()];
+        let (mut out, mut late) = (Vec::new(), Vec::new());
+        (0..splits.len()).for_each(|s| merger.open(s as u32, 0));
+        for pick in order.iter().copied().chain((0..splits.len()).cycle().take(1_000)) {
+            let s = pick % splits.len();
+            if at[s] < splits[s].len() {
+                late.extend(merger.push(s as u32, vec![splits[s][at[s]].clone()], 0));
+                at[s] += 1;
+                if at[s] == splits[s].len() {
+                    merger.end(s as u32);
+                }
+            }
+            out.extend(merger.release(0));
+        }
+        late.sort();
+        (out, late)
+    }
+
+    proptest! {
+        #[test]
+        fn any_interleaving_gives_one_order(
+            times in prop::collection::vec(prop::collection::vec(0i64..300, 1..20), 1..4),
+            order in prop::collection::vec(0usize..4, 0..80),
+        ) {
+            let splits: Vec<Vec<Row>> = times
+                .iter()
+                .enumerate()
+                .map(|(s, times)| times.iter().enumerate().map(|(i, t)| Row(*t, s as u32, i as u32)).collect())
+                .collect();
+            let (out, late) = run(&splits, &order);
+            prop_assert_eq!((&out, &late), (&run(&splits, &[]).0, &run(&splits, &[]).1));
+            prop_assert!(out.is_sorted_by_key(|row| (row.0, row.1)));
+            prop_assert_eq!(out.len() + late.len(), splits.iter().map(Vec::len).sum::<usize>());
+        }
+    }
+}

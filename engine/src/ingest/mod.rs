@@ -1,0 +1,15 @@
+//! Where rows enter: split queues, the leader that cuts epochs, the ticker, and the record of what entered.
+//!
+//! One leader, on worker 0, gives every row and tick its place in the ingest order and cuts that order into epochs.
+
+pub(crate) mod intake;
+pub(crate) mod leader;
+pub(crate) mod merge;
+pub(crate) mod queue;
+pub(crate) mod reader;
+pub(crate) mod record;
+pub(crate) mod ticker;
+
+pub use merge::MergeSplits;
+pub use queue::{ChannelIn, SendError, Sender};
+pub use record::Recording;

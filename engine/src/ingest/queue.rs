@@ -1,0 +1,256 @@
+//! Split queues: bounded, one a split, filled by a host or by a connector's reader, drained by the leader.
+
+use std::fmt;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_channel::{Receiver, TryRecvError, TrySendError};
+
+use crate::control::Health;
+use crate::decode::DeadLetter;
+use crate::job::shared::Shared;
+use crate::source::KeyPlacement;
+use crate::{Data, Error};
+
+/// Rows in one batch at most; larger ones are cut.
+pub(crate) const BATCH_ROWS: usize = 4_096;
+
+/// How a host channel is bounded and what its splits promise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ChannelIn {
+    /// Batches (of at most 4,096 rows) that a split's queue holds before `send` waits. Default 16.
+    pub capacity_batches: usize,
+    /// Whether all rows of a key come through one split. Default [`KeyPlacement::OneSplit`].
+    pub key_placement: KeyPlacement,
+}
+
+impl Default for ChannelIn {
+    fn default() -> Self {
+        ChannelIn { capacity_batches: 16, key_placement: KeyPlacement::OneSplit }
+    }
+}
+
+/// Called once what it belongs to has left the job by every sink.
+pub(crate) type Acknowledge = Box<dyn FnOnce() + Send>;
+
+/// What comes through a split queue.
+pub(crate) enum Arrival<T> {
+    Rows { rows: Vec<T>, dead: Vec<DeadLetter>, read: u64, decoded: u64, acknowledge: Option<Acknowledge> },
+    Health(Health),
+    Failed(Error),
+}
+
+/// The leader's end of one split.
+pub(crate) struct SplitQueue<T> {
+    pub(crate) split: u32,
+    pub(crate) rx: Receiver<Arrival<T>>,
+}
+
+impl<T> SplitQueue<T> {
+    pub(crate) fn take(&self) -> Result<Arrival<T>, TryRecvError> {
+        self.rx.try_recv()
+    }
+}
+
+/// Where splits of one source are opened and found by the leader.
+pub(crate) struct Gate<T> {
+    name: String,
+    capacity: usize,
+    /// Splits that were opened and not yet taken over by the leader; `None` once the job takes no more rows.
+    opened: Mutex<Option<Vec<SplitQueue<T>>>>,
+    /// Splits that are open or may yet be: at zero the source has ended.
+    open: AtomicU32,
+    shared: Arc<Shared>,
+}
+
+impl<T> Gate<T> {
+    pub(crate) fn new(name: &str, capacity: usize, shared: Arc<Shared>) -> Arc<Self> {
+        let (name, opened) = (name.to_owned(), Mutex::new(Some(Vec::new())));
+        Arc::new(Gate { name, capacity: capacity.max(1), opened, open: AtomicU32::new(0), shared })
+    }
+
+    /// Opens a split; its number is new in this job.
+    pub(crate) fn open(self: &Arc<Self>) -> Inlet<T> {
+        let (tx, rx) = async_channel::bounded(self.capacity);
+        let split = self.shared.next_split.fetch_add(1, Ordering::Relaxed);
+        self.open.fetch_add(1, Ordering::AcqRel);
+        match self.lock().as_mut() {
+            Some(opened) => opened.push(SplitQueue { split, rx }),
+            None => drop(rx),
+        }
+        self.shared.wake(0);
+        Inlet { split, tx, gate: self.clone() }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Option<Vec<SplitQueue<T>>>> {
+        self.opened.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn take_opened(&self) -> Vec<SplitQueue<T>> {
+        self.lock().as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
+    /// Refuses every further split; those not yet taken over are closed.
+    pub(crate) fn close(&self) {
+        *self.lock() = None;
+    }
+
+    pub(crate) fn ended(&self) -> bool {
+        self.open.load(Ordering::Acquire) == 0
+    }
+
+    /// Keeps the source from ending while splits are still being discovered.
+    pub(crate) fn hold(self: &Arc<Self>) -> Hold<T> {
+        self.open.fetch_add(1, Ordering::AcqRel);
+        Hold(self.clone())
+    }
+}
+
+/// See [`Gate::hold`].
+pub(crate) struct Hold<T>(Arc<Gate<T>>);
+
+impl<T> Drop for Hold<T> {
+    fn drop(&mut self) {
+        self.0.open.fetch_sub(1, Ordering::AcqRel);
+        self.0.shared.wake(0);
+    }
+}
+
+/// The filling end of one split. The split ends when it is dropped.
+pub(crate) struct Inlet<T> {
+    pub(crate) split: u32,
+    tx: async_channel::Sender<Arrival<T>>,
+    gate: Arc<Gate<T>>,
+}
+
+impl<T> Inlet<T> {
+    /// Waits for room. False if the job takes no more.
+    pub(crate) async fn send(&self, arrival: Arrival<T>) -> bool {
+        let sent = self.tx.send(arrival).await.is_ok();
+        self.gate.shared.wake(0);
+        sent
+    }
+}
+
+impl<T> Drop for Inlet<T> {
+    fn drop(&mut self) {
+        self.tx.close();
+        self.gate.open.fetch_sub(1, Ordering::AcqRel);
+        self.gate.shared.wake(0);
+    }
+}
+
+/// The host's end of a channel into a job. One sender is one split: its rows keep their order.
+///
+/// Bounded: [`send`](Sender::send) waits while the queue is full, which is how back-pressure reaches the host;
+/// [`try_send`](Sender::try_send) tells instead. When the last sender of a channel is dropped the source has ended, and
+/// a job whose sources have all ended closes its windows and finishes.
+pub struct Sender<T> {
+    inlet: Inlet<T>,
+}
+
+impl<T> fmt::Debug for Sender<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Sender(\"{}\", split {})", self.inlet.gate.name, self.inlet.split)
+    }
+}
+
+/// Rows that a channel did not take.
+pub enum SendError<T> {
+    /// The queue is full: try again, or slow down.
+    Full(Vec<T>),
+    /// The job has stopped, or is draining.
+    Closed(Vec<T>),
+}
+
+impl<T> SendError<T> {
+    /// The rows that were not taken, in their order.
+    pub fn into_rows(self) -> Vec<T> {
+        match self {
+            SendError::Full(rows) | SendError::Closed(rows) => rows,
+        }
+    }
+}
+
+impl<T> fmt::Debug for SendError<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            SendError::Full(rows) => write!(f, "E0406 the channel is full ({} rows not taken)", rows.len()),
+            SendError::Closed(rows) => write!(f, "E0407 the job takes no more rows ({} rows not taken)", rows.len()),
+        }
+    }
+}
+impl<T> fmt::Display for SendError<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self, f)
+    }
+}
+impl<T> std::error::Error for SendError<T> {}
+
+impl<T: Data> Sender<T> {
+    pub(crate) fn new(inlet: Inlet<T>) -> Self {
+        Sender { inlet }
+    }
+
+    /// Opens a further split of the same channel. Its rows have no order relative to those of other splits.
+    #[must_use]
+    pub fn another_split(&self) -> Self {
+        Sender { inlet: self.inlet.gate.open() }
+    }
+
+    /// Sends rows in order and waits while the queue is full. Batches of about 4,096 rows are cheapest; larger ones
+    /// are cut.
+    ///
+    /// # Errors
+    /// [`SendError::Closed`] with the rows that were not taken.
+    pub fn send(&self, rows: Vec<T>) -> Result<(), SendError<T>> {
+        self.offer(rows, |arrival| self.inlet.tx.send_blocking(arrival).map_err(|e| SendError::Closed(rows_of(e.0))))
+    }
+
+    /// Sends rows in order, without waiting.
+    ///
+    /// # Errors
+    /// [`SendError::Full`] or [`SendError::Closed`] with the rows that were not taken; those before them were.
+    pub fn try_send(&self, rows: Vec<T>) -> Result<(), SendError<T>> {
+        self.offer(rows, |arrival| {
+            self.inlet.tx.try_send(arrival).map_err(|e| match e {
+                TrySendError::Full(arrival) => SendError::Full(rows_of(arrival)),
+                TrySendError::Closed(arrival) => SendError::Closed(rows_of(arrival)),
+            })
+        })
+    }
+
+    fn offer(
+        &self,
+        mut rows: Vec<T>,
+        send: impl Fn(Arrival<T>) -> Result<(), SendError<T>>,
+    ) -> Result<(), SendError<T>> {
+        while !rows.is_empty() {
+            let rest = if rows.len() > BATCH_ROWS { rows.split_off(BATCH_ROWS) } else { Vec::new() };
+            let read = rows.len() as u64;
+            let arrival = Arrival::Rows { rows, dead: Vec::new(), read, decoded: read, acknowledge: None };
+            let sent = send(arrival);
+            self.inlet.gate.shared.wake(0);
+            if let Err(e) = sent {
+                return Err(match e {
+                    SendError::Full(back) => SendError::Full(join(back, rest)),
+                    SendError::Closed(back) => SendError::Closed(join(back, rest)),
+                });
+            }
+            rows = rest;
+        }
+        Ok(())
+    }
+}
+
+fn join<T>(mut back: Vec<T>, rest: Vec<T>) -> Vec<T> {
+    back.extend(rest);
+    back
+}
+
+fn rows_of<T>(arrival: Arrival<T>) -> Vec<T> {
+    match arrival {
+        Arrival::Rows { rows, .. } => rows,
+        Arrival::Health(_) | Arrival::Failed(_) => Vec::new(),
+    }
+}

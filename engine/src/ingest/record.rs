@@ -1,0 +1,154 @@
+//! The epoch log in memory: everything that entered a job, in ingest order, and where epochs were cut.
+//!
+//! Replaying it gives byte-equal outputs, with any number of workers and however the epochs are cut.
+
+use std::any::Any;
+use std::fmt;
+use std::sync::Arc;
+
+use super::intake::{Cut, Feed};
+use crate::Data;
+use crate::batch::{Batch, Places};
+use crate::control::{Control, Signal};
+
+/// Rows of any type that were recorded.
+pub(crate) trait RecordedRows: Send + Sync {
+    fn len(&self) -> usize;
+    /// The rows `from..to` as a batch for a worker's input.
+    fn part(&self, from: usize, to: usize) -> Box<dyn Any + Send>;
+}
+
+impl<T: Data> RecordedRows for Batch<T> {
+    fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    fn part(&self, from: usize, to: usize) -> Box<dyn Any + Send> {
+        let places = Places::Dense(self.places.at(from));
+        Box::new(Batch { target: 0, split: self.split, late: self.late, places, rows: self.rows[from..to].to_vec() })
+    }
+}
+
+#[derive(Clone)]
+pub(crate) enum Item {
+    Rows { input: usize, batch: Arc<dyn RecordedRows> },
+    Control(Control),
+    Cut,
+}
+
+/// Collects items while a job runs.
+#[derive(Default)]
+pub(crate) struct Recorder {
+    pub(crate) items: Vec<Item>,
+}
+
+/// What entered a job, in its order. Made by [`Job::record`](crate::Job::record), run again by
+/// [`Job::replay`](crate::Job::replay).
+#[derive(Clone, Default)]
+pub struct Recording {
+    pub(crate) items: Vec<Item>,
+    pub(crate) fingerprint: u64,
+}
+
+impl fmt::Debug for Recording {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Recording").field("rows", &self.rows()).field("epochs", &self.epochs()).finish()
+    }
+}
+
+impl Recording {
+    /// Rows in it, dead letters among them.
+    pub fn rows(&self) -> usize {
+        self.items.iter().map(|item| if let Item::Rows { batch, .. } = item { batch.len() } else { 0 }).sum()
+    }
+
+    /// Epochs in it.
+    pub fn epochs(&self) -> usize {
+        self.items.iter().filter(|item| matches!(item, Item::Cut)).count()
+    }
+
+    /// The same order of rows and ticks, cut into other batches and epochs: after every row with a chance of one in
+    /// `one_in`, drawn from `seed`. Replaying it must give the same outputs.
+    #[must_use]
+    pub fn recut(&self, seed: u64, one_in: u64) -> Recording {
+        let mut draw = seed;
+        let mut cut_here = move || {
+            draw = draw.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (draw >> 33) % one_in.max(1) == 0
+        };
+        let mut items = Vec::new();
+        for item in &self.items {
+            match item {
+                Item::Cut => {}
+                Item::Control(control) => items.push(Item::Control(*control)),
+                Item::Rows { input, batch } => {
+                    let mut from = 0;
+                    for to in 1..=batch.len() {
+                        if to == batch.len() || cut_here() {
+                            items.push(Item::Rows {
+                                input: *input,
+                                batch: Arc::new(Slice { of: batch.clone(), from, to }),
+                            });
+                            from = to;
+                            if to < batch.len() || cut_here() {
+                                items.push(Item::Cut);
+                            }
+                        }
+                    }
+                }
+            }
+        }
+        items.push(Item::Cut);
+        Recording { items, fingerprint: self.fingerprint }
+    }
+}
+
+/// A part of recorded rows.
+struct Slice {
+    of: Arc<dyn RecordedRows>,
+    from: usize,
+    to: usize,
+}
+
+impl RecordedRows for Slice {
+    fn len(&self) -> usize {
+        self.to - self.from
+    }
+
+    fn part(&self, from: usize, to: usize) -> Box<dyn Any + Send> {
+        self.of.part(self.from + from, self.from + to)
+    }
+}
+
+/// Feeds a recording to the workers, an epoch a call.
+pub(crate) struct Player {
+    items: std::vec::IntoIter<Item>,
+}
+
+impl Player {
+    pub(crate) fn new(recording: Recording) -> Self {
+        Player { items: recording.items.into_iter() }
+    }
+
+    /// The next epoch; false when there is none. Places are those of the record.
+    pub(crate) fn play(&mut self, cut: &mut Cut<'_>) -> bool {
+        let mut any = false;
+        for item in self.items.by_ref() {
+            any = true;
+            match item {
+                Item::Cut => break,
+                Item::Control(control) => {
+                    if let Signal::Tick { arrival_ms } = control.signal {
+                        *cut.arrival_ms = arrival_ms;
+                    }
+                    cut.controls.push(control);
+                }
+                Item::Rows { input, batch } => {
+                    *cut.turn = (*cut.turn + 1) % cut.workers;
+                    cut.feeds.push(Feed { input, worker: *cut.turn, payload: batch.part(0, batch.len()) });
+                }
+            }
+        }
+        any
+    }
+}

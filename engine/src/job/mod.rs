@@ -1,0 +1,215 @@
+//! `Job` plans, checks, starts and stops a flow; `Running` is the host's hold on it.
+
+pub(crate) mod metrics;
+pub(crate) mod outlet;
+pub(crate) mod parts;
+mod running;
+pub(crate) mod shared;
+pub(crate) mod worker;
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex};
+
+pub use metrics::{DetectorMetrics, Metrics, OperatorMetrics, SourceMetrics};
+pub use outlet::{ChannelOut, Ended, Output, Receiver};
+pub use running::Running;
+
+use crate::Error;
+use crate::flow::{Finding, Flow, Plan, Weight};
+use crate::ingest::leader::{Bounds, Leader};
+use crate::ingest::record::{Player, Recorder, Recording};
+use crate::io::{IoRuntime, ThreadIo};
+use crate::time::TickSource;
+use parts::{Part, Start};
+use shared::Shared;
+
+pub(crate) type BuildFn = dyn for<'f> Fn(&Flow<'f>) + Send + Sync;
+
+/// A flow, and how it is to be run.
+///
+/// # Examples
+/// ```
+/// use serde::{Deserialize, Serialize};
+/// use watchfire_engine::{Job, Timed};
+/// #[derive(Clone, Debug, Serialize, Deserialize)]
+/// struct Reading { event_time_ms: i64, load_kg: f64 }
+/// impl Timed for Reading {
+///     fn event_time_ms(&self) -> i64 { self.event_time_ms }
+/// }
+/// let job = Job::new(|flow| {
+///     flow.channel::<Reading>("readings").filter(|r| r.load_kg > 1_000.0).to_channel("heavy");
+/// });
+/// assert!(job.check().is_empty());
+/// let mut running = job.start()?;
+/// let readings = running.sender::<Reading>("readings")?;
+/// let heavy = running.receiver::<Reading>("heavy")?;
+/// readings.send(vec![Reading { event_time_ms: 0, load_kg: 900.0 }, Reading { event_time_ms: 1, load_kg: 1_100.0 }])?;
+/// drop(readings);
+/// assert_eq!(heavy.rows().map(|r| r.event_time_ms).collect::<Vec<_>>(), [1]);
+/// running.wait()?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+pub struct Job {
+    build: Arc<BuildFn>,
+    workers: usize,
+    ticks: Option<TickSource>,
+    bounds: Bounds,
+    io: Arc<dyn IoRuntime>,
+    record: bool,
+}
+
+impl fmt::Debug for Job {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Job").field("workers", &self.workers).field("ticks", &self.ticks).finish_non_exhaustive()
+    }
+}
+
+impl Job {
+    /// A job that runs what `build` builds: one worker, wall-clock ticks, a thread for each connector task.
+    ///
+    /// `build` runs once to plan, and once on every worker; it must give the same flow each time.
+    pub fn new(build: impl for<'f> Fn(&Flow<'f>) + Send + Sync + 'static) -> Self {
+        Job {
+            build: Arc::new(build),
+            workers: 1,
+            ticks: None,
+            bounds: Bounds { rows_max: 16_384, in_flight_max: 8, commit_every_ms: 1_000 },
+            io: Arc::new(ThreadIo),
+            record: false,
+        }
+    }
+
+    /// Sets the number of worker threads, at least 1. Results do not depend on it.
+    #[must_use]
+    pub fn workers(mut self, workers: usize) -> Self {
+        self.workers = workers.max(1);
+        self
+    }
+
+    /// Sets where the arrival clock's ticks come from. Without it: event times where every source is bounded, the wall
+    /// clock otherwise.
+    #[must_use]
+    pub fn ticks(mut self, ticks: TickSource) -> Self {
+        self.ticks = Some(ticks);
+        self
+    }
+
+    /// Sets the runtime on which connectors run.
+    #[must_use]
+    pub fn io(mut self, io: impl IoRuntime) -> Self {
+        self.io = Arc::new(io);
+        self
+    }
+
+    /// Sets how many rows an epoch may take. Larger epochs cost less a row and leave later. Default 16,384.
+    #[must_use]
+    pub fn epoch_rows_max(mut self, rows: usize) -> Self {
+        self.bounds.rows_max = rows.max(1);
+        self
+    }
+
+    /// Sets how many epochs may be under way at once, at least 1: with the rows of an epoch it bounds the rows in
+    /// flight. Default 8.
+    #[must_use]
+    pub fn epochs_in_flight_max(mut self, epochs: u64) -> Self {
+        self.bounds.in_flight_max = epochs.max(1);
+        self
+    }
+
+    /// Sets how often two-phase sinks commit, by the arrival clock. Default 1,000 ms.
+    #[must_use]
+    pub fn commit_every_ms(mut self, every_ms: i64) -> Self {
+        self.bounds.commit_every_ms = every_ms.max(1);
+        self
+    }
+
+    /// Keeps everything that enters, for [`Running::recording`]. Memory grows with the input.
+    #[must_use]
+    pub fn record(mut self) -> Self {
+        self.record = true;
+        self
+    }
+
+    fn plan_and_parts(&self) -> (Plan, Vec<Part>) {
+        let flow = Flow::new(None);
+        (self.build)(&flow);
+        (flow.0.plan.take(), flow.0.parts.take())
+    }
+
+    /// The plan of the flow: text, JSON, DOT.
+    pub fn explain(&self) -> Plan {
+        self.plan_and_parts().0
+    }
+
+    /// Everything that is wrong with the flow, errors first. Opens nothing.
+    pub fn check(&self) -> Vec<Finding> {
+        self.explain().check()
+    }
+
+    /// A hash of what the flow computes; see [`Plan::fingerprint`].
+    pub fn fingerprint(&self) -> u64 {
+        self.explain().fingerprint()
+    }
+
+    /// Starts the job.
+    ///
+    /// # Errors
+    /// `E0100` with every error that [`check`](Job::check) finds; `E0902` if threads cannot be started.
+    pub fn start(&self) -> Result<Running, Error> {
+        self.start_with(None)
+    }
+
+    /// Runs a recording instead of the sources: same rows, same ticks, same places, so the same outputs to the byte,
+    /// with any number of workers.
+    ///
+    /// # Errors
+    /// As [`start`](Job::start); `E0106` if the recording was made by another flow.
+    pub fn replay(&self, recording: &Recording) -> Result<Running, Error> {
+        let planned = self.fingerprint();
+        if recording.fingerprint != planned {
+            let what = format!("the recording is of flow {:016x}, this is {planned:016x}", recording.fingerprint);
+            return Err(Error::new("E0106", what).remedy("replay it with the flow that made it"));
+        }
+        self.start_with(Some(recording.clone()))
+    }
+
+    fn start_with(&self, recording: Option<Recording>) -> Result<Running, Error> {
+        let (plan, parts) = self.plan_and_parts();
+        let errors: Vec<Finding> = plan.check().into_iter().filter(|f| f.weight == Weight::Error).collect();
+        if !errors.is_empty() {
+            let all: Vec<String> = errors.iter().map(Finding::to_string).collect();
+            return Err(Error::new("E0100", format!("the flow cannot run: {}", all.join(" | "))));
+        }
+        let names = plan.nodes.iter().map(|node| node.name.clone()).collect();
+        let shared = Shared::new(names, self.workers);
+        let mut start = Start {
+            shared: shared.clone(),
+            io: self.io.clone(),
+            intakes: Vec::new(),
+            sinks: Vec::new(),
+            ends: HashMap::new(),
+            later: Vec::new(),
+            replaying: recording.is_some(),
+        };
+        for part in parts {
+            part(&mut start)?;
+        }
+        let ticks = self.ticks.unwrap_or(if plan.bounded() { TickSource::FROM_EVENTS } else { TickSource::WALL });
+        let mut leader = Leader::new(shared.clone(), self.workers, ticks, self.bounds);
+        leader.intakes = std::mem::take(&mut start.intakes);
+        leader.sinks = std::mem::take(&mut start.sinks);
+        leader.player = recording.map(Player::new);
+        leader.recorder = self.record.then(Recorder::default);
+        let fingerprint = plan.fingerprint();
+        let running = Running::launch(shared, self.build.clone(), fingerprint, self.workers, leader, start.ends)?;
+        for later in start.later {
+            later()?;
+        }
+        Ok(running)
+    }
+}
+
+/// The leader on its way to worker 0, and back with the record.
+pub(crate) type LeaderSlot = Arc<Mutex<Option<Leader>>>;

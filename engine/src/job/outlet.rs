@@ -1,0 +1,323 @@
+//! Where rows leave: host channels, and the I/O task that feeds a connector's writer.
+
+use std::fmt;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use crossbeam_channel::{RecvTimeoutError, TryRecvError, TrySendError};
+use timely::scheduling::SyncActivator;
+
+use super::parts::SinkHandle;
+use super::shared::Shared;
+use crate::Error;
+use crate::decode::Encoder;
+use crate::io::IoRuntime;
+use crate::sink::{CommitMode, Sink, Writer};
+use crate::source::Failure;
+
+/// How a host channel out of a job is bounded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ChannelOut {
+    /// Outputs (one an epoch that has rows) that wait for the host before the job is held back. Default 1,024.
+    pub capacity_epochs: usize,
+}
+
+impl Default for ChannelOut {
+    fn default() -> Self {
+        ChannelOut { capacity_epochs: 1_024 }
+    }
+}
+
+/// The rows of one closed epoch, in ingest order of what caused them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Output<T> {
+    /// The epoch. Rises from output to output.
+    pub epoch: u64,
+    /// The rows; never empty.
+    pub rows: Vec<T>,
+}
+
+/// Wakes the operator of a sink that is waiting for its outside.
+#[derive(Default)]
+pub(crate) struct Nudge {
+    activator: Mutex<Option<SyncActivator>>,
+    wanted: AtomicBool,
+}
+
+impl fmt::Debug for Nudge {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Nudge")
+    }
+}
+
+impl Nudge {
+    pub(crate) fn install(&self, activator: SyncActivator) {
+        *self.activator.lock().unwrap_or_else(PoisonError::into_inner) = Some(activator);
+    }
+
+    /// The operator asks to be woken when something has moved.
+    pub(crate) fn want(&self) {
+        self.wanted.store(true, Ordering::SeqCst);
+    }
+
+    /// Something has moved.
+    pub(crate) fn give(&self) {
+        if self.wanted.swap(false, Ordering::SeqCst)
+            && let Some(activator) = self.activator.lock().unwrap_or_else(PoisonError::into_inner).as_ref()
+        {
+            // It fails only once the worker has gone, and then nobody waits.
+            let _ = activator.activate();
+        }
+    }
+}
+
+/// The host's end of a channel out of a job.
+///
+/// Bounded: a host that does not read holds the job back, in the end its own senders. Dropping it while the job runs
+/// fails the job, for rows that nobody takes are lost.
+pub struct Receiver<T> {
+    pub(crate) rx: crossbeam_channel::Receiver<Output<T>>,
+    pub(crate) nudge: Arc<Nudge>,
+}
+
+impl<T> fmt::Debug for Receiver<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Receiver({} waiting)", self.rx.len())
+    }
+}
+
+impl<T> Receiver<T> {
+    /// Waits for the next output. `None` when the job has ended and everything was received.
+    pub fn recv(&self) -> Option<Output<T>> {
+        self.taken(self.rx.recv().ok())
+    }
+
+    /// The next output if there is one now. `Ok(None)` means not yet; an error means never again.
+    ///
+    /// # Errors
+    /// [`Ended`] when the job has ended and everything was received.
+    pub fn try_recv(&self) -> Result<Option<Output<T>>, Ended> {
+        match self.rx.try_recv() {
+            Ok(output) => Ok(self.taken(Some(output))),
+            Err(TryRecvError::Empty) => Ok(None),
+            Err(TryRecvError::Disconnected) => Err(Ended),
+        }
+    }
+
+    /// As [`try_recv`](Receiver::try_recv), waiting at most `wait`.
+    ///
+    /// # Errors
+    /// [`Ended`] when the job has ended and everything was received.
+    pub fn recv_timeout(&self, wait: Duration) -> Result<Option<Output<T>>, Ended> {
+        match self.rx.recv_timeout(wait) {
+            Ok(output) => Ok(self.taken(Some(output))),
+            Err(RecvTimeoutError::Timeout) => Ok(None),
+            Err(RecvTimeoutError::Disconnected) => Err(Ended),
+        }
+    }
+
+    /// All rows until the job ends, in order.
+    pub fn rows(&self) -> impl Iterator<Item = T> {
+        std::iter::from_fn(|| self.recv()).flat_map(|output| output.rows)
+    }
+
+    fn taken(&self, output: Option<Output<T>>) -> Option<Output<T>> {
+        self.nudge.give();
+        output
+    }
+}
+
+/// The job has ended and everything was received.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ended;
+
+impl fmt::Display for Ended {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the job has ended and everything was received")
+    }
+}
+impl std::error::Error for Ended {}
+
+/// One closed epoch on its way to a sink.
+pub(crate) struct Leaving<T> {
+    pub(crate) epoch: u64,
+    pub(crate) rows: Vec<T>,
+    /// After the rows, everything so far is to be prepared under this number.
+    pub(crate) prepare: Option<u64>,
+}
+
+/// What a sink's operator hands closed epochs to. Never blocks.
+pub(crate) enum Outlet<T> {
+    Host { tx: crossbeam_channel::Sender<Output<T>> },
+    Task { tx: async_channel::Sender<ToTask<T>>, done: Arc<AtomicU64> },
+}
+
+pub(crate) enum ToTask<T> {
+    Leaving(Leaving<T>),
+    Commit(u64),
+}
+
+/// Why an outlet did not take an epoch.
+pub(crate) enum Refused<T> {
+    Full(Leaving<T>),
+    Gone,
+}
+
+impl<T> Outlet<T> {
+    pub(crate) fn offer(&self, leaving: Leaving<T>) -> Result<(), Refused<T>> {
+        match self {
+            Outlet::Host { tx } => {
+                let Leaving { epoch, rows, prepare } = leaving;
+                if rows.is_empty() {
+                    return Ok(());
+                }
+                tx.try_send(Output { epoch, rows }).map_err(|e| match e {
+                    TrySendError::Full(Output { epoch, rows }) => Refused::Full(Leaving { epoch, rows, prepare }),
+                    TrySendError::Disconnected(_) => Refused::Gone,
+                })
+            }
+            Outlet::Task { tx, .. } => tx.try_send(ToTask::Leaving(leaving)).map_err(|e| match e {
+                async_channel::TrySendError::Full(ToTask::Leaving(leaving)) => Refused::Full(leaving),
+                _ => Refused::Gone,
+            }),
+        }
+    }
+
+    /// Epochs up to this one are outside; a host channel is outside at once.
+    pub(crate) fn done(&self) -> u64 {
+        match self {
+            Outlet::Host { .. } => u64::MAX,
+            Outlet::Task { done, .. } => done.load(Ordering::Acquire),
+        }
+    }
+}
+
+/// The leader's handle on a connector's sink.
+pub(crate) struct TaskHandle<T> {
+    pub(crate) tx: async_channel::Sender<ToTask<T>>,
+    pub(crate) mode: CommitMode,
+    pub(crate) committed: Arc<AtomicU64>,
+}
+
+impl<T: Send> SinkHandle for TaskHandle<T> {
+    fn two_phase(&self) -> bool {
+        self.mode == CommitMode::TwoPhase
+    }
+
+    fn commit(&self, number: u64) -> bool {
+        !self.two_phase()
+            || self.committed.load(Ordering::Acquire) >= number
+            || self.tx.try_send(ToTask::Commit(number)).is_ok()
+    }
+
+    fn committed(&self) -> u64 {
+        self.committed.load(Ordering::Acquire)
+    }
+}
+
+/// Runs one writer: encodes, writes, prepares, commits, retries.
+pub(crate) struct WriterTask<S, E, T> {
+    pub(crate) name: String,
+    pub(crate) sink: S,
+    pub(crate) encoder: E,
+    pub(crate) rx: async_channel::Receiver<ToTask<T>>,
+    pub(crate) done: Arc<AtomicU64>,
+    pub(crate) committed: Arc<AtomicU64>,
+    pub(crate) nudge: Arc<Nudge>,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) io: Arc<dyn IoRuntime>,
+}
+
+/// The first pause after a failure, and the longest.
+const BACK_OFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(10));
+
+/// Calls a writer again and again while it says that the outside may recover.
+macro_rules! retried {
+    ($task:expr, $call:expr) => {{
+        let mut pause = BACK_OFF.0;
+        loop {
+            match $call.await {
+                Err(Failure::Retry(error)) => {
+                    tracing::warn!(sink = %$task.name, %error, "writing failed, trying again");
+                    if $task.shared.failed() {
+                        break Err($task.error_of(Failure::Retry(error)));
+                    }
+                    $task.io.sleep(pause).await;
+                    pause = (pause * 2).min(BACK_OFF.1);
+                }
+                Err(failure) => break Err($task.error_of(failure)),
+                Ok(value) => break Ok(value),
+            }
+        }
+    }};
+}
+
+impl<T: Send + 'static, S: Sink, E: Encoder<T>> WriterTask<S, E, T> {
+    pub(crate) async fn run(self) {
+        let body = std::panic::AssertUnwindSafe(self.write_all());
+        let result = futures_lite::FutureExt::catch_unwind(body).await;
+        let error = match result {
+            Ok(Ok(())) => None,
+            Ok(Err(error)) => Some(error),
+            Err(panic) => {
+                let what =
+                    format!("the writer of sink \"{}\" panicked: {}", self.name, super::shared::panic_text(&*panic));
+                Some(Error::new("E0903", what).remedy("mend the connector or encoder"))
+            }
+        };
+        if let Some(error) = error {
+            self.shared.fail(error);
+        }
+    }
+
+    async fn write_all(&self) -> Result<(), Error> {
+        let mut writer: Box<dyn Writer> = retried!(self, self.sink.open(0, 1))?;
+        retried!(self, writer.abort_older())?;
+        let mut prepared: Vec<(u64, Vec<u8>)> = Vec::new();
+        while let Ok(message) = self.rx.recv().await {
+            match message {
+                ToTask::Leaving(Leaving { epoch, rows, prepare }) => {
+                    let encoded = rows.iter().map(|row| self.encoder.encode(row)).collect::<Result<Vec<_>, _>>();
+                    let encoded = encoded.map_err(|e| e.at(format!("sink \"{}\"", self.name)))?;
+                    if !encoded.is_empty() {
+                        retried!(self, writer.write(epoch, &encoded))?;
+                    }
+                    if let Some(number) = prepare
+                        && let Some(bytes) = retried!(self, writer.prepare(number))?
+                    {
+                        prepared.push((number, bytes));
+                    }
+                    self.done.store(epoch, Ordering::Release);
+                    self.nudge.give();
+                }
+                ToTask::Commit(upto) => {
+                    for (number, bytes) in prepared.extract_if(.., |(number, _)| *number <= upto) {
+                        retried!(self, writer.commit(number, &bytes))?;
+                    }
+                    self.committed.store(upto, Ordering::Release);
+                    self.shared.wake(0);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn error_of(&self, failure: Failure) -> Error {
+        let place = format!("sink \"{}\"", self.name);
+        match failure {
+            Failure::Retry(error) | Failure::Fatal(error) => match error.place() {
+                Some(at) => {
+                    let place = format!("{place}, {at}");
+                    error.at(place)
+                }
+                None => error.at(place),
+            },
+            Failure::Fenced => Error::new("E0303", "a newer generation of this job writes to this sink").at(place),
+            Failure::Poison { index, why } => why.at(format!("{place}, row {index} of the epoch")),
+            Failure::OffsetExpired { earliest } => {
+                Error::new("E0304", format!("a sink spoke of an expired offset ({earliest})")).at(place)
+            }
+        }
+    }
+}

@@ -1,0 +1,35 @@
+//! What a plan asks the job to make: intakes for its sources, outlets for its sinks, ends for the host.
+
+use std::any::Any;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::shared::Shared;
+use crate::Error;
+use crate::ingest::intake::Intake;
+use crate::io::IoRuntime;
+
+/// What a part makes when the job starts. Run once, on the thread that starts the job.
+pub(crate) type Part = Box<dyn FnOnce(&mut Start) -> Result<(), Error>>;
+
+/// The job as its parts see it while it starts.
+pub(crate) struct Start {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) io: Arc<dyn IoRuntime>,
+    pub(crate) intakes: Vec<Box<dyn Intake>>,
+    pub(crate) sinks: Vec<Arc<dyn SinkHandle>>,
+    /// Typed host ends by name.
+    pub(crate) ends: HashMap<String, Box<dyn Any + Send>>,
+    /// Started last, when everything else is in place.
+    pub(crate) later: Vec<Box<dyn FnOnce() -> Result<(), Error>>>,
+    /// The job replays a record: no source is opened.
+    pub(crate) replaying: bool,
+}
+
+/// A connector's sink as the leader sees it.
+pub(crate) trait SinkHandle: Send + Sync {
+    fn two_phase(&self) -> bool;
+    /// Hands over a commit; false if the sink is busy and must be asked again.
+    fn commit(&self, number: u64) -> bool;
+    fn committed(&self) -> u64;
+}

@@ -1,0 +1,184 @@
+//! The host's hold on a running job.
+
+use std::any::Any;
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::metrics::Metrics;
+use super::shared::{Command, Shared};
+use super::{BuildFn, LeaderSlot, Receiver, worker};
+use crate::ingest::Sender;
+use crate::ingest::leader::Leader;
+use crate::ingest::record::Recording;
+use crate::{Data, Error};
+
+/// A job that runs. Dropping it stops the job without waiting.
+pub struct Running {
+    shared: Arc<Shared>,
+    ends: HashMap<String, Box<dyn Any + Send>>,
+    leader: LeaderSlot,
+    fingerprint: u64,
+    /// One message a worker when it has left.
+    left: crossbeam_channel::Receiver<()>,
+    workers: usize,
+}
+
+impl fmt::Debug for Running {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Running")
+            .field("workers", &self.workers)
+            .field("beat_age", &self.beat_age())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Running {
+    pub(crate) fn launch(
+        shared: Arc<Shared>,
+        build: Arc<BuildFn>,
+        fingerprint: u64,
+        workers: usize,
+        leader: Leader,
+        ends: HashMap<String, Box<dyn Any + Send>>,
+    ) -> Result<Running, Error> {
+        let (tell, left) = crossbeam_channel::bounded(workers);
+        let slot: LeaderSlot = Arc::new(Mutex::new(Some(leader)));
+        let (to_workers, state) = (slot.clone(), shared.clone());
+        let cannot = |e: String| Error::new("E0902", format!("cannot start the workers: {e}"));
+        let (builders, others) = timely::CommunicationConfig::Process(workers).try_build().map_err(cannot)?;
+        let guards = timely::communication::initialize_from(builders, others, move |allocator| {
+            let lead = if is_first(&allocator) { lock(&to_workers).take() } else { None };
+            let back = worker::run(allocator, &state, &*build, fingerprint, lead);
+            if back.is_some() {
+                *lock(&to_workers) = back;
+            }
+            let _ = tell.send(());
+        })
+        .map_err(cannot)?;
+        // Workers are waited for by their message: a stuck one must not hang the host that drops this handle.
+        std::mem::forget(guards);
+        Ok(Running { shared, ends, leader: slot, fingerprint, left, workers })
+    }
+
+    /// The host's end of a channel into the job. One a name: further splits come from
+    /// [`Sender::another_split`].
+    ///
+    /// # Errors
+    /// `E0408` if the flow has no such channel, its rows are of another type, or its sender was taken already.
+    pub fn sender<T: Data>(&mut self, name: &str) -> Result<Sender<T>, Error> {
+        self.end(name, "channel(..)")
+    }
+
+    /// The host's end of a channel out of the job. One a name.
+    ///
+    /// # Errors
+    /// `E0408` if the flow has no such channel, its rows are of another type, or its receiver was taken already.
+    pub fn receiver<T: Data>(&mut self, name: &str) -> Result<Receiver<T>, Error> {
+        self.end(name, "to_channel(..)")
+    }
+
+    fn end<E: 'static>(&mut self, name: &str, made_by: &str) -> Result<E, Error> {
+        let wrong = |what: String| Error::new("E0408", what).remedy(format!("compare with {made_by} in the flow"));
+        let end = self.ends.get_mut(name).ok_or_else(|| wrong(format!("the flow has no channel \"{name}\"")))?;
+        let end = end.downcast_mut::<Option<E>>();
+        let end =
+            end.ok_or_else(|| wrong(format!("channel \"{name}\" goes the other way or holds rows of another type")))?;
+        end.take().ok_or_else(|| wrong(format!("the end of channel \"{name}\" was taken already")))
+    }
+
+    /// A snapshot of the counters.
+    pub fn metrics(&self) -> Metrics {
+        self.shared.metrics.snapshot()
+    }
+
+    /// How long ago the slowest worker last came round its loop: at most some 50 ms while all is well. A host alarms
+    /// when it grows to seconds, for then nothing watches any more.
+    pub fn beat_age(&self) -> Duration {
+        self.shared.beat_age()
+    }
+
+    /// Whether the job has failed; [`wait`](Running::wait) says why.
+    pub fn failed(&self) -> bool {
+        self.shared.failed()
+    }
+
+    /// Waits until the job ends by itself: all sources have ended and all rows have left.
+    ///
+    /// # Errors
+    /// The error that ended the job.
+    pub fn wait(&mut self) -> Result<Metrics, Error> {
+        self.until(None)
+    }
+
+    /// Takes no more rows, closes all windows, lets everything leave, and finishes the job.
+    ///
+    /// # Errors
+    /// The error that ended the job; `E0904` if it has not ended by the deadline, naming the operator that was running.
+    pub fn drain(&mut self, deadline: Duration) -> Result<Metrics, Error> {
+        self.shared.order(Command::Drain);
+        self.until(Some(deadline))
+    }
+
+    /// Takes no more rows, lets what was taken leave, and closes no window: the job can be resumed.
+    ///
+    /// # Errors
+    /// As [`drain`](Running::drain).
+    pub fn stop(&mut self, deadline: Duration) -> Result<Metrics, Error> {
+        self.shared.order(Command::Stop);
+        self.until(Some(deadline))
+    }
+
+    fn until(&mut self, deadline: Option<Duration>) -> Result<Metrics, Error> {
+        let ends_at = deadline.map(|wait| Instant::now() + wait);
+        while self.workers > 0 {
+            let left = match ends_at {
+                Some(at) => self.left.recv_deadline(at).is_ok(),
+                None => self.left.recv().is_ok(),
+            };
+            if !left {
+                return Err(self.stuck(deadline.unwrap_or_default()));
+            }
+            self.workers -= 1;
+        }
+        self.shared.stop_reading();
+        match self.shared.error() {
+            Some(error) => Err(error),
+            None => Ok(self.metrics()),
+        }
+    }
+
+    fn stuck(&self, deadline: Duration) -> Error {
+        if let Some(error) = self.shared.error() {
+            return error;
+        }
+        let what = match self.shared.busy_with() {
+            Some(name) => format!("operator \"{name}\" is still running {deadline:?} after the job was told to end"),
+            None => format!("rows have not left {deadline:?} after the job was told to end"),
+        };
+        Error::new("E0904", what)
+            .remedy("take the rows from every receiver, and look at the named operator or its sink")
+    }
+
+    /// What entered the job, once it has ended. Only of a job made with [`Job::record`](crate::Job::record).
+    pub fn recording(&self) -> Option<Recording> {
+        let mut leader = lock(&self.leader);
+        let recorder = leader.as_mut()?.recorder.take()?;
+        Some(Recording { items: recorder.items, fingerprint: self.fingerprint })
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.shared.order(Command::Stop);
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn is_first(allocator: &timely::communication::Allocator) -> bool {
+    allocator.index() == 0
+}

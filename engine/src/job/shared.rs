@@ -1,0 +1,187 @@
+//! What the threads of one job share: commands, failure, wakers, beats, and the feeds of the workers.
+
+use std::any::Any;
+use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::thread::Thread;
+use std::time::{Duration, Instant};
+
+use crate::Error;
+use crate::ingest::leader::EpochFeed;
+use crate::job::metrics::Registry;
+use crate::job::outlet::{Nudge, Outlet};
+
+/// What the host wants of the job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Command {
+    Run,
+    Drain,
+    Stop,
+}
+
+/// No node's code is running.
+pub(crate) const IDLE_NODE: usize = usize::MAX;
+
+pub(crate) struct Shared {
+    pub(crate) names: Vec<String>,
+    pub(crate) metrics: Registry,
+    pub(crate) next_split: AtomicU32,
+    /// Typed ends of the sinks, each taken by the worker that owns it.
+    pub(crate) outlets: Mutex<HashMap<usize, Box<dyn Any + Send>>>,
+    command: AtomicU8,
+    failed: AtomicBool,
+    error: Mutex<Option<Error>>,
+    workers: Vec<Worker>,
+    started: Instant,
+    /// Closed when sources are to stop reading.
+    reading: (async_channel::Sender<()>, async_channel::Receiver<()>),
+}
+
+/// What others may know of, and tell to, one worker.
+struct Worker {
+    thread: OnceLock<Thread>,
+    inbox: Mutex<VecDeque<EpochFeed>>,
+    beat_us: AtomicU64,
+    node: Current,
+}
+
+/// The node whose code a worker is running: names the culprit of a panic or a hang.
+#[derive(Clone, Debug)]
+pub(crate) struct Current(Arc<AtomicUsize>);
+
+impl Current {
+    #[inline]
+    pub(crate) fn set(&self, node: usize) {
+        self.0.store(node, Ordering::Relaxed);
+    }
+
+    pub(crate) fn get(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Shared {
+    pub(crate) fn new(names: Vec<String>, workers: usize) -> Arc<Self> {
+        let worker = || Worker {
+            thread: OnceLock::new(),
+            inbox: Mutex::default(),
+            beat_us: AtomicU64::new(0),
+            node: Current(Arc::new(AtomicUsize::new(IDLE_NODE))),
+        };
+        Arc::new(Shared {
+            names,
+            metrics: Registry::new(workers),
+            next_split: AtomicU32::new(0),
+            outlets: Mutex::default(),
+            command: AtomicU8::new(0),
+            failed: AtomicBool::new(false),
+            error: Mutex::default(),
+            workers: (0..workers).map(|_| worker()).collect(),
+            started: Instant::now(),
+            reading: async_channel::bounded(1),
+        })
+    }
+
+    /// The outlet of a sink, for the worker that owns it. Taken once.
+    pub(crate) fn take_outlet<T: 'static>(&self, node: usize) -> Option<(Outlet<T>, Arc<Nudge>)> {
+        lock(&self.outlets).remove(&node)?.downcast().ok().map(|both| *both)
+    }
+
+    pub(crate) fn command(&self) -> Command {
+        match self.command.load(Ordering::Acquire) {
+            0 => Command::Run,
+            1 => Command::Drain,
+            _ => Command::Stop,
+        }
+    }
+
+    /// Tells the job to end. The first wish holds.
+    pub(crate) fn order(&self, command: Command) {
+        let wish = match command {
+            Command::Run => return,
+            Command::Drain => 1,
+            Command::Stop => 2,
+        };
+        let _ = self.command.compare_exchange(0, wish, Ordering::AcqRel, Ordering::Acquire);
+        self.stop_reading();
+        self.wake(0);
+    }
+
+    pub(crate) fn stop_reading(&self) {
+        self.reading.0.close();
+    }
+
+    /// Resolves when sources are to stop reading.
+    pub(crate) async fn reading_over(&self) {
+        let _ = self.reading.1.recv().await;
+    }
+
+    /// Poisons the job: every worker leaves at its next step. The first error is kept.
+    pub(crate) fn fail(&self, error: Error) {
+        tracing::error!(%error, "the job has failed");
+        lock(&self.error).get_or_insert(error);
+        self.failed.store(true, Ordering::Release);
+        self.stop_reading();
+        (0..self.workers.len()).for_each(|worker| self.wake(worker));
+    }
+
+    pub(crate) fn failed(&self) -> bool {
+        self.failed.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn error(&self) -> Option<Error> {
+        lock(&self.error).clone()
+    }
+
+    /// Makes the calling thread a worker that others can wake.
+    pub(crate) fn enlist(&self, worker: usize) -> Current {
+        let _ = self.workers[worker].thread.set(std::thread::current());
+        self.workers[worker].node.clone()
+    }
+
+    pub(crate) fn wake(&self, worker: usize) {
+        if let Some(thread) = self.workers[worker].thread.get() {
+            thread.unpark();
+        }
+    }
+
+    pub(crate) fn hand_over(&self, worker: usize, feed: EpochFeed) {
+        lock(&self.workers[worker].inbox).push_back(feed);
+        self.wake(worker);
+    }
+
+    pub(crate) fn take_feed(&self, worker: usize) -> Option<EpochFeed> {
+        lock(&self.workers[worker].inbox).pop_front()
+    }
+
+    pub(crate) fn beat(&self, worker: usize) {
+        self.workers[worker].beat_us.store(self.started.elapsed().as_micros() as u64, Ordering::Relaxed);
+    }
+
+    /// How long ago the slowest worker last came round its loop.
+    pub(crate) fn beat_age(&self) -> Duration {
+        let oldest = self.workers.iter().map(|worker| worker.beat_us.load(Ordering::Relaxed)).min().unwrap_or(0);
+        self.started.elapsed().saturating_sub(Duration::from_micros(oldest))
+    }
+
+    /// The node that a worker's thread is in, by name.
+    pub(crate) fn busy_with(&self) -> Option<String> {
+        self.workers.iter().find_map(|worker| self.names.get(worker.node.get()).cloned())
+    }
+}
+
+/// What a panic said.
+pub(crate) fn panic_text(panic: &(dyn Any + Send)) -> String {
+    if let Some(text) = panic.downcast_ref::<&str>() {
+        (*text).to_owned()
+    } else if let Some(text) = panic.downcast_ref::<String>() {
+        text.clone()
+    } else {
+        "no message".to_owned()
+    }
+}

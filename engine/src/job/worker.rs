@@ -1,0 +1,193 @@
+//! One worker thread: builds the flow, feeds it epoch by epoch, steps it, and leaves when it is done or poisoned.
+
+use std::any::Any;
+use std::cell::RefCell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use timely::communication::Allocator;
+use timely::dataflow::operators::core::Input as _;
+use timely::dataflow::{InputHandle, ProbeHandle};
+use timely::worker::Worker;
+
+use super::BuildFn;
+use super::shared::{Current, IDLE_NODE, Shared, panic_text};
+use crate::Error;
+use crate::control::Control;
+use crate::flow::{Flow, Live};
+use crate::ingest::leader::{EpochFeed, Leader};
+use crate::time::FIRST_EPOCH;
+
+/// How long a worker sleeps when nothing wakes it; it then looks whether the job was poisoned.
+const PATIENCE: Duration = Duration::from_millis(50);
+
+/// A worker's end of one input of the flow.
+pub(crate) trait Input {
+    /// Puts a batch into the present epoch. False if it holds rows of another type.
+    fn feed(&mut self, payload: Box<dyn Any + Send>) -> bool;
+    fn advance_to(&mut self, epoch: u64);
+}
+
+type Controls = InputHandle<u64, timely::container::CapacityContainerBuilder<Vec<Control>>>;
+
+/// Runs one worker to its end. Errors go to `shared`; the thread never unwinds into the host.
+pub(crate) fn run(
+    allocator: Allocator,
+    shared: &Arc<Shared>,
+    build: &BuildFn,
+    fingerprint: u64,
+    leader: Option<Leader>,
+) -> Option<Leader> {
+    let mut worker = Worker::new(timely::WorkerConfig::default(), allocator, Some(Instant::now()));
+    let index = worker.index();
+    let current = shared.enlist(index);
+    let mut leader = leader;
+    let body = catch_unwind(AssertUnwindSafe(|| {
+        let run = Run::new(&mut worker, shared, build, fingerprint, current.clone())?;
+        run.to_end(&mut worker, &mut leader)
+    }));
+    match body {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => shared.fail(error),
+        Err(panic) => shared.fail(panicked(shared, &current, &*panic)),
+    }
+    if shared.failed() {
+        // The unwind may have gone through timely's cells: its graph is neither stepped nor dropped any more.
+        std::mem::forget(worker);
+    }
+    leader
+}
+
+fn panicked(shared: &Shared, current: &Current, panic: &(dyn Any + Send)) -> Error {
+    let text = panic_text(panic);
+    match shared.names.get(current.get()) {
+        Some(name) => Error::new("E0901", format!("operator \"{name}\" panicked: {text}"))
+            .remedy("mend the code of the operator; the rows of open epochs were not committed"),
+        None => Error::new("E0901", format!("a worker panicked outside user code: {text}")),
+    }
+}
+
+struct Run<'a> {
+    shared: &'a Arc<Shared>,
+    index: usize,
+    inputs: Vec<Box<dyn Input>>,
+    controls: Controls,
+    probe: ProbeHandle<u64>,
+    current: Current,
+    closed: bool,
+}
+
+impl<'a> Run<'a> {
+    fn new(
+        worker: &mut Worker,
+        shared: &'a Arc<Shared>,
+        build: &BuildFn,
+        fingerprint: u64,
+        current: Current,
+    ) -> Result<Self, Error> {
+        let index = worker.index();
+        let probe = ProbeHandle::new();
+        let (mut inputs, mut controls, built) = worker.dataflow_named::<u64, _, _>("watchfire", |scope| {
+            let (controls, control_stream) = scope.new_input::<Vec<Control>>();
+            let flow = Flow::new(Some(Live {
+                scope,
+                controls: control_stream,
+                probe: probe.clone(),
+                shared: shared.clone(),
+                current: current.clone(),
+                inputs: RefCell::default(),
+            }));
+            build(&flow);
+            let built = flow.0.plan.borrow().fingerprint();
+            let inputs = flow.0.live.as_ref().map(|live| live.inputs.take()).unwrap_or_default();
+            (inputs, controls, built)
+        });
+        if built != fingerprint {
+            let what =
+                format!("worker {index} built another flow ({built:016x}) than was planned ({fingerprint:016x})");
+            return Err(Error::new("E0106", what).remedy("make the build function give the same flow every time"));
+        }
+        inputs.iter_mut().for_each(|input| input.advance_to(FIRST_EPOCH));
+        controls.advance_to(FIRST_EPOCH);
+        Ok(Run { shared, index, inputs, controls, probe, current, closed: false })
+    }
+
+    fn to_end(mut self, worker: &mut Worker, leader: &mut Option<Leader>) -> Result<(), Error> {
+        loop {
+            self.shared.beat(self.index);
+            if self.shared.failed() {
+                return Ok(());
+            }
+            let mut patience = PATIENCE;
+            if let Some(leader) = leader {
+                patience = patience.min(leader.patience());
+                self.lead(leader)?;
+            }
+            while let Some(feed) = self.shared.take_feed(self.index) {
+                self.apply(feed)?;
+            }
+            self.current.set(IDLE_NODE);
+            worker.step_or_park(Some(patience));
+            self.current.set(IDLE_NODE);
+            if self.closed && self.probe.done() && !worker.has_dataflows() {
+                return self.settle(leader);
+            }
+        }
+    }
+
+    /// The leader's share: cuts what may be cut, and learns what has passed.
+    fn lead(&self, leader: &mut Leader) -> Result<(), Error> {
+        let metrics = &self.shared.metrics;
+        let passed = self.probe.with_frontier(|frontier| frontier.first().copied()).unwrap_or(leader.epoch());
+        leader.passed(passed);
+        metrics.epochs_closed.store(passed.saturating_sub(FIRST_EPOCH), Ordering::Relaxed);
+        while !leader.closed() && leader.must_have_passed().is_none_or(|epoch| !self.probe.less_equal(&epoch)) {
+            let Some(parts) = leader.cut()? else { break };
+            metrics.epochs_cut.store(leader.epoch() - FIRST_EPOCH, Ordering::Relaxed);
+            for (worker, part) in parts.into_iter().enumerate() {
+                self.shared.hand_over(worker, part);
+            }
+        }
+        Ok(())
+    }
+
+    fn apply(&mut self, feed: EpochFeed) -> Result<(), Error> {
+        let EpochFeed { epoch, feeds, mut controls, last } = feed;
+        for feed in feeds {
+            let fed = self.inputs.get_mut(feed.input).is_some_and(|input| input.feed(feed.payload));
+            if !fed {
+                let what = format!("input {} of the flow does not take what was recorded for it", feed.input);
+                return Err(Error::new("E0107", what).remedy("replay a recording with the flow that made it"));
+            }
+        }
+        self.controls.send_batch(&mut controls);
+        if last {
+            self.inputs.clear();
+            // Dropping the handle closes the input; this one can only be replaced.
+            self.controls = InputHandle::new();
+            self.closed = true;
+        } else {
+            self.inputs.iter_mut().for_each(|input| input.advance_to(epoch + 1));
+            self.controls.advance_to(epoch + 1);
+        }
+        Ok(())
+    }
+
+    /// After the last epoch: waits for the commits that are still under way.
+    fn settle(&self, leader: &mut Option<Leader>) -> Result<(), Error> {
+        if let Some(leader) = leader {
+            loop {
+                leader.passed(leader.epoch());
+                if leader.settled() || self.shared.failed() {
+                    break;
+                }
+                self.shared.beat(self.index);
+                std::thread::park_timeout(PATIENCE);
+            }
+            self.shared.metrics.epochs_closed.store(leader.epoch() - FIRST_EPOCH, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,343 @@
+//! Detectors of one key composed into one operator, statically: `a.then(b)`, `a.both(b)`.
+
+use timely::container::CapacityContainerBuilder;
+use timely::dataflow::operators::Capability;
+use timely::dataflow::operators::generic::OutputBuilder;
+use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
+
+use super::detector::{Context, Describe, Detector, Now, Verdict};
+use crate::batch::{Batch, NO_SPLIT, Place, Places};
+use crate::flow::{Origin, Stream};
+use crate::{Data, Key};
+
+/// One detector, or several that share an operator. Sealed: implement [`Detector`], compose with [`Compose`].
+pub trait Fused: Send + Sync + Sized + 'static {
+    /// The key that rows are grouped by.
+    type Key: Key;
+    /// The rows that go in.
+    type In: Data;
+    /// The rows that a following [`then`](Compose::then) reads.
+    type Produced: Data;
+    /// The stream handles that come out, nested as the detectors are.
+    type Out<'f>;
+    #[doc(hidden)]
+    type States: Default + Send + 'static;
+    #[doc(hidden)]
+    type Ports: 'static;
+
+    #[doc(hidden)]
+    fn describe_into(&self, all: &mut Vec<Describe>);
+    #[doc(hidden)]
+    fn ports<'f>(&self, wiring: &mut Wiring<'f, '_>) -> (Self::Ports, Self::Out<'f>);
+    #[doc(hidden)]
+    fn row(
+        &self,
+        st: &mut Self::States,
+        key: &Self::Key,
+        row: &Self::In,
+        now: &mut Moment<'_>,
+        ports: &mut Self::Ports,
+    ) -> bool;
+    #[doc(hidden)]
+    fn wake(&self, st: &mut Self::States, key: &Self::Key, clock: Clock, now: &mut Moment<'_>, ports: &mut Self::Ports);
+    /// Starts a call: what is produced from here on belongs to it.
+    #[doc(hidden)]
+    fn mark(ports: &mut Self::Ports);
+    #[doc(hidden)]
+    fn produced(ports: &Self::Ports) -> &[Self::Produced];
+    #[doc(hidden)]
+    fn flush(ports: &mut Self::Ports, caps: &mut Caps<'_>);
+    #[doc(hidden)]
+    fn books(ports: &Self::Ports, all: &mut Vec<Book>);
+}
+
+/// The present call, opaque outside the engine.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct Moment<'a>(pub(crate) &'a mut Now);
+
+/// Which clock wakes a detector.
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug)]
+pub enum Clock {
+    Event,
+    Quiet,
+}
+
+/// What one detector did with its rows: `applied + late + duplicate` is what it was given.
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Book {
+    pub applied: u64,
+    pub late: u64,
+    pub duplicate: u64,
+    pub emitted: u64,
+}
+
+/// The capabilities of an epoch, one an output port, in the order of the ports.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct Caps<'a>(pub(crate) std::slice::Iter<'a, Capability<u64>>);
+
+/// Makes ports: real ones on a worker, names alone in plan mode.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct Wiring<'f, 'b> {
+    pub(crate) builder: Option<&'b mut OperatorBuilder<'f, u64>>,
+    pub(crate) origin: Origin<'f>,
+}
+
+impl<'f> Wiring<'f, '_> {
+    pub(crate) fn port<O: Data>(&mut self) -> (Port<O>, Stream<'f, O>) {
+        let (out, inner) = match &mut self.builder {
+            Some(builder) => {
+                let (out, stream) = builder.new_output();
+                (Some(OutputBuilder::from(out)), Some(stream))
+            }
+            None => (None, None),
+        };
+        let port = Port { out, rows: Vec::new(), places: Vec::new(), fresh: 0, book: Book::default() };
+        (port, self.origin.stream(inner))
+    }
+}
+
+/// One output of an operator: what was emitted and not yet sent, and the book of the detector behind it.
+#[doc(hidden)]
+pub struct Port<O: 'static> {
+    out: Option<OutputBuilder<u64, CapacityContainerBuilder<Vec<Batch<O>>>>>,
+    pub(crate) rows: Vec<O>,
+    pub(crate) places: Vec<Place>,
+    fresh: usize,
+    book: Book,
+}
+
+impl<O: 'static> std::fmt::Debug for Port<O> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Port").field("waiting", &self.rows.len()).field("book", &self.book).finish()
+    }
+}
+
+impl<O: Data> Port<O> {
+    /// Sends what was emitted since the last flush as one batch.
+    pub(crate) fn send(&mut self, caps: &mut Caps<'_>) {
+        self.fresh = 0;
+        let cap = caps.0.next();
+        if self.rows.is_empty() {
+            return;
+        }
+        self.book.emitted += self.rows.len() as u64;
+        let (mut rows, mut places) = (std::mem::take(&mut self.rows), std::mem::take(&mut self.places));
+        if !places.is_sorted() {
+            // Timers fire by due time, but the order of what one tick causes must not depend on who fired what.
+            let mut both: Vec<(Place, O)> = places.into_iter().zip(rows).collect();
+            both.sort_by(|a, b| a.0.cmp(&b.0));
+            (places, rows) = both.into_iter().unzip();
+        }
+        if let (Some(out), Some(cap)) = (&mut self.out, cap) {
+            let batch = Batch { target: 0, split: NO_SPLIT, late: false, places: Places::Tagged(places), rows };
+            out.activate().session(cap).give(batch);
+        }
+    }
+}
+
+impl<D: Detector> Fused for D {
+    type Key = D::Key;
+    type In = D::In;
+    type Produced = D::Out;
+    type Out<'f> = Stream<'f, D::Out>;
+    type States = D::State;
+    type Ports = Port<D::Out>;
+
+    fn describe_into(&self, all: &mut Vec<Describe>) {
+        all.push(self.describe());
+    }
+
+    fn ports<'f>(&self, wiring: &mut Wiring<'f, '_>) -> (Self::Ports, Self::Out<'f>) {
+        wiring.port()
+    }
+
+    #[inline]
+    fn row(&self, st: &mut D::State, key: &D::Key, row: &D::In, now: &mut Moment<'_>, port: &mut Self::Ports) -> bool {
+        let mut cx = Context { key, now: now.0, rows: &mut port.rows, places: &mut port.places };
+        match self.on_row(st, row, &mut cx) {
+            Verdict::Applied => port.book.applied += 1,
+            Verdict::Duplicate => port.book.duplicate += 1,
+            Verdict::Late => {
+                port.book.late += 1;
+                return true;
+            }
+        }
+        false
+    }
+
+    fn wake(&self, st: &mut D::State, key: &D::Key, clock: Clock, now: &mut Moment<'_>, port: &mut Self::Ports) {
+        let mut cx = Context { key, now: now.0, rows: &mut port.rows, places: &mut port.places };
+        match clock {
+            Clock::Event => self.on_watermark(st, &mut cx),
+            Clock::Quiet => self.on_quiet(st, &mut cx),
+        }
+    }
+
+    #[inline]
+    fn mark(port: &mut Self::Ports) {
+        port.fresh = port.rows.len();
+    }
+
+    fn produced(port: &Self::Ports) -> &[D::Out] {
+        &port.rows[port.fresh..]
+    }
+
+    fn flush(port: &mut Self::Ports, caps: &mut Caps<'_>) {
+        port.send(caps);
+    }
+
+    fn books(port: &Self::Ports, all: &mut Vec<Book>) {
+        all.push(port.book);
+    }
+}
+
+/// Two detectors that read the same rows. Made by [`Compose::both`].
+#[derive(Clone, Debug)]
+pub struct Both<A, B>(A, B);
+
+/// Two detectors of which the second reads what the first produces, on the same row. Made by [`Compose::then`].
+#[derive(Clone, Debug)]
+pub struct Then<A, B>(A, B);
+
+impl<A: Fused, B: Fused<Key = A::Key, In = A::In>> Fused for Both<A, B> {
+    type Key = A::Key;
+    type In = A::In;
+    type Produced = B::Produced;
+    type Out<'f> = (A::Out<'f>, B::Out<'f>);
+    type States = (A::States, B::States);
+    type Ports = (A::Ports, B::Ports);
+
+    fn describe_into(&self, all: &mut Vec<Describe>) {
+        self.0.describe_into(all);
+        self.1.describe_into(all);
+    }
+
+    fn ports<'f>(&self, wiring: &mut Wiring<'f, '_>) -> (Self::Ports, Self::Out<'f>) {
+        let ((p, s), (q, t)) = (self.0.ports(wiring), self.1.ports(wiring));
+        ((p, q), (s, t))
+    }
+
+    #[inline]
+    fn row(
+        &self,
+        st: &mut Self::States,
+        key: &A::Key,
+        row: &A::In,
+        now: &mut Moment<'_>,
+        ports: &mut Self::Ports,
+    ) -> bool {
+        let late = self.0.row(&mut st.0, key, row, now, &mut ports.0);
+        self.1.row(&mut st.1, key, row, now, &mut ports.1) | late
+    }
+
+    fn wake(&self, st: &mut Self::States, key: &A::Key, clock: Clock, now: &mut Moment<'_>, ports: &mut Self::Ports) {
+        self.0.wake(&mut st.0, key, clock, now, &mut ports.0);
+        self.1.wake(&mut st.1, key, clock, now, &mut ports.1);
+    }
+
+    #[inline]
+    fn mark(ports: &mut Self::Ports) {
+        A::mark(&mut ports.0);
+        B::mark(&mut ports.1);
+    }
+
+    fn produced(ports: &Self::Ports) -> &[B::Produced] {
+        B::produced(&ports.1)
+    }
+
+    fn flush(ports: &mut Self::Ports, caps: &mut Caps<'_>) {
+        A::flush(&mut ports.0, caps);
+        B::flush(&mut ports.1, caps);
+    }
+
+    fn books(ports: &Self::Ports, all: &mut Vec<Book>) {
+        A::books(&ports.0, all);
+        B::books(&ports.1, all);
+    }
+}
+
+impl<A: Fused, B: Fused<Key = A::Key, In = A::Produced>> Fused for Then<A, B> {
+    type Key = A::Key;
+    type In = A::In;
+    type Produced = B::Produced;
+    type Out<'f> = (A::Out<'f>, B::Out<'f>);
+    type States = (A::States, B::States);
+    type Ports = (A::Ports, B::Ports);
+
+    fn describe_into(&self, all: &mut Vec<Describe>) {
+        self.0.describe_into(all);
+        self.1.describe_into(all);
+    }
+
+    fn ports<'f>(&self, wiring: &mut Wiring<'f, '_>) -> (Self::Ports, Self::Out<'f>) {
+        let ((p, s), (q, t)) = (self.0.ports(wiring), self.1.ports(wiring));
+        ((p, q), (s, t))
+    }
+
+    #[inline]
+    fn row(
+        &self,
+        st: &mut Self::States,
+        key: &A::Key,
+        row: &A::In,
+        now: &mut Moment<'_>,
+        ports: &mut Self::Ports,
+    ) -> bool {
+        let late = self.0.row(&mut st.0, key, row, now, &mut ports.0);
+        for made in A::produced(&ports.0) {
+            // What the first produced stays visible on its own output, so the second's verdict loses nothing.
+            self.1.row(&mut st.1, key, made, now, &mut ports.1);
+        }
+        late
+    }
+
+    fn wake(&self, st: &mut Self::States, key: &A::Key, clock: Clock, now: &mut Moment<'_>, ports: &mut Self::Ports) {
+        self.0.wake(&mut st.0, key, clock, now, &mut ports.0);
+        for made in A::produced(&ports.0) {
+            self.1.row(&mut st.1, key, made, now, &mut ports.1);
+        }
+        self.1.wake(&mut st.1, key, clock, now, &mut ports.1);
+    }
+
+    #[inline]
+    fn mark(ports: &mut Self::Ports) {
+        A::mark(&mut ports.0);
+        B::mark(&mut ports.1);
+    }
+
+    fn produced(ports: &Self::Ports) -> &[B::Produced] {
+        B::produced(&ports.1)
+    }
+
+    fn flush(ports: &mut Self::Ports, caps: &mut Caps<'_>) {
+        A::flush(&mut ports.0, caps);
+        B::flush(&mut ports.1, caps);
+    }
+
+    fn books(ports: &Self::Ports, all: &mut Vec<Book>) {
+        A::books(&ports.0, all);
+        B::books(&ports.1, all);
+    }
+}
+
+/// Composes detectors into one operator.
+///
+/// `windows.then(alarms).both(counts)` is one operator with three outputs, `((windows, alarms), counts)`: one look-up
+/// of the key's state serves all three.
+pub trait Compose: Fused {
+    /// `next` reads what `self` produces, on the same row.
+    fn then<B: Fused<Key = Self::Key, In = Self::Produced>>(self, next: B) -> Then<Self, B> {
+        Then(self, next)
+    }
+
+    /// `other` reads the same rows as `self`.
+    fn both<B: Fused<Key = Self::Key, In = Self::In>>(self, other: B) -> Both<Self, B> {
+        Both(self, other)
+    }
+}
+impl<F: Fused> Compose for F {}

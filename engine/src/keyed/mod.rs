@@ -1,0 +1,14 @@
+//! Keyed operators: event time per key, timers, state, and the detectors fused into them.
+
+pub(crate) mod admission;
+mod detector;
+mod fused;
+pub(crate) mod operator;
+mod slots;
+mod timers;
+
+pub use admission::{Late, Skewed};
+pub(crate) use detector::{Cause, Now};
+pub use detector::{Context, Describe, Detector, Verdict};
+pub(crate) use fused::{Book, Caps, Clock, Moment, Port, Wiring};
+pub use fused::{Both, Compose, Fused, Then};

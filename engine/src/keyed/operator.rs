@@ -1,0 +1,378 @@
+//! The one keyed operator: rows of an epoch, in ingest order, through the detectors of their keys.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use timely::dataflow::channels::pact::{Exchange, Pipeline};
+use timely::dataflow::operators::Capability;
+use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
+
+use super::admission::{Admitted, Late, Skewed};
+use super::slots::Slots;
+use super::timers::{Clocks, Timers};
+use super::{Caps, Cause, Clock, Fused, Moment, Now, Port, Wiring};
+use crate::Timed;
+use crate::batch::{Batch, Place, Places};
+use crate::control::{Control, Health, Signal};
+use crate::flow::{Live, Origin, Stream};
+use crate::job::metrics::KeyedStats;
+use crate::time::{END_MS, EventTime};
+
+/// Rows whose slots are looked up before the first of them is processed, so that their cache misses overlap.
+const LOOK_AHEAD: usize = 128;
+
+/// What `KeyedStream::detect` builds.
+#[derive(Debug)]
+pub struct Detected<'f, O, T: 'static> {
+    /// The outputs of the detectors, nested as they were composed.
+    pub out: O,
+    /// Rows that came too late for at least one detector.
+    pub late: Stream<'f, Late<T>>,
+    /// Rows from the future.
+    pub skewed: Stream<'f, Skewed<T>>,
+}
+
+struct Core<F: Fused, KF> {
+    fused: F,
+    key_of: KF,
+    bounds: EventTime,
+    depth: usize,
+    slots: Slots<F::Key, F::States>,
+    timers: Timers,
+    clocks: Clocks,
+    /// Event times above this are from the future.
+    limit_ms: i64,
+    ports: F::Ports,
+    late: Port<Late<F::In>>,
+    skewed: Port<Skewed<F::In>>,
+    found: Vec<u32>,
+    rows_in: u64,
+    diverted: u64,
+    out_of_bound: u64,
+}
+
+impl<F: Fused<In: Timed>, KF: Fn(&F::In) -> F::Key> Core<F, KF> {
+    /// Rows of one batch, in their order.
+    fn batch(&mut self, batch: &Batch<F::In>) {
+        self.rows_in += batch.rows.len() as u64;
+        if batch.late {
+            self.out_of_bound += batch.rows.len() as u64;
+            for (i, row) in batch.rows.iter().enumerate() {
+                self.push_late(row, batch.places.place(i), i64::MIN);
+            }
+            return;
+        }
+        let quiet_ms = self.clocks.quiet_ms(batch.split);
+        for (n, chunk) in batch.rows.chunks(LOOK_AHEAD).enumerate() {
+            let mut found = std::mem::take(&mut self.found);
+            found.clear();
+            found.extend(chunk.iter().map(|row| self.slots.find((self.key_of)(row))));
+            for (i, (row, slot)) in chunk.iter().zip(&found).enumerate() {
+                let cause = match &batch.places {
+                    Places::Tagged(places) => Cause::Derived(places[n * LOOK_AHEAD + i]),
+                    places => Cause::Row(places.at(n * LOOK_AHEAD + i)),
+                };
+                self.row(*slot, row, cause, batch.split, quiet_ms);
+            }
+            self.found = found;
+        }
+    }
+
+    #[inline]
+    fn row(&mut self, slot: u32, row: &F::In, cause: Cause, split: u32, quiet_ms: i64) {
+        let arrival_ms = self.clocks.arrival_ms();
+        let s = self.slots.get(slot);
+        if s.time.fed_by(split) {
+            self.timers.disarm(split, s.time.armed_ms, s.hash, slot);
+            s.time.armed_ms = i64::MAX;
+        }
+        let event_ms = match s.time.admit(row.event_time_ms(), self.limit_ms, arrival_ms, &self.bounds) {
+            Admitted::Good(event_ms) => event_ms,
+            Admitted::Skewed { at_ms, ahead_ms, clock_wrong } => {
+                let corrected = at_ms.is_some();
+                self.skewed.rows.push(Skewed { row: row.clone(), ahead_ms, arrival_ms, corrected, clock_wrong });
+                self.skewed.places.push(place_of(cause));
+                self.diverted += u64::from(!corrected);
+                match at_ms {
+                    Some(event_ms) => event_ms,
+                    None => return,
+                }
+            }
+        };
+        let mut now = Now {
+            cause,
+            event_ms,
+            watermark_ms: s.time.watermark_ms(&self.bounds),
+            arrival_ms,
+            quiet_ms,
+            due_event_ms: s.time.due_event_ms,
+            due_quiet_ms: s.time.due_quiet_ms,
+            emitted: 0,
+            depth: self.depth,
+        };
+        if event_ms > s.time.max_event_ms {
+            s.time.max_event_ms = event_ms;
+            now.watermark_ms = s.time.watermark_ms(&self.bounds);
+            if now.watermark_ms >= now.due_event_ms {
+                now.due_event_ms = i64::MAX;
+                F::mark(&mut self.ports);
+                self.fused.wake(&mut s.states, &s.key, Clock::Event, &mut Moment(&mut now), &mut self.ports);
+            }
+        }
+        F::mark(&mut self.ports);
+        let late = self.fused.row(&mut s.states, &s.key, row, &mut Moment(&mut now), &mut self.ports);
+        s.time.due_event_ms = now.due_event_ms;
+        s.time.due_quiet_ms = now.due_quiet_ms;
+        if now.due_quiet_ms < s.time.armed_ms {
+            self.arm(slot);
+        }
+        if late {
+            self.push_late(row, place_of(cause), now.watermark_ms);
+        }
+    }
+
+    #[cold]
+    fn push_late(&mut self, row: &F::In, place: Place, watermark_ms: i64) {
+        self.late.rows.push(Late { row: row.clone(), watermark_ms, arrival_ms: self.clocks.arrival_ms() });
+        self.late.places.push(place);
+    }
+
+    /// Replaces the key's entry in the timers by one at its due time.
+    #[cold]
+    fn arm(&mut self, slot: u32) {
+        let s = self.slots.get(slot);
+        if s.time.armed_ms != i64::MAX {
+            self.timers.disarm(s.time.split, s.time.armed_ms, s.hash, slot);
+        }
+        s.time.armed_ms = s.time.due_quiet_ms;
+        self.timers.arm(s.time.split, s.time.due_quiet_ms, s.hash, slot);
+    }
+
+    fn control(&mut self, control: &Control) {
+        match control.signal {
+            Signal::Tick { arrival_ms } => {
+                self.clocks.tick(arrival_ms);
+                self.limit_ms = self.clocks.arrival_ms().saturating_add(self.bounds.max_skew_ms);
+                for slot in self.timers.due(&self.clocks) {
+                    self.fire(slot, control.at);
+                }
+            }
+            Signal::Split { split, health } => {
+                self.clocks.health(split, health);
+                if health == Health::Ended {
+                    self.end(control.at, Some(split));
+                }
+            }
+            Signal::End => self.end(control.at, None),
+            Signal::Commit { .. } => {}
+        }
+    }
+
+    /// A timer has fired: wakes the key, or re-arms it if rows have moved its wish.
+    fn fire(&mut self, slot: u32, at: u64) {
+        let s = self.slots.get(slot);
+        s.time.armed_ms = i64::MAX;
+        if s.time.due_quiet_ms <= self.clocks.quiet_ms(s.time.split) {
+            s.time.due_quiet_ms = i64::MAX;
+            self.wake(slot, at, Clock::Quiet);
+        }
+        if self.slots.get(slot).time.due_quiet_ms != i64::MAX {
+            self.arm(slot);
+        }
+    }
+
+    /// Lifts the end of a split, or of the job, from the watermarks of its keys.
+    fn end(&mut self, at: u64, split: Option<u32>) {
+        for slot in 0..self.slots.len() {
+            let time = &mut self.slots.get(slot).time;
+            let ends = split.is_none_or(|split| time.split == split && !time.many_splits);
+            if ends && time.due_event_ms != i64::MAX {
+                time.due_event_ms = i64::MAX;
+                self.wake(slot, at, Clock::Event);
+            }
+        }
+    }
+
+    fn wake(&mut self, slot: u32, at: u64, clock: Clock) {
+        let s = self.slots.get(slot);
+        let mut now = Now {
+            cause: Cause::Clock(at, (s.hash >> 32) as u32),
+            event_ms: s.time.max_event_ms,
+            watermark_ms: match clock {
+                Clock::Event => END_MS,
+                Clock::Quiet => s.time.watermark_ms(&self.bounds),
+            },
+            arrival_ms: self.clocks.arrival_ms(),
+            quiet_ms: self.clocks.quiet_ms(s.time.split),
+            due_event_ms: s.time.due_event_ms,
+            due_quiet_ms: s.time.due_quiet_ms,
+            emitted: 0,
+            depth: self.depth,
+        };
+        F::mark(&mut self.ports);
+        self.fused.wake(&mut s.states, &s.key, clock, &mut Moment(&mut now), &mut self.ports);
+        s.time.due_event_ms = now.due_event_ms;
+        s.time.due_quiet_ms = now.due_quiet_ms;
+    }
+
+    /// One closed epoch: rows and signals in ingest order, however they were cut into batches.
+    fn epoch(&mut self, mut batches: Vec<Batch<F::In>>, mut controls: Vec<Control>, caps: &[Capability<u64>]) {
+        controls.sort_unstable_by_key(|control| control.at);
+        batches.sort_by_key(|batch| batch.places.first());
+        let mut batches = batches.into_iter().peekable();
+        for control in &controls {
+            // What a signal caused stands at the signal's own place, and comes after it.
+            self.segment(std::iter::from_fn(|| batches.next_if(|batch| batch.places.first() < control.at)));
+            self.flush(caps);
+            self.control(control);
+            self.flush(caps);
+        }
+        self.segment(batches);
+        self.flush(caps);
+    }
+
+    /// Batches between two signals. What operators emitted on several workers interleaves row by row.
+    fn segment(&mut self, batches: impl Iterator<Item = Batch<F::In>>) {
+        let batches: Vec<Batch<F::In>> = batches.collect();
+        if batches.len() < 2 || !batches.iter().any(|batch| batch.places.is_tagged()) {
+            batches.iter().for_each(|batch| self.batch(batch));
+            return;
+        }
+        let mut rows: Vec<(Place, (u32, bool), F::In)> = Vec::new();
+        for Batch { split, late, places, rows: part, .. } in batches {
+            rows.extend(part.into_iter().enumerate().map(|(i, row)| (places.place(i), (split, late), row)));
+        }
+        rows.sort_by(|a, b| a.0.cmp(&b.0));
+        let mut rows = rows.into_iter().peekable();
+        while let Some((first, of, row)) = rows.next() {
+            let mut run = Batch { target: 0, split: of.0, late: of.1, places: Places::Dense(0), rows: vec![row] };
+            let mut places = vec![first];
+            while let Some((place, _, row)) = rows.next_if(|(_, next, _)| *next == of) {
+                places.push(place);
+                run.rows.push(row);
+            }
+            run.places = Places::Tagged(places);
+            self.batch(&run);
+        }
+    }
+
+    fn flush(&mut self, caps: &[Capability<u64>]) {
+        let mut caps = Caps(caps.iter());
+        F::flush(&mut self.ports, &mut caps);
+        self.late.send(&mut caps);
+        self.skewed.send(&mut caps);
+    }
+
+    /// Publishes the books, and checks that they balance: every row that came in is accounted for exactly once.
+    fn close_books(&self, stats: &KeyedStats, worker: usize) {
+        let mut books = Vec::new();
+        F::books(&self.ports, &mut books);
+        let unread = self.diverted + self.out_of_bound;
+        if let Some(first) = books.first() {
+            let sum = first.applied + first.late + first.duplicate + unread;
+            assert!(sum == self.rows_in, "the books do not balance: {} rows in, {sum} accounted for", self.rows_in);
+        }
+        stats.publish(worker, self.rows_in, self.diverted, self.out_of_bound, u64::from(self.slots.len()), &books);
+    }
+}
+
+fn place_of(cause: Cause) -> Place {
+    match cause {
+        Cause::Row(at) | Cause::Clock(at, _) => Place::top(at),
+        Cause::Derived(place) => place,
+    }
+}
+
+/// Builds the operator on a worker, or its handles alone in plan mode.
+pub(crate) fn build<'f, F, KF>(
+    origin: Origin<'f>,
+    name: &str,
+    live: Option<(&Live<'f>, timely::dataflow::StreamVec<'f, u64, Batch<F::In>>, Arc<KeyedStats>)>,
+    fused: F,
+    key_of: KF,
+    bounds: EventTime,
+) -> Detected<'f, F::Out<'f>, F::In>
+where
+    F: Fused<In: Timed>,
+    KF: Fn(&F::In) -> F::Key + Clone + 'static,
+{
+    let depth = origin.depth;
+    let node = origin.node;
+    let outputs = origin.deeper(2);
+    let Some((live, rows, stats)) = live else {
+        let mut wiring = Wiring { builder: None, origin: outputs };
+        let (_, out) = fused.ports(&mut wiring);
+        return Detected { out, late: wiring.port().1, skewed: wiring.port().1 };
+    };
+    let mut builder = OperatorBuilder::new(name.to_owned(), live.scope);
+    let mut rows_in = if live.peers() > 1 {
+        let rows = crate::flow::route(live, node, rows, key_of.clone());
+        builder.new_input(rows, Exchange::new(|batch: &Batch<F::In>| u64::from(batch.target)))
+    } else {
+        builder.new_input(rows, Exchange::new(|_: &Batch<F::In>| 0))
+    };
+    let mut controls_in = builder.new_input(live.controls.clone(), Pipeline);
+    let mut wiring = Wiring { builder: Some(&mut builder), origin: outputs };
+    let (ports, out) = fused.ports(&mut wiring);
+    let ((late, late_out), (skewed, skewed_out)) = (wiring.port(), wiring.port());
+    let ports_count = builder.shape().outputs();
+    let (current, worker) = (live.current.clone(), live.scope.index());
+    let mut core = Core {
+        fused,
+        key_of,
+        bounds,
+        depth,
+        slots: Slots::new(),
+        timers: Timers::default(),
+        clocks: Clocks::new(),
+        limit_ms: i64::MAX,
+        ports,
+        late,
+        skewed,
+        found: Vec::with_capacity(LOOK_AHEAD),
+        rows_in: 0,
+        diverted: 0,
+        out_of_bound: 0,
+    };
+    builder.build(move |caps| {
+        drop(caps);
+        let mut waiting: BTreeMap<u64, Waiting<F::In>> = BTreeMap::new();
+        move |frontiers| {
+            current.set(node);
+            rows_in.for_each(|cap, data| {
+                if let Some(epoch) = cap.least().copied() {
+                    let hold = || (0..ports_count).map(|port| cap.delayed(&epoch, port)).collect();
+                    waiting.entry(epoch).or_insert_with(|| Waiting::new(hold())).batches.append(data);
+                }
+            });
+            controls_in.for_each(|cap, data| {
+                if let Some(epoch) = cap.least().copied() {
+                    let hold = || (0..ports_count).map(|port| cap.delayed(&epoch, port)).collect();
+                    waiting.entry(epoch).or_insert_with(|| Waiting::new(hold())).controls.append(data);
+                }
+            });
+            while let Some(first) = waiting.first_entry() {
+                if frontiers.iter().any(|frontier| frontier.less_equal(first.key())) {
+                    break;
+                }
+                let Waiting { caps, batches, controls } = first.remove();
+                core.epoch(batches, controls, &caps);
+                core.close_books(&stats, worker);
+            }
+        }
+    });
+    Detected { out, late: late_out, skewed: skewed_out }
+}
+
+/// What an open epoch has brought so far.
+struct Waiting<T> {
+    caps: Vec<Capability<u64>>,
+    batches: Vec<Batch<T>>,
+    controls: Vec<Control>,
+}
+
+impl<T> Waiting<T> {
+    fn new(caps: Vec<Capability<u64>>) -> Self {
+        Waiting { caps, batches: Vec::new(), controls: Vec::new() }
+    }
+}

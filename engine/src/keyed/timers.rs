@@ -1,0 +1,139 @@
+//! Lazy timers on the quiet clocks of splits.
+//!
+//! A key has at most one live entry. A later wish leaves the entry alone: when it fires too early the key re-arms it.
+//! Entries fire in (due, hash) order, at most `FIRED_PER_GROUP` of a key group at one tick; the rest keep their place
+//! and fire at the next, whatever the number of workers.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use crate::control::Health;
+use crate::key::key_group;
+
+/// Timers that one key group fires at one tick: bounds the work of a tick after an outage.
+pub(crate) const FIRED_PER_GROUP: u32 = 256;
+
+/// The arrival clock, and for each split the time that its silence did not count.
+#[derive(Debug)]
+pub(crate) struct Clocks {
+    arrival_ms: i64,
+    splits: HashMap<u32, SplitClock>,
+}
+
+#[derive(Debug, Default)]
+struct SplitClock {
+    frozen_since_ms: Option<i64>,
+    lost_ms: i64,
+}
+
+impl Clocks {
+    pub(crate) fn new() -> Self {
+        Clocks { arrival_ms: i64::MIN, splits: HashMap::new() }
+    }
+
+    pub(crate) fn arrival_ms(&self) -> i64 {
+        self.arrival_ms
+    }
+
+    /// The quiet clock of a split: arrival, less what was lost to outages.
+    pub(crate) fn quiet_ms(&self, split: u32) -> i64 {
+        match self.splits.get(&split) {
+            Some(clock) => clock.frozen_since_ms.unwrap_or(self.arrival_ms).saturating_sub(clock.lost_ms),
+            None => self.arrival_ms,
+        }
+    }
+
+    pub(crate) fn tick(&mut self, arrival_ms: i64) {
+        self.arrival_ms = self.arrival_ms.max(arrival_ms);
+    }
+
+    pub(crate) fn health(&mut self, split: u32, health: Health) {
+        let now = self.arrival_ms;
+        let clock = self.splits.entry(split).or_default();
+        match (health, clock.frozen_since_ms) {
+            (Health::Frozen, None) => clock.frozen_since_ms = Some(now),
+            (Health::Live | Health::Ended, Some(since)) => {
+                clock.frozen_since_ms = None;
+                // Before the first tick the clock has no reading, so nothing can have been lost.
+                clock.lost_ms += if since == i64::MIN { 0 } else { now - since };
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Entries by split, then by (due on that split's quiet clock, hash, slot).
+#[derive(Debug, Default)]
+pub(crate) struct Timers {
+    queues: BTreeMap<u32, BTreeSet<(i64, u64, u32)>>,
+}
+
+impl Timers {
+    pub(crate) fn arm(&mut self, split: u32, due_ms: i64, hash: u64, slot: u32) {
+        self.queues.entry(split).or_default().insert((due_ms, hash, slot));
+    }
+
+    pub(crate) fn disarm(&mut self, split: u32, due_ms: i64, hash: u64, slot: u32) {
+        if let Some(queue) = self.queues.get_mut(&split) {
+            queue.remove(&(due_ms, hash, slot));
+        }
+    }
+
+    /// Takes out the slots whose time has come, in order and within the cap of each key group.
+    pub(crate) fn due(&mut self, clocks: &Clocks) -> Vec<u32> {
+        let mut fired = Vec::new();
+        let mut of_group: HashMap<u16, u32> = HashMap::new();
+        for (split, queue) in &mut self.queues {
+            let now = clocks.quiet_ms(*split);
+            let ripe: Vec<(i64, u64, u32)> = queue
+                .iter()
+                .take_while(|(due, _, _)| *due <= now)
+                .filter(|(_, hash, _)| {
+                    let fired = of_group.entry(key_group(*hash)).or_default();
+                    *fired += 1;
+                    *fired <= FIRED_PER_GROUP
+                })
+                .copied()
+                .collect();
+            for entry in ripe {
+                queue.remove(&entry);
+                fired.push(entry.2);
+            }
+        }
+        fired
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_outage_does_not_count_as_silence() {
+        let mut clocks = Clocks::new();
+        clocks.tick(1_000);
+        clocks.health(7, Health::Frozen);
+        clocks.tick(61_000);
+        assert_eq!(clocks.quiet_ms(7), 1_000);
+        assert_eq!(clocks.quiet_ms(8), 61_000);
+        clocks.health(7, Health::Live);
+        clocks.tick(62_000);
+        assert_eq!(clocks.quiet_ms(7), 2_000);
+    }
+
+    #[test]
+    fn the_cap_is_per_key_group_and_carries_over_in_order() {
+        let mut timers = Timers::default();
+        let mut clocks = Clocks::new();
+        let more = FIRED_PER_GROUP + 10;
+        for slot in 0..more {
+            timers.arm(0, i64::from(slot), 5, slot);
+        }
+        timers.arm(0, 0, 1 << 60, more);
+        clocks.tick(10_000);
+        let first = timers.due(&clocks);
+        assert_eq!(first.len() as u32, FIRED_PER_GROUP + 1);
+        let rest = timers.due(&clocks);
+        assert_eq!(rest, (FIRED_PER_GROUP..more).collect::<Vec<_>>());
+        assert!(timers.due(&clocks).is_empty());
+    }
+}

@@ -1,0 +1,39 @@
+//! What a watchfire flow is, and how it runs, stops and comes back.
+//!
+//! Reading order is data order: [`source`] and [`decode`] bring rows in, `ingest` gives them their places and cuts
+//! epochs, [`Flow`] and [`Stream`] carry them, keyed operators run [`Detector`]s over them, and [`sink`]s or host
+//! channels let them out. [`Job`] runs the whole.
+//!
+//! This is the only crate that names timely and differential dataflow, and neither appears in a public signature.
+//!
+//! **Stability.** The traits in [`source`] and [`sink`] are unstable until checkpoints have run through them.
+
+mod batch;
+mod control;
+mod data;
+pub mod decode;
+mod error;
+mod flow;
+mod ingest;
+pub mod io;
+mod job;
+mod key;
+mod keyed;
+pub mod sink;
+pub mod source;
+mod state;
+mod time;
+
+pub use data::{Change, Data, Real, Row, Timed};
+pub use error::Error;
+pub use flow::{Finding, Flow, KeyedStream, Plan, Sourced, Stream, Weight};
+pub use ingest::{ChannelIn, MergeSplits, Recording, SendError, Sender};
+pub use job::{
+    ChannelOut, DetectorMetrics, Ended, Job, Metrics, OperatorMetrics, Output, Receiver, Running, SourceMetrics,
+};
+pub use key::{KEY_GROUPS, Key};
+pub use keyed::operator::Detected;
+pub use keyed::{Both, Compose, Context, Describe, Detector, Fused, Late, Skewed, Then, Verdict};
+pub use rkyv;
+pub use state::{State, Stored};
+pub use time::{END_MS, EventTime, FIRST_EPOCH, OnSkew, TickSource};

@@ -1,0 +1,471 @@
+//! Rated load charts: how much a tower crane may lift at which radius, per reeving.
+//!
+//! A chart is a falling, convex curve, close to `Q = a / (R - b) - c`. A straight line between two of its points lies
+//! *above* the curve and so overstates what may be lifted (2.5 % between 15 m and 20 m of a QTZ63). The product
+//! `Q x R` is nearly straight, so this module interpolates that and divides by the radius, which stays within 0.2 %.
+
+mod book;
+mod check;
+mod finding;
+mod models;
+#[cfg(test)]
+mod tests;
+
+use serde::{Deserialize, Serialize};
+
+pub use book::ChartBook;
+pub use check::ChartLimits;
+pub use finding::{ChartErrors, ChartFinding};
+
+/// What a chart says about one radius.
+///
+/// Only [`Kg`](Self::Kg) permits a lift. There is no number for the other answers, so that none can be compared and
+/// found "below the limit" by accident.
+///
+/// ```
+/// use watchfire_operators::crane::{Rated, RatedLoad};
+///
+/// let chart = RatedLoad::qtz63();
+/// assert_eq!(chart.rated_kg(4, 20.0), Rated::Kg(3_920.0));
+/// assert_eq!(chart.rated_kg(4, 50.1), Rated::BeyondJib);
+/// assert_eq!(chart.rated_kg(3, 20.0), Rated::NoReeving);
+/// assert_eq!(chart.rated_kg(4, f64::NAN), Rated::Unknown);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Rated {
+    /// The load that may hang on the hook, hook block included as the chart includes it, kilograms, above 0.
+    Kg(f64),
+    /// The radius lies beyond the last point: nothing may hang there.
+    BeyondJib,
+    /// The chart has no curve for this number of falls.
+    NoReeving,
+    /// The radius is negative or not a number.
+    Unknown,
+}
+
+impl Rated {
+    /// The rated load in kilograms, or `None` where there is none. Do not replace `None` by a number: see
+    /// [`utilisation`](Self::utilisation).
+    ///
+    /// ```
+    /// use watchfire_operators::crane::Rated;
+    /// assert_eq!((Rated::Kg(5.0).kg(), Rated::BeyondJib.kg()), (Some(5.0), None));
+    /// ```
+    #[must_use]
+    pub fn kg(self) -> Option<f64> {
+        match self {
+            Self::Kg(kg) => Some(kg),
+            Self::BeyondJib | Self::NoReeving | Self::Unknown => None,
+        }
+    }
+
+    /// A load (kilograms) as a share of this rated load. A load that is not finite gives [`Utilisation::Unknown`].
+    ///
+    /// ```
+    /// use watchfire_operators::crane::{Rated, Utilisation};
+    /// assert_eq!(Rated::Kg(4_000.0).utilisation(3_000.0), Utilisation::Ratio(0.75));
+    /// assert_eq!(Rated::BeyondJib.utilisation(0.0), Utilisation::BeyondJib);
+    /// ```
+    #[inline]
+    #[must_use]
+    pub fn utilisation(self, load_kg: f64) -> Utilisation {
+        match self {
+            Self::Kg(kg) if load_kg.is_finite() => Utilisation::Ratio(load_kg / kg),
+            Self::Kg(_) | Self::Unknown => Utilisation::Unknown,
+            Self::BeyondJib => Utilisation::BeyondJib,
+            Self::NoReeving => Utilisation::NoReeving,
+        }
+    }
+}
+
+/// Load over rated load. It equals the moment over the rated moment at the same radius.
+///
+/// ```
+/// use watchfire_operators::crane::{RatedLoad, Utilisation};
+///
+/// let chart = RatedLoad::qtz63();
+/// assert_eq!(chart.utilisation(4, 1_960.0, 20.0), Utilisation::Ratio(0.5));
+/// assert!(!chart.utilisation(4, 1_960.0, 20.0).reaches(0.9));
+/// assert!(chart.utilisation(4, 0.0, 50.5).reaches(0.9), "beyond the jib is never safe");
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Utilisation {
+    /// 1.0 is the rated load. Finite; slightly negative if the load cell's zero drifted.
+    Ratio(f64),
+    /// See [`Rated::BeyondJib`].
+    BeyondJib,
+    /// See [`Rated::NoReeving`].
+    NoReeving,
+    /// The load or the radius is not a usable number.
+    Unknown,
+}
+
+impl Utilisation {
+    /// The ratio, or `None` where there is none.
+    ///
+    /// ```
+    /// use watchfire_operators::crane::Utilisation;
+    /// assert_eq!((Utilisation::Ratio(0.9).ratio(), Utilisation::Unknown.ratio()), (Some(0.9), None));
+    /// ```
+    #[must_use]
+    pub fn ratio(self) -> Option<f64> {
+        match self {
+            Self::Ratio(ratio) => Some(ratio),
+            Self::BeyondJib | Self::NoReeving | Self::Unknown => None,
+        }
+    }
+
+    /// Whether the load must be treated as at or above `limit` (1.0 is the rated load): true unless it is *known* to
+    /// be below. A `limit` that is NaN is reached by everything.
+    ///
+    /// ```
+    /// use watchfire_operators::crane::Utilisation;
+    /// assert!(Utilisation::Ratio(1.0).reaches(1.0));
+    /// assert!(!Utilisation::Ratio(0.999).reaches(1.0));
+    /// assert!(Utilisation::Unknown.reaches(1.0));
+    /// ```
+    #[inline]
+    #[must_use]
+    pub fn reaches(self, limit: f64) -> bool {
+        match self {
+            // `partial_cmp` and not `>=`: a limit that is NaN must count as reached.
+            Self::Ratio(ratio) => ratio.partial_cmp(&limit) != Some(std::cmp::Ordering::Less),
+            Self::BeyondJib | Self::NoReeving | Self::Unknown => true,
+        }
+    }
+}
+
+/// How a curve answers between two of its points.
+///
+/// ```
+/// use watchfire_operators::crane::{ChartMode, Rated, RatedLoad};
+///
+/// let chart = RatedLoad::qtz63();
+/// let curve = chart.curve(4).unwrap();
+/// assert_eq!(curve.rated_in(ChartMode::Strict, 15.1), Rated::Kg(4_420.0)); // the value at 18 m
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ChartMode {
+    /// Interpolate the product of load and radius. The default.
+    #[default]
+    Product,
+    /// Round the radius up to the next point of the chart: never above what the chart prints.
+    Strict,
+}
+
+/// Up to this many points, counting those below a radius beats a binary search, whose branches cannot be predicted.
+const COUNT_UP_TO: usize = 32;
+
+/// The points of one curve before they are checked. Radii in metres and loads in kilograms, both above 0; radii
+/// strictly rising, loads not rising.
+///
+/// ```
+/// use watchfire_operators::crane::{CurveSpec, RatedLoad};
+///
+/// let spec = CurveSpec { falls: 2, cap_kg: 3_000.0, points: vec![(25.0, 3_000.0), (50.0, 1_300.0)] };
+/// assert!(RatedLoad::new("small", &[spec]).is_ok());
+/// ```
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CurveSpec {
+    /// Falls of rope, 1 or more.
+    pub falls: u8,
+    /// What rope and hoist carry in this reeving at any radius, kilograms, above 0.
+    pub cap_kg: f64,
+    /// (radius in metres, rated load in kilograms).
+    pub points: Vec<(f64, f64)>,
+}
+
+/// One point, with the interpolation from the point before it worked out in advance.
+#[derive(Clone, Debug, PartialEq)]
+struct Point {
+    kg: f64,
+    previous_kg: f64,
+    /// Between the previous point and this one the rated load is `moment_kgm / radius + slope_kg`.
+    moment_kgm: f64,
+    slope_kg: f64,
+}
+
+/// The rated load of one crane model in one reeving, over the radius.
+///
+/// A look-up is a scan of a flat array (a binary search above 32 points) and at most one division: a few nanoseconds,
+/// no allocation. Get the curve once per run of readings with the same reeving and keep it.
+///
+/// ```
+/// use watchfire_operators::crane::{Rated, RatedLoad};
+///
+/// let chart = RatedLoad::qtz63();
+/// let curve = chart.curve(2).unwrap();
+/// assert_eq!(curve.rated(10.0), Rated::Kg(3_000.0));
+/// assert_eq!(curve.rated(30.0), Rated::Kg(2_450.0));
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct Curve {
+    falls: u8,
+    cap_kg: f64,
+    radii_m: Box<[f64]>,
+    points: Box<[Point]>,
+}
+
+impl Curve {
+    /// Builds from points that are known to be sound: at least one, as [`CurveSpec`] demands.
+    fn from_sound(falls: u8, cap_kg: f64, points: &[(f64, f64)]) -> Self {
+        let mut built = Vec::with_capacity(points.len());
+        let mut previous: Option<(f64, f64)> = None;
+        for &(radius_m, kg) in points {
+            let (radius_0_m, kg_0) = previous.unwrap_or((radius_m, kg));
+            let slope_kg = match previous {
+                Some(_) => (radius_m * kg - radius_0_m * kg_0) / (radius_m - radius_0_m),
+                None => kg,
+            };
+            built.push(Point { kg, previous_kg: kg_0, moment_kgm: radius_0_m * (kg_0 - slope_kg), slope_kg });
+            previous = Some((radius_m, kg));
+        }
+        let radii_m = points.iter().map(|point| point.0).collect();
+        Self { falls, cap_kg, radii_m, points: built.into_boxed_slice() }
+    }
+
+    /// Falls of rope that this curve is for.
+    #[must_use]
+    pub fn falls(&self) -> u8 {
+        self.falls
+    }
+
+    /// What rope and hoist carry at any radius, kilograms. The share of *this* is the rope's utilisation, to be kept
+    /// beside the share of the radius chart.
+    #[must_use]
+    pub fn cap_kg(&self) -> f64 {
+        self.cap_kg
+    }
+
+    /// Radius of the last point, metres: the end of the jib as far as the chart knows.
+    #[must_use]
+    pub fn reach_m(&self) -> f64 {
+        self.radii_m.last().copied().unwrap_or(0.0)
+    }
+
+    /// The points as given: (radius in metres, load in kilograms), radii rising.
+    ///
+    /// ```
+    /// let chart = watchfire_operators::crane::RatedLoad::qtz63();
+    /// assert_eq!(chart.curve(4).unwrap().points().last(), Some((50.0, 1_300.0)));
+    /// ```
+    pub fn points(&self) -> impl DoubleEndedIterator<Item = (f64, f64)> + '_ {
+        self.radii_m.iter().zip(&self.points).map(|(radius_m, point)| (*radius_m, point.kg))
+    }
+
+    /// The rated load at a radius (metres), with the product of load and radius interpolated between points.
+    ///
+    /// - Never above [`cap_kg`](Self::cap_kg), and exactly the given load (or the cap) at a point.
+    /// - Below the first point: the first point's load. A chart that starts at 15 m says nothing about lifting more at
+    ///   12 m, so nothing more is assumed.
+    /// - Beyond the last point: [`Rated::BeyondJib`]. A negative radius or NaN: [`Rated::Unknown`].
+    /// - Not rising with the radius.
+    ///
+    /// O(points) up to 32 of them, O(log points) above.
+    ///
+    /// ```
+    /// use watchfire_operators::crane::RatedLoad;
+    ///
+    /// let chart = RatedLoad::qtz63();
+    /// let kg = chart.curve(4).unwrap().rated(16.5).kg().unwrap();
+    /// assert!((kg - 4_879.0).abs() < 5.0, "{kg}"); // a straight line would say 4,925
+    /// ```
+    #[inline]
+    #[must_use]
+    pub fn rated(&self, radius_m: f64) -> Rated {
+        match self.at_or_beyond(radius_m) {
+            Ok((point_radius_m, point)) => {
+                // At a point the printed load is returned as it is; a division could miss it by a rounding step. Up to
+                // the first point, and on a plateau, there is nothing to divide: radius 0 must not give 0 / 0.
+                let kg = if point_radius_m == radius_m || point.moment_kgm == 0.0 {
+                    point.kg
+                } else {
+                    (point.moment_kgm / radius_m + point.slope_kg).max(point.kg).min(point.previous_kg)
+                };
+                Rated::Kg(kg.min(self.cap_kg))
+            }
+            Err(none) => none,
+        }
+    }
+
+    /// The rated load with the radius rounded up to the next point of the chart; otherwise as [`rated`](Self::rated),
+    /// and never above it.
+    ///
+    /// ```
+    /// use watchfire_operators::crane::{Rated, RatedLoad};
+    ///
+    /// let chart = RatedLoad::qtz63();
+    /// assert_eq!(chart.curve(4).unwrap().rated_strict(20.01), Rated::Kg(3_510.0));
+    /// ```
+    #[inline]
+    #[must_use]
+    pub fn rated_strict(&self, radius_m: f64) -> Rated {
+        match self.at_or_beyond(radius_m) {
+            Ok((_, point)) => Rated::Kg(point.kg.min(self.cap_kg)),
+            Err(none) => none,
+        }
+    }
+
+    /// [`rated`](Self::rated) or [`rated_strict`](Self::rated_strict), as a setting says.
+    ///
+    /// ```
+    /// use watchfire_operators::crane::{ChartMode, RatedLoad};
+    /// let chart = RatedLoad::qtz63();
+    /// let curve = chart.curve(4).unwrap();
+    /// assert_eq!(curve.rated_in(ChartMode::Product, 19.0), curve.rated(19.0));
+    /// ```
+    #[inline]
+    #[must_use]
+    pub fn rated_in(&self, mode: ChartMode, radius_m: f64) -> Rated {
+        match mode {
+            ChartMode::Product => self.rated(radius_m),
+            ChartMode::Strict => self.rated_strict(radius_m),
+        }
+    }
+
+    /// A load (kilograms) at a radius (metres) as a share of the rated load there.
+    ///
+    /// ```
+    /// use watchfire_operators::crane::{RatedLoad, Utilisation};
+    /// let chart = RatedLoad::qtz63();
+    /// assert_eq!(chart.curve(4).unwrap().utilisation(3_920.0, 20.0), Utilisation::Ratio(1.0));
+    /// ```
+    #[inline]
+    #[must_use]
+    pub fn utilisation(&self, load_kg: f64, radius_m: f64) -> Utilisation {
+        self.rated(radius_m).utilisation(load_kg)
+    }
+
+    /// The first point whose radius is not below the given one.
+    #[inline]
+    fn at_or_beyond(&self, radius_m: f64) -> Result<(f64, &Point), Rated> {
+        if radius_m.is_nan() || radius_m < 0.0 {
+            return Err(Rated::Unknown);
+        }
+        let below = |point_radius_m: &f64| *point_radius_m < radius_m;
+        let index = if self.radii_m.len() <= COUNT_UP_TO {
+            self.radii_m.iter().filter(|point_radius_m| below(point_radius_m)).count()
+        } else {
+            self.radii_m.partition_point(below)
+        };
+        match (self.radii_m.get(index), self.points.get(index)) {
+            (Some(point_radius_m), Some(point)) => Ok((*point_radius_m, point)),
+            _ => Err(Rated::BeyondJib),
+        }
+    }
+}
+
+/// The load chart of one crane model: one [`Curve`] per reeving.
+///
+/// ```
+/// use watchfire_operators::crane::{Rated, RatedLoad};
+///
+/// let chart = RatedLoad::qtz63();
+/// assert_eq!(chart.model(), "QTZ63");
+/// assert_eq!(chart.rated_kg(4, 15.0), Rated::Kg(5_430.0));
+/// assert_eq!(chart.rated_kg(2, 15.0), Rated::Kg(3_000.0));
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct RatedLoad {
+    model: String,
+    curves: Vec<Curve>,
+}
+
+impl RatedLoad {
+    /// Checks the curves against the default [`ChartLimits`] and builds the chart.
+    ///
+    /// # Errors
+    /// Every finding at once; see [`ChartErrors`].
+    ///
+    /// ```
+    /// use watchfire_operators::crane::{CurveSpec, RatedLoad};
+    ///
+    /// let swapped = CurveSpec { falls: 2, cap_kg: 3_000.0, points: vec![(50.0, 1_300.0), (25.0, 3_000.0)] };
+    /// let errors = RatedLoad::new("small", &[swapped]).unwrap_err();
+    /// assert_eq!(errors.findings()[0].code, "E0421");
+    /// ```
+    pub fn new(model: impl Into<String>, curves: &[CurveSpec]) -> Result<Self, ChartErrors> {
+        Self::new_within(model, curves, &ChartLimits::default())
+    }
+
+    /// As [`new`](Self::new), with limits of the caller's choice.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn new_within(
+        model: impl Into<String>,
+        curves: &[CurveSpec],
+        limits: &ChartLimits,
+    ) -> Result<Self, ChartErrors> {
+        let model = model.into();
+        ChartErrors::unless_empty(check::model(&model, curves, limits))?;
+        Ok(Self::from_sound(model, curves))
+    }
+
+    fn from_sound(model: String, curves: &[CurveSpec]) -> Self {
+        let mut curves: Vec<Curve> =
+            curves.iter().map(|curve| Curve::from_sound(curve.falls, curve.cap_kg, &curve.points)).collect();
+        curves.sort_by_key(Curve::falls);
+        Self { model, curves }
+    }
+
+    /// The model's name.
+    #[must_use]
+    pub fn model(&self) -> &str {
+        &self.model
+    }
+
+    /// The curves, by rising number of falls.
+    #[must_use]
+    pub fn curves(&self) -> &[Curve] {
+        &self.curves
+    }
+
+    /// The curve of a reeving, or `None` if the chart has none. A scan over the two or three curves a crane has.
+    ///
+    /// ```
+    /// assert!(watchfire_operators::crane::RatedLoad::qtz63().curve(3).is_none());
+    /// ```
+    #[inline]
+    #[must_use]
+    pub fn curve(&self, reeving: u8) -> Option<&Curve> {
+        self.curves.iter().find(|curve| curve.falls == reeving)
+    }
+
+    /// The rated load in a reeving at a radius (metres); see [`Curve::rated`].
+    ///
+    /// ```
+    /// use watchfire_operators::crane::{Rated, RatedLoad};
+    /// assert_eq!(RatedLoad::qtz80().rated_kg(4, 20.0), Rated::Kg(4_480.0));
+    /// ```
+    #[inline]
+    #[must_use]
+    pub fn rated_kg(&self, reeving: u8, radius_m: f64) -> Rated {
+        self.curve(reeving).map_or(Rated::NoReeving, |curve| curve.rated(radius_m))
+    }
+
+    /// A load (kilograms) as a share of the rated load in a reeving at a radius (metres).
+    ///
+    /// ```
+    /// use watchfire_operators::crane::{RatedLoad, Utilisation};
+    /// assert_eq!(RatedLoad::qtz63().utilisation(3, 100.0, 20.0), Utilisation::NoReeving);
+    /// ```
+    #[inline]
+    #[must_use]
+    pub fn utilisation(&self, reeving: u8, load_kg: f64, radius_m: f64) -> Utilisation {
+        self.rated_kg(reeving, radius_m).utilisation(load_kg)
+    }
+
+    /// The greatest load the crane lifts in any reeving, kilograms.
+    ///
+    /// ```
+    /// assert_eq!(watchfire_operators::crane::RatedLoad::qtz63().max_kg(), 6_000.0);
+    /// ```
+    #[must_use]
+    pub fn max_kg(&self) -> f64 {
+        let best = |curve: &Curve| curve.points.first().map_or(0.0, |point| point.kg.min(curve.cap_kg));
+        self.curves.iter().map(best).fold(0.0, f64::max)
+    }
+}
