@@ -1,6 +1,6 @@
 //! Sources, sinks and formats for watchfire: the only crate of the project that does network I/O.
 //!
-//! Transport is apart from format: a source gives raw rows, a [`format`] turns their bytes into rows of the flow, and
+//! Transport is apart from format: a source gives raw rows, a [format](mod@format) turns their bytes into rows of the flow, and
 //! rows that cannot be decoded become dead letters. Sources and sinks implement the traits of
 //! [`watchfire_engine::source`] and [`watchfire_engine::sink`], declare what they can do, and keep no checkpoints, no
 //! retry loops and no queues without bound of their own.

@@ -26,7 +26,8 @@ pub(crate) fn render(rows: &[EncodedRow], retractions: Retractions) -> Result<Ve
     let bytes = rows.iter().map(|row| row.body.len() + 3).sum();
     let mut lines = Vec::with_capacity(bytes);
     for (index, row) in rows.iter().enumerate() {
-        let poison = |what: &str, remedy: &str| Failure::Poison { index, why: Error::new("E0333", what).remedy(remedy) };
+        let poison =
+            |what: &str, remedy: &str| Failure::Poison { index, why: Error::new("E0333", what).remedy(remedy) };
         if row.body.contains(&b'\n') {
             return Err(poison("an encoded row holds a line break", "use an encoder that writes one line per row"));
         }

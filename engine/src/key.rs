@@ -30,7 +30,7 @@ pub const KEY_GROUPS: u16 = 1024;
     message = "`{Self}` cannot be a key",
     note = "integers, bool, String and tuples of keys are keys; a key of your own implements `Key` by delegating to what it wraps"
 )]
-pub trait Key: Clone + Ord + Debug + Send + Serialize + DeserializeOwned + 'static {
+pub trait Key: Clone + Ord + Debug + Send + Sync + Serialize + DeserializeOwned + 'static {
     /// A hash that never changes.
     fn stable_hash(&self) -> u64;
 }

@@ -58,7 +58,8 @@ impl FileSourceConfig {
 
     pub(super) fn check(&self) -> Result<(), Error> {
         let wrong = |what: &str| {
-            Err(Error::new("E0436", format!("file source config: {what}")).remedy("correct the source's part of the config"))
+            Err(Error::new("E0436", format!("file source config: {what}"))
+                .remedy("correct the source's part of the config"))
         };
         if self.paths.is_empty() || self.paths.iter().any(String::is_empty) {
             return wrong("paths must name at least one file, and none by an empty path");

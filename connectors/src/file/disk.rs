@@ -38,7 +38,11 @@ impl Disk {
                 .because(e.kind_error());
             // A followed file that was there before may be in the middle of a rotation.
             let may_come_back = follow && from.is_some() && e.kind() == ErrorKind::NotFound;
-            if may_come_back || e.kind() == ErrorKind::Interrupted { Failure::Retry(error) } else { Failure::Fatal(error) }
+            if may_come_back || e.kind() == ErrorKind::Interrupted {
+                Failure::Retry(error)
+            } else {
+                Failure::Fatal(error)
+            }
         };
         let file = File::open(&path).map_err(cannot)?;
         let about = file.metadata().map_err(cannot)?;

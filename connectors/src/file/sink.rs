@@ -77,7 +77,10 @@ struct FileWriter {
 }
 
 impl FileWriter {
-    async fn blocking(&self, work: impl FnOnce(&mut Out) -> Result<(), Failure> + Send + 'static) -> Result<(), Failure> {
+    async fn blocking(
+        &self,
+        work: impl FnOnce(&mut Out) -> Result<(), Failure> + Send + 'static,
+    ) -> Result<(), Failure> {
         let out = Arc::clone(&self.out);
         blocking::unblock(move || work(&mut out.lock().unwrap_or_else(PoisonError::into_inner))).await
     }

@@ -118,7 +118,8 @@ fn what_is_no_readable_file_is_fatal() {
 
 #[test]
 fn goes_on_from_every_offset_with_exactly_the_rest() {
-    let text: String = (0..40).map(|i| format!("{}{}", "x".repeat(i % 7), if i % 3 == 0 { "\r\n" } else { "\n" })).collect();
+    let text: String =
+        (0..40).map(|i| format!("{}{}", "x".repeat(i % 7), if i % 3 == 0 { "\r\n" } else { "\n" })).collect();
     for ending in ["", "unfinished"] {
         let (_dir, path) = file((text.clone() + ending).as_bytes());
         let config = FileSourceConfig { max_line_bytes: 5, ..FileSourceConfig::new([path]) };
@@ -184,8 +185,17 @@ fn long_lines_are_whole_up_to_the_limit_and_one_marked_row_beyond() {
 #[test]
 fn every_row_is_decoded_or_dead_and_duplicates_pass() {
     let lines: &[&[u8]] = &[
-        b"{\"load_kg\":1}", b"{\"load_kg\":1}", b"{\"load_kg\":1", b"{\"load_kg\":\"1\"}", b"{}", b"{\"load_kg\":1,\"x\":2}",
-        b"{\"load_kg\":NaN}", b"{\"load_kg\":1e999}", b"{\"load_kg\":\xff}", b"", b"{\"load_kg\":2}",
+        b"{\"load_kg\":1}",
+        b"{\"load_kg\":1}",
+        b"{\"load_kg\":1",
+        b"{\"load_kg\":\"1\"}",
+        b"{}",
+        b"{\"load_kg\":1,\"x\":2}",
+        b"{\"load_kg\":NaN}",
+        b"{\"load_kg\":1e999}",
+        b"{\"load_kg\":\xff}",
+        b"",
+        b"{\"load_kg\":2}",
     ];
     #[derive(serde::Deserialize)]
     #[serde(deny_unknown_fields)]
@@ -204,10 +214,17 @@ fn every_row_is_decoded_or_dead_and_duplicates_pass() {
 #[test]
 fn a_file_that_is_no_longer_what_was_read_is_expired() {
     let (_dir, path) = file(b"one\ntwo\n");
-    let cases = [(FileSourceConfig::new([&path]), 9), (FileSourceConfig::new([&path]), 5), (FileSourceConfig::follow(&path), 7)];
+    let cases = [
+        (FileSourceConfig::new([&path]), 9),
+        (FileSourceConfig::new([&path]), 5),
+        (FileSourceConfig::follow(&path), 7),
+    ];
     for (config, pos) in cases {
         let found = open(config, Some(FileOffset { pos, line: 1 }));
-        assert!(matches!(found, Err(Failure::OffsetExpired { ref earliest }) if earliest.starts_with("byte 0")), "{pos}");
+        assert!(
+            matches!(found, Err(Failure::OffsetExpired { ref earliest }) if earliest.starts_with("byte 0")),
+            "{pos}"
+        );
     }
     let mut reader = open(FileSourceConfig::new([&path]), None).unwrap();
     assert_eq!(bodies(next(&mut reader, 2_000)), ["one", "two"]);
@@ -252,7 +269,10 @@ fn a_followed_file_that_is_truncated_replaced_or_gone_says_so() {
     let (_dir, path, mut reader) = follow_one(b"a long first line\n");
     std::fs::write(&path, "new\n").unwrap();
     let found = next(&mut reader, 2_000);
-    assert!(matches!(found, Some(Err(Failure::OffsetExpired { ref earliest })) if earliest.contains("truncated")), "{found:?}");
+    assert!(
+        matches!(found, Some(Err(Failure::OffsetExpired { ref earliest })) if earliest.contains("truncated")),
+        "{found:?}"
+    );
 
     let (dir, path, mut reader) = follow_one(b"one\n");
     let old = dir.path().join("rows.jsonl.1");
@@ -262,7 +282,10 @@ fn a_followed_file_that_is_truncated_replaced_or_gone_says_so() {
     assert_eq!(bodies(next(&mut reader, 2_000)), ["still written to the old file"]);
     assert!(is_idle(next(&mut reader, 2_000)));
     let found = next(&mut reader, 2_000);
-    assert!(matches!(found, Some(Err(Failure::OffsetExpired { ref earliest })) if earliest.contains("replaced")), "{found:?}");
+    assert!(
+        matches!(found, Some(Err(Failure::OffsetExpired { ref earliest })) if earliest.contains("replaced")),
+        "{found:?}"
+    );
 
     let (_dir, path, mut reader) = follow_one(b"one\n");
     std::fs::remove_file(&path).unwrap();
@@ -322,7 +345,9 @@ fn the_sink_appends_and_repeats_an_epoch_without_doubling_it() {
 #[test]
 fn the_sink_needs_a_file_of_its_own() {
     let dir = tempdir().unwrap();
-    let fatal = |path: &Path, part| match block_on(FileSink::new(FileSinkConfig::new(path.display().to_string())).open(part, 1)) {
+    let fatal = |path: &Path, part| match block_on(
+        FileSink::new(FileSinkConfig::new(path.display().to_string())).open(part, 1),
+    ) {
         Err(Failure::Fatal(e)) => e.code(),
         _ => panic!(),
     };

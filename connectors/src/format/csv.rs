@@ -11,7 +11,7 @@ use watchfire_engine::Error;
 use watchfire_engine::decode::Decoder;
 use watchfire_engine::source::RawRow;
 
-use super::{finite, place, redact, text_of};
+use super::{Validate, finite, place, redact, text_of};
 
 /// How the records look.
 ///
@@ -93,7 +93,7 @@ pub struct Csv<T> {
     config: CsvConfig,
     columns: StringRecord,
     reader: ReaderBuilder,
-    validate: Option<fn(&T) -> Result<(), Error>>,
+    validate: Option<Validate<T>>,
     row: PhantomData<fn() -> T>,
 }
 
@@ -125,7 +125,7 @@ impl<T> Csv<T> {
     /// Runs `check` on every decoded row; its error becomes the dead letter's code and text, which must not repeat
     /// personal or health values.
     #[must_use]
-    pub fn validate(mut self, check: fn(&T) -> Result<(), Error>) -> Self {
+    pub fn validate(mut self, check: Validate<T>) -> Self {
         self.validate = Some(check);
         self
     }

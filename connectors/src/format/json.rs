@@ -9,10 +9,7 @@ use watchfire_engine::Error;
 use watchfire_engine::decode::{Decoder, EncodedRow, Encoder};
 use watchfire_engine::source::RawRow;
 
-use super::{finite, place, redact, text_of};
-
-/// A check that a decoded row passes before it enters the flow.
-type Validate<T> = fn(&T) -> Result<(), Error>;
+use super::{Validate, finite, place, redact, text_of};
 
 /// One JSON value per row: decodes with serde, encodes with serde.
 ///

@@ -25,6 +25,9 @@ use watchfire_engine::source::RawRow;
 pub use self::csv::{Csv, CsvConfig};
 pub use self::json::JsonLines;
 
+/// A check that a decoded row passes before it enters the flow.
+type Validate<T> = fn(&T) -> Result<(), Error>;
+
 /// What a transport puts after the head of a row that it had to cut, so that no decoder can take the head for a row.
 ///
 /// It starts with `0xFF`, which occurs in no UTF-8 text; the rest tells a person who reads the dead letter. Decoders for

@@ -33,7 +33,10 @@ fn json_says_what_is_wrong_and_never_with_which_value() {
     let cases: &[(&str, &str)] = &[
         (r#"{"person":"Ada L","pulse_bpm":70,"load"#, "truncated: the text ends inside the value, at column"),
         (r#"{"person":"Ada L""#, "truncated"),
-        (r#"{"person":17171,"pulse_bpm":70,"load_kg":1}"#, "wrong type: found an integer, expected a string, at column 15"),
+        (
+            r#"{"person":17171,"pulse_bpm":70,"load_kg":1}"#,
+            "wrong type: found an integer, expected a string, at column 15",
+        ),
         (r#"{"person":"Ada L","pulse_bpm":"17171","load_kg":1}"#, "wrong type: found a string, expected u8, at column"),
         (r#"{"person":"Ada L","pulse_bpm":71.71,"load_kg":1}"#, "wrong type: found a number with a fraction"),
         (r#"{"person":"Ada L","load_kg":1}"#, "missing field `pulse_bpm`, at column 30"),
@@ -112,9 +115,8 @@ fn a_float_that_overflows_to_infinity_is_refused_when_asked() {
 
 #[test]
 fn validate_speaks_last_and_gets_the_place() {
-    let format = JsonLines::<Reading>::new().validate(|r| {
-        if r.load_kg >= 0.0 { Ok(()) } else { Err(Error::new("E0460", "a negative load")) }
-    });
+    let format = JsonLines::<Reading>::new()
+        .validate(|r| if r.load_kg >= 0.0 { Ok(()) } else { Err(Error::new("E0460", "a negative load")) });
     let e = refusal(&format, br#"{"person":"A","pulse_bpm":70,"load_kg":-1}"#);
     assert_eq!(e.to_string(), "E0460 a negative load (row 12)");
 }
@@ -178,7 +180,8 @@ fn csv_says_what_is_wrong_and_never_with_which_value() {
 
 #[test]
 fn csv_headers_quotes_and_delimiters() {
-    let config = CsvConfig { header: true, delimiter: ';', trim: true, ..CsvConfig::new(["person", "pulse_bpm", "load_kg"]) };
+    let config =
+        CsvConfig { header: true, delimiter: ';', trim: true, ..CsvConfig::new(["person", "pulse_bpm", "load_kg"]) };
     let format = Csv::<Reading>::new(config).unwrap();
     let at = |place, body: &'static str| RawRow { place, key: None, body: body.into() };
     let mut out = Vec::new();

@@ -211,7 +211,8 @@ impl Source for PushSource {
                 left.into_iter().rev().for_each(|(_, row)| queue.waiting.push_front(Item::Row(row)));
             }
             drop(queue);
-            Ok(Box::new(PushReader { shared: Arc::clone(&self.shared), name, told_idle: false }) as Box<dyn Reader<u64>>)
+            Ok(Box::new(PushReader { shared: Arc::clone(&self.shared), name, told_idle: false })
+                as Box<dyn Reader<u64>>)
         })
     }
 }

@@ -69,7 +69,10 @@ fn pushes_are_bounded_and_a_waiting_reader_wakes() {
     assert!(matches!(block_on(reader.next(9)), Ok(Next::Idle)));
     for _ in 0..3 {
         let mut pending = reader.next(9);
-        assert!(pending.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending(), "idle once, then it waits");
+        assert!(
+            pending.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending(),
+            "idle once, then it waits"
+        );
     }
     let other = source.clone();
     let pusher = std::thread::spawn(move || {

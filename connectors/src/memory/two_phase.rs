@@ -190,7 +190,8 @@ impl Writer for TwoPhaseWriter {
                 if target.committed.contains(&ticket) {
                     return Ok(());
                 }
-                let rows = target.prepared.remove(&ticket).ok_or_else(|| lost("nothing is prepared under this commit"))?;
+                let rows =
+                    target.prepared.remove(&ticket).ok_or_else(|| lost("nothing is prepared under this commit"))?;
                 target.visible.extend(rows);
                 target.committed.insert(ticket);
                 Ok(())
@@ -211,11 +212,7 @@ impl Writer for TwoPhaseWriter {
 }
 
 impl Target {
-    fn run<R>(
-        &mut self,
-        step: Step,
-        work: impl FnOnce(&mut Target) -> Result<R, Failure>,
-    ) -> Result<R, Failure> {
+    fn run<R>(&mut self, step: Step, work: impl FnOnce(&mut Target) -> Result<R, Failure>) -> Result<R, Failure> {
         match self.script.get_mut(&step).and_then(VecDeque::pop_front) {
             Some(Scripted { failure, effective: true }) => work(self).and(Err(failure)),
             Some(Scripted { failure, effective: false }) => Err(failure),

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use rumqttc::v5::mqttbytes::v5 as p5;
-use rumqttc::{v5, NetworkOptions, Packet, QoS};
+use rumqttc::{NetworkOptions, Packet, QoS, v5};
 
 use super::config::{MqttConnection, MqttVersion, Password};
 
@@ -24,7 +24,9 @@ pub(super) enum Role {
 /// What happened on the connection.
 #[derive(Debug)]
 pub(super) enum Event {
-    Connected { session_present: bool },
+    Connected {
+        session_present: bool,
+    },
     /// Why the broker refused a filter, if it did.
     Subscribed(Option<String>),
     Message(Message),
@@ -68,7 +70,7 @@ pub(super) enum Lost {
     Refused(String),
     /// A message beyond the limit came in.
     IncomingTooLarge,
-    /// The packet being sent is beyond the broker's limit.
+    /// The packet of the last [`Event::Sent`] did not leave, being beyond the limit that the broker had announced.
     OutgoingTooLarge,
     /// Another client took the session (MQTT 5 only).
     TakenOver,
@@ -255,7 +257,7 @@ fn event_311(event: rumqttc::Event) -> Event {
         rumqttc::Event::Incoming(packet) => match packet {
             Packet::ConnAck(ack) => Event::Connected { session_present: ack.session_present },
             Packet::SubAck(ack) => {
-                let refused = ack.return_codes.iter().any(|code| *code == SubscribeReasonCode::Failure);
+                let refused = ack.return_codes.contains(&SubscribeReasonCode::Failure);
                 Event::Subscribed(refused.then(|| "the broker gives no reason".into()))
             }
             Packet::Publish(p) => Event::Message(Message {
@@ -341,7 +343,6 @@ fn lost_5(e: &v5::ConnectionError) -> Lost {
         E::ConnectionRefused(code) => Lost::Refused(format!("{code:?}")),
         E::MqttState(S::ServerDisconnect { reason_code, .. }) => match reason_code {
             Reason::SessionTakenOver => Lost::TakenOver,
-            Reason::PacketTooLarge => Lost::OutgoingTooLarge,
             Reason::NotAuthorized | Reason::AdministrativeAction => Lost::Refused(format!("{reason_code:?}")),
             other => Lost::Broken(format!("the broker ended the connection: {other:?}")),
         },

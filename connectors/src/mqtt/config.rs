@@ -247,8 +247,10 @@ impl MqttSourceConfig {
         }
         let least = [self.buffer_rows, self.buffer_bytes, usize::from(self.max_unacknowledged)];
         if least.contains(&0) || self.reconnect_min_ms == 0 || self.reconnect_max_ms < self.reconnect_min_ms {
-            return Err(wrong("buffer_rows, buffer_bytes, max_unacknowledged and reconnect_min_ms must be at least 1, \
-                and reconnect_max_ms not below reconnect_min_ms"));
+            return Err(wrong(
+                "buffer_rows, buffer_bytes, max_unacknowledged and reconnect_min_ms must be at least 1, \
+                and reconnect_max_ms not below reconnect_min_ms",
+            ));
         }
         Ok(())
     }
@@ -356,7 +358,8 @@ mod tests {
         for connection in bad_connections {
             assert_eq!(MqttSourceConfig { connection, ..good.clone() }.check().unwrap_err().code(), "E0451");
         }
-        for topics in [vec![], vec!["$share/g/a".into()], vec!["a/#/b".into()], vec!["a+".into()], vec![String::new()]] {
+        for topics in [vec![], vec!["$share/g/a".into()], vec!["a/#/b".into()], vec!["a+".into()], vec![String::new()]]
+        {
             assert_eq!(MqttSourceConfig { topics, ..good.clone() }.check().unwrap_err().code(), "E0451");
         }
         assert!(MqttSourceConfig { buffer_rows: 0, ..good.clone() }.check().is_err());

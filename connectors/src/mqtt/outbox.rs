@@ -91,9 +91,12 @@ async fn drive(outbox: Arc<Outbox>, mut connection: Connection) {
     }
     let _farewell = Farewell(Arc::clone(&outbox));
     let work = async {
+        let mut said_goodbye = false;
         loop {
             match connection.poll().await {
-                Ok(Event::Disconnected) => return,
+                Ok(Event::Disconnected) => said_goodbye = true,
+                // The broker closes when it has read the goodbye.
+                Err(_) if said_goodbye => return,
                 Ok(event) => outbox.state().on_event(event),
                 Err(lost) => {
                     outbox.state().lost = Some(lost);
@@ -107,8 +110,7 @@ async fn drive(outbox: Arc<Outbox>, mut connection: Connection) {
         outbox.closed.wait().await;
         let live = outbox.state().live;
         if live {
-            // Time for the goodbye, so that the broker does not log a broken connection.
-            tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+            tokio::time::sleep(super::source::CLOSE_TIMEOUT).await;
         }
     };
     or(work, closed).await;

@@ -29,8 +29,9 @@ const PACKET_OVERHEAD_BYTES: usize = 1 + 4 + 2 + 2 + 1;
 /// only rows whose acknowledgement was under way are published twice, in order. Rows too large for `max_packet_bytes` or
 /// the broker, and topics that are none, are [`Failure::Poison`] (`E0343`); an empty row or a missing id too (`E0344`).
 /// A client that the broker refuses or does not allow to publish is [`Failure::Fatal`] (`E0453`, `E0342`); MQTT 3.1.1
-/// brokers may drop such rows without saying so, which is a reason for version 5. With version 5, a newer generation of the
-/// job that opens the same part takes the session, and this one is [`Failure::Fenced`].
+/// brokers may drop such rows without saying so, which is a reason for version 5. A newer generation of the job that
+/// opens the same part takes over the client id; where the broker tells (MQTT 5, but not mosquitto 2.0), this writer is
+/// [`Failure::Fenced`], elsewhere deterministic ids make its rows harmless.
 ///
 /// Memory: one epoch's rows are referenced, about 100 of them copied at a time.
 ///
@@ -159,7 +160,9 @@ impl MqttWriter {
         let (taken, sent, refusal, lost) = link
             .until(|state| {
                 let over = state.taken - before >= want || state.refusal.is_some() || state.lost.is_some();
-                over.then(|| (state.taken - before, state.sent - sent_before, state.refusal.clone(), state.lost.clone()))
+                over.then(|| {
+                    (state.taken - before, state.sent - sent_before, state.refusal.clone(), state.lost.clone())
+                })
             })
             .await;
         self.progress.done = first + count(taken);
@@ -172,8 +175,8 @@ impl MqttWriter {
         }
         match lost {
             Some(Lost::OutgoingTooLarge) => {
-                // The packet that did not leave is the one after those that did.
-                Err(Failure::Poison { index: (first + count(sent)).min(rows.len() - 1), why: self.too_large("the broker's limit") })
+                let index = first + count(sent.saturating_sub(1));
+                Err(Failure::Poison { index, why: self.too_large("the broker's limit") })
             }
             Some(Lost::TakenOver) => {
                 self.link = Some(link);
@@ -220,9 +223,8 @@ impl MqttWriter {
 
     /// What a refusal by the broker (MQTT 5) is for the job.
     fn refused(&self, refusal: &Answer, index: usize) -> Failure {
-        let error = |code, what: String, remedy: &str| {
-            Error::new(code, what).at(self.config.connection.place()).remedy(remedy)
-        };
+        let error =
+            |code, what: String, remedy: &str| Error::new(code, what).at(self.config.connection.place()).remedy(remedy);
         match refusal {
             Answer::NotAuthorized => Failure::Fatal(error(
                 "E0342",
@@ -233,9 +235,11 @@ impl MqttWriter {
                 let why = error("E0343", format!("the broker does not take the row ({why})"), "check topic and format");
                 Failure::Poison { index, why }
             }
-            Answer::NotNow(why) => {
-                Failure::Retry(error("E0341", format!("the broker does not take the row now ({why})"), "check its limits"))
-            }
+            Answer::NotNow(why) => Failure::Retry(error(
+                "E0341",
+                format!("the broker does not take the row now ({why})"),
+                "check its limits",
+            )),
             Answer::Taken => Failure::Retry(error("E0341", "the broker did not answer".into(), "check the broker")),
         }
     }

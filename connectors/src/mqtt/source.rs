@@ -16,8 +16,8 @@ use super::config::{MqttConnection, MqttSourceConfig};
 use super::inbox::{Inbox, Phase, stopped};
 use super::thread::IoThread;
 
-/// How long a reader that is dropped may take to send its last acknowledgements.
-const CLOSE_TIMEOUT: Duration = Duration::from_millis(1_000);
+/// How long a reader or writer that is dropped may take to say goodbye to the broker.
+pub(super) const CLOSE_TIMEOUT: Duration = Duration::from_millis(1_000);
 
 /// Reads messages of one MQTT session: the topic is the row's key, the payload its body, a number from 1 its place.
 ///
@@ -46,12 +46,16 @@ const CLOSE_TIMEOUT: Duration = Duration::from_millis(1_000);
 /// no longer caught up, and [`Next::Idle`] again after the backlog was read: when nothing came for
 /// [`settle_ms`](MqttSourceConfig::settle_ms). It fails with `Retry` only if the first connection fails (`E0452`) or the
 /// client cannot go on (`E0456`), with `Fatal` if the broker refuses the client or a subscription (`E0453`, `E0455`), or
-/// if a message is beyond the limit (`E0454`), and with `Fenced` if another client took the session (MQTT 5).
+/// if a message is beyond the limit (`E0454`), and with `Fenced` if the broker says that another
+/// client took the session (MQTT 5, but mosquitto 2.0 does not say it). Two clients of one id that are not told throw
+/// each other out again and again: see the warnings and [`MqttStats::connections_lost`].
 ///
 /// # Memory
 /// `buffer_rows` and `buffer_bytes`, and 10 messages more; then the source stops reading from the network, and the broker
 /// keeps the rest. If that lasts longer than one and a half `keep_alive_s`, the broker ends the connection, which is then
-/// made again. 40 bytes per unacknowledged message.
+/// made again. About 60 bytes
+/// per unacknowledged message. Dropping a reader blocks until the broker has read the last acknowledgements, for 1 s at
+/// most.
 ///
 /// # Examples
 /// ```no_run
@@ -206,24 +210,29 @@ impl Driver {
     async fn drive(&mut self, mut connection: Connection) {
         let longest = Duration::from_millis(self.config.reconnect_max_ms);
         let shortest = Duration::from_millis(self.config.reconnect_min_ms);
-        let mut pause = shortest;
+        let (mut pause, mut said_goodbye) = (shortest, false);
         loop {
             self.until_room().await;
             match connection.poll().await {
-                Ok(Event::Disconnected) => return,
+                Ok(Event::Disconnected) => said_goodbye = true,
+                // The broker closes when it has read everything, acknowledgements included. Until then the session must
+                // not be opened again, or the broker may forget what it has not read.
+                Err(_) if said_goodbye => return,
                 Ok(event) => {
-                    if matches!(event, Event::Connected { .. }) {
-                        pause = shortest;
-                    }
                     if let Err(failure) = self.on_event(event) {
                         return self.inbox.fail(failure);
                     }
                 }
                 Err(lost) => {
-                    let was = self.on_lost(&mut connection);
-                    match self.verdict(&lost, was) {
+                    // A connection that never came to rest is no reason to hurry.
+                    if self.on_lost(&mut connection) {
+                        pause = shortest;
+                    }
+                    match self.verdict(&lost) {
                         Some(failure) => return self.inbox.fail(failure),
-                        None => tracing::warn!(broker = self.config.connection.place(), ?lost, ?pause, "MQTT reconnects"),
+                        None => {
+                            tracing::warn!(broker = self.config.connection.place(), ?lost, ?pause, "MQTT reconnects")
+                        }
                     }
                     tokio::time::sleep(pause).await;
                     pause = (pause * 2).min(longest);
@@ -283,23 +292,24 @@ impl Driver {
         Ok(())
     }
 
-    /// Marks the connection as down and returns whether it ever worked.
+    /// Marks the connection as down and returns whether it had settled.
     fn on_lost(&mut self, connection: &mut Connection) -> bool {
         let mut state = self.inbox.state();
+        let settled = state.settled;
         state.disconnected();
         // Under the lock: from here on nobody acknowledges, so nothing old is left for the next connection.
         connection.forget_acknowledgements();
         drop(state);
         self.inbox.changed.notify();
-        self.subscribed
+        settled
     }
 
     /// What the reader is told of a loss; `None` if connecting again may help.
-    fn verdict(&self, lost: &Lost, worked: bool) -> Option<Failure> {
+    fn verdict(&self, lost: &Lost) -> Option<Failure> {
         let about = &self.config.connection;
         match lost {
-            Lost::Broken(_) if worked => None,
-            Lost::Refused(why) if worked => Some(Failure::Retry(no_connection(about, why))),
+            Lost::Broken(_) if self.subscribed => None,
+            Lost::Refused(why) if self.subscribed => Some(Failure::Retry(no_connection(about, why))),
             other => Some(failure_of(other, about)),
         }
     }
@@ -360,7 +370,10 @@ enum Look {
     Found(Result<Next<u64>, Failure>),
     Wait,
     /// Connected, empty, and perhaps there is a backlog still to come.
-    Settle { connection: u64, arrivals: u64 },
+    Settle {
+        connection: u64,
+        arrivals: u64,
+    },
 }
 
 impl Reader<u64> for MqttReader {

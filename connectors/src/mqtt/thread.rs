@@ -20,10 +20,26 @@ impl IoThread {
                     .because(e),
             )
         };
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build().map_err(cannot)?;
+        let (report, reported) = std::sync::mpsc::sync_channel(1);
+        // Built on its thread: a runtime must not be dropped on a thread of the host's runtime, whatever goes wrong.
+        let live = move || {
+            let built = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build();
+            match built {
+                Ok(runtime) => {
+                    let _ = report.send(Ok(()));
+                    runtime.block_on(work);
+                    // A look-up of a name may hang in the system; nobody waits for it.
+                    runtime.shutdown_background();
+                }
+                Err(e) => {
+                    let _ = report.send(Err(e));
+                }
+            }
+        };
         // At most 15 bytes, or Linux cuts the name.
-        let thread = std::thread::Builder::new().name("watchfire-mqtt".into());
-        let join = thread.spawn(move || runtime.block_on(work)).map_err(cannot)?;
+        let join = std::thread::Builder::new().name("watchfire-mqtt".into()).spawn(live).map_err(cannot)?;
+        let ended = |_| std::io::Error::other("the thread ended at once");
+        reported.recv().map_err(ended).and_then(|built| built).map_err(cannot)?;
         Ok(IoThread(Some(join)))
     }
 }

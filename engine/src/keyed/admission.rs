@@ -35,12 +35,12 @@ const FED_BY_NONE: u32 = u32::MAX - 1;
 
 /// The event time of one key, and when its detectors want to be woken.
 #[derive(Clone, Debug)]
+#[repr(C)]
 pub(crate) struct KeyTime {
     pub(crate) max_event_ms: i64,
     pub(crate) due_event_ms: i64,
+    /// When the key's one entry in the timers is due, `i64::MAX` if it has none.
     pub(crate) due_quiet_ms: i64,
-    /// The live entry in the timers, `i64::MAX` for none.
-    pub(crate) armed_ms: i64,
     /// The split that fed the key last.
     pub(crate) split: u32,
     /// Several splits have fed it: only the end of the job ends it.
@@ -70,7 +70,6 @@ impl KeyTime {
             max_event_ms: i64::MIN,
             due_event_ms: i64::MAX,
             due_quiet_ms: i64::MAX,
-            armed_ms: i64::MAX,
             split: FED_BY_NONE,
             many_splits: false,
             rare: None,
@@ -83,15 +82,12 @@ impl KeyTime {
         self.max_event_ms.saturating_sub(bounds.disorder_ms)
     }
 
-    /// Notes that a row came from `split`. True if the key was fed by another split before.
-    #[inline]
-    pub(crate) fn fed_by(&mut self, split: u32) -> bool {
-        if self.split == split {
-            return false;
-        }
+    /// Notes that a row came from another split than the row before. The split that fed the key until now, if any did.
+    #[cold]
+    pub(crate) fn fed_by(&mut self, split: u32) -> Option<u32> {
         let before = std::mem::replace(&mut self.split, split);
         self.many_splits |= before != FED_BY_NONE;
-        before != FED_BY_NONE
+        (before != FED_BY_NONE).then_some(before)
     }
 
     /// Judges the event time of a row against the arrival clock (`i64::MIN` while it is unknown: all rows are good).

@@ -77,6 +77,14 @@ pub trait Detector: Send + Sync + 'static {
     /// One row of one key.
     fn on_row(&self, state: &mut Self::State, row: &Self::In, cx: &mut Context<'_, Self::Key, Self::Out>) -> Verdict;
 
+    /// Reads whatever a row at `event_ms` is going to touch beyond the state itself, and returns any bits of it. Called
+    /// for a few dozen rows before the first of them is processed, so that cache misses overlap; may do nothing.
+    #[inline]
+    fn warm(&self, state: &Self::State, event_ms: i64) -> u64 {
+        let _ = (state, event_ms);
+        0
+    }
+
     /// The key's watermark has reached a time given to [`Context::wake_at_event_ms`], or its end
     /// ([`END_MS`](crate::END_MS)). Whatever is still to come must be asked for again.
     fn on_watermark(&self, state: &mut Self::State, cx: &mut Context<'_, Self::Key, Self::Out>) {

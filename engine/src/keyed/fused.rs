@@ -40,6 +40,8 @@ pub trait Fused: Send + Sync + Sized + 'static {
     ) -> bool;
     #[doc(hidden)]
     fn wake(&self, st: &mut Self::States, key: &Self::Key, clock: Clock, now: &mut Moment<'_>, ports: &mut Self::Ports);
+    #[doc(hidden)]
+    fn warm(&self, st: &Self::States, event_ms: i64) -> u64;
     /// Starts a call: what is produced from here on belongs to it.
     #[doc(hidden)]
     fn mark(ports: &mut Self::Ports);
@@ -179,6 +181,11 @@ impl<D: Detector> Fused for D {
     }
 
     #[inline]
+    fn warm(&self, st: &D::State, event_ms: i64) -> u64 {
+        Detector::warm(self, st, event_ms)
+    }
+
+    #[inline]
     fn mark(port: &mut Self::Ports) {
         port.fresh = port.rows.len();
     }
@@ -238,6 +245,11 @@ impl<A: Fused, B: Fused<Key = A::Key, In = A::In>> Fused for Both<A, B> {
     fn wake(&self, st: &mut Self::States, key: &A::Key, clock: Clock, now: &mut Moment<'_>, ports: &mut Self::Ports) {
         self.0.wake(&mut st.0, key, clock, now, &mut ports.0);
         self.1.wake(&mut st.1, key, clock, now, &mut ports.1);
+    }
+
+    #[inline]
+    fn warm(&self, st: &Self::States, event_ms: i64) -> u64 {
+        self.0.warm(&st.0, event_ms) ^ self.1.warm(&st.1, event_ms)
     }
 
     #[inline]
@@ -302,6 +314,11 @@ impl<A: Fused, B: Fused<Key = A::Key, In = A::Produced>> Fused for Then<A, B> {
             self.1.row(&mut st.1, key, made, now, &mut ports.1);
         }
         self.1.wake(&mut st.1, key, clock, now, &mut ports.1);
+    }
+
+    #[inline]
+    fn warm(&self, st: &Self::States, event_ms: i64) -> u64 {
+        self.0.warm(&st.0, event_ms) ^ self.1.warm(&st.1, event_ms)
     }
 
     #[inline]

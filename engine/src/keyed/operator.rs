@@ -8,18 +8,21 @@ use timely::dataflow::operators::Capability;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 
 use super::admission::{Admitted, Late, Skewed};
-use super::slots::Slots;
+use super::slots::{Slot, Slots};
 use super::timers::{Clocks, Timers};
 use super::{Caps, Cause, Clock, Fused, Moment, Now, Port, Wiring};
-use crate::Timed;
 use crate::batch::{Batch, Place, Places};
 use crate::control::{Control, Health, Signal};
 use crate::flow::{Live, Origin, Stream};
 use crate::job::metrics::KeyedStats;
 use crate::time::{END_MS, EventTime};
+use crate::{Data, Key, Timed};
 
 /// Rows whose slots are looked up before the first of them is processed, so that their cache misses overlap.
-const LOOK_AHEAD: usize = 128;
+const LOOK_AHEAD: usize = 64;
+
+/// Up to so many keys nothing is read ahead: their states stay near the core by themselves.
+const FITS_IN_CACHE: u32 = 4_096;
 
 /// What `KeyedStream::detect` builds.
 #[derive(Debug)]
@@ -45,7 +48,6 @@ struct Core<F: Fused, KF> {
     ports: F::Ports,
     late: Port<Late<F::In>>,
     skewed: Port<Skewed<F::In>>,
-    found: Vec<u32>,
     rows_in: u64,
     diverted: u64,
     out_of_bound: u64,
@@ -58,94 +60,93 @@ impl<F: Fused<In: Timed>, KF: Fn(&F::In) -> F::Key> Core<F, KF> {
         if batch.late {
             self.out_of_bound += batch.rows.len() as u64;
             for (i, row) in batch.rows.iter().enumerate() {
-                self.push_late(row, batch.places.place(i), i64::MIN);
+                push_late(&mut self.late, row, batch.places.place(i), i64::MIN, self.clocks.arrival_ms());
             }
             return;
         }
-        let quiet_ms = self.clocks.quiet_ms(batch.split);
-        for (n, chunk) in batch.rows.chunks(LOOK_AHEAD).enumerate() {
-            let mut found = std::mem::take(&mut self.found);
-            found.clear();
-            found.extend(chunk.iter().map(|row| self.slots.find((self.key_of)(row))));
-            for (i, (row, slot)) in chunk.iter().zip(&found).enumerate() {
-                let cause = match &batch.places {
-                    Places::Tagged(places) => Cause::Derived(places[n * LOOK_AHEAD + i]),
-                    places => Cause::Row(places.at(n * LOOK_AHEAD + i)),
-                };
-                self.row(*slot, row, cause, batch.split, quiet_ms);
-            }
-            self.found = found;
+        match &batch.places {
+            Places::Dense(first) => self.rows(batch, |i| Cause::Row(first + i as u64)),
+            Places::Sparse(first, offsets) => self.rows(batch, |i| Cause::Row(first + u64::from(offsets[i]))),
+            Places::Tagged(places) => self.rows(batch, |i| Cause::Derived(places[i])),
         }
     }
 
     #[inline]
-    fn row(&mut self, slot: u32, row: &F::In, cause: Cause, split: u32, quiet_ms: i64) {
-        let arrival_ms = self.clocks.arrival_ms();
-        let s = self.slots.get(slot);
-        if s.time.fed_by(split) {
-            self.timers.disarm(split, s.time.armed_ms, s.hash, slot);
-            s.time.armed_ms = i64::MAX;
+    fn rows(&mut self, batch: &Batch<F::In>, cause: impl Fn(usize) -> Cause) {
+        let mut found = [0; LOOK_AHEAD];
+        let mut now = Now {
+            cause: Cause::Row(0),
+            event_ms: 0,
+            watermark_ms: 0,
+            arrival_ms: self.clocks.arrival_ms(),
+            quiet_ms: self.clocks.quiet_ms(batch.split),
+            due_event_ms: 0,
+            due_quiet_ms: 0,
+            emitted: 0,
+            depth: self.depth,
+        };
+        for (n, chunk) in batch.rows.chunks(LOOK_AHEAD).enumerate() {
+            for (row, slot) in chunk.iter().zip(&mut found) {
+                *slot = self.slots.find((self.key_of)(row));
+            }
+            if self.slots.len() > FITS_IN_CACHE {
+                let mut warmth = 0;
+                for (row, slot) in chunk.iter().zip(&found) {
+                    warmth ^= self.fused.warm(&self.slots.get(*slot).states, row.event_time_ms());
+                }
+                std::hint::black_box(warmth);
+            }
+            for (i, (row, slot)) in chunk.iter().zip(&found).enumerate() {
+                now.cause = cause(n * LOOK_AHEAD + i);
+                now.emitted = 0;
+                self.row(*slot, row, batch.split, &mut now);
+            }
         }
-        let event_ms = match s.time.admit(row.event_time_ms(), self.limit_ms, arrival_ms, &self.bounds) {
+    }
+
+    #[inline(always)]
+    fn row(&mut self, slot: u32, row: &F::In, split: u32, now: &mut Now) {
+        let Core { fused, bounds, slots, timers, limit_ms, ports, late: late_port, skewed, diverted, .. } = self;
+        let s = slots.get(slot);
+        if s.time.split != split
+            && let Some(before) = s.time.fed_by(split)
+        {
+            timers.moved(before, split, s.time.due_quiet_ms, s.key.stable_hash(), slot);
+        }
+        let event_ms = match s.time.admit(row.event_time_ms(), *limit_ms, now.arrival_ms, bounds) {
             Admitted::Good(event_ms) => event_ms,
             Admitted::Skewed { at_ms, ahead_ms, clock_wrong } => {
-                let corrected = at_ms.is_some();
-                self.skewed.rows.push(Skewed { row: row.clone(), ahead_ms, arrival_ms, corrected, clock_wrong });
-                self.skewed.places.push(place_of(cause));
-                self.diverted += u64::from(!corrected);
+                *diverted += u64::from(at_ms.is_none());
+                push_skewed(skewed, row, now, at_ms.is_some(), ahead_ms, clock_wrong);
                 match at_ms {
                     Some(event_ms) => event_ms,
                     None => return,
                 }
             }
         };
-        let mut now = Now {
-            cause,
-            event_ms,
-            watermark_ms: s.time.watermark_ms(&self.bounds),
-            arrival_ms,
-            quiet_ms,
-            due_event_ms: s.time.due_event_ms,
-            due_quiet_ms: s.time.due_quiet_ms,
-            emitted: 0,
-            depth: self.depth,
-        };
+        now.event_ms = event_ms;
+        now.due_event_ms = s.time.due_event_ms;
+        now.due_quiet_ms = s.time.due_quiet_ms;
         if event_ms > s.time.max_event_ms {
             s.time.max_event_ms = event_ms;
-            now.watermark_ms = s.time.watermark_ms(&self.bounds);
+            now.watermark_ms = s.time.watermark_ms(bounds);
             if now.watermark_ms >= now.due_event_ms {
                 now.due_event_ms = i64::MAX;
-                F::mark(&mut self.ports);
-                self.fused.wake(&mut s.states, &s.key, Clock::Event, &mut Moment(&mut now), &mut self.ports);
+                F::mark(ports);
+                fused.wake(&mut s.states, &s.key, Clock::Event, &mut Moment(now), ports);
             }
+        } else {
+            now.watermark_ms = s.time.watermark_ms(bounds);
         }
-        F::mark(&mut self.ports);
-        let late = self.fused.row(&mut s.states, &s.key, row, &mut Moment(&mut now), &mut self.ports);
+        F::mark(ports);
+        let late = fused.row(&mut s.states, &s.key, row, &mut Moment(now), ports);
         s.time.due_event_ms = now.due_event_ms;
-        s.time.due_quiet_ms = now.due_quiet_ms;
-        if now.due_quiet_ms < s.time.armed_ms {
-            self.arm(slot);
+        if now.due_quiet_ms != s.time.due_quiet_ms {
+            arm(timers, s, slot, now.due_quiet_ms);
         }
         if late {
-            self.push_late(row, place_of(cause), now.watermark_ms);
+            push_late(late_port, row, place_of(now.cause), now.watermark_ms, now.arrival_ms);
         }
-    }
-
-    #[cold]
-    fn push_late(&mut self, row: &F::In, place: Place, watermark_ms: i64) {
-        self.late.rows.push(Late { row: row.clone(), watermark_ms, arrival_ms: self.clocks.arrival_ms() });
-        self.late.places.push(place);
-    }
-
-    /// Replaces the key's entry in the timers by one at its due time.
-    #[cold]
-    fn arm(&mut self, slot: u32) {
-        let s = self.slots.get(slot);
-        if s.time.armed_ms != i64::MAX {
-            self.timers.disarm(s.time.split, s.time.armed_ms, s.hash, slot);
-        }
-        s.time.armed_ms = s.time.due_quiet_ms;
-        self.timers.arm(s.time.split, s.time.due_quiet_ms, s.hash, slot);
     }
 
     fn control(&mut self, control: &Control) {
@@ -154,7 +155,8 @@ impl<F: Fused<In: Timed>, KF: Fn(&F::In) -> F::Key> Core<F, KF> {
                 self.clocks.tick(arrival_ms);
                 self.limit_ms = self.clocks.arrival_ms().saturating_add(self.bounds.max_skew_ms);
                 for slot in self.timers.due(&self.clocks) {
-                    self.fire(slot, control.at);
+                    self.slots.get(slot).time.due_quiet_ms = i64::MAX;
+                    self.wake(slot, control.at, Clock::Quiet);
                 }
             }
             Signal::Split { split, health } => {
@@ -165,19 +167,6 @@ impl<F: Fused<In: Timed>, KF: Fn(&F::In) -> F::Key> Core<F, KF> {
             }
             Signal::End => self.end(control.at, None),
             Signal::Commit { .. } => {}
-        }
-    }
-
-    /// A timer has fired: wakes the key, or re-arms it if rows have moved its wish.
-    fn fire(&mut self, slot: u32, at: u64) {
-        let s = self.slots.get(slot);
-        s.time.armed_ms = i64::MAX;
-        if s.time.due_quiet_ms <= self.clocks.quiet_ms(s.time.split) {
-            s.time.due_quiet_ms = i64::MAX;
-            self.wake(slot, at, Clock::Quiet);
-        }
-        if self.slots.get(slot).time.due_quiet_ms != i64::MAX {
-            self.arm(slot);
         }
     }
 
@@ -196,7 +185,7 @@ impl<F: Fused<In: Timed>, KF: Fn(&F::In) -> F::Key> Core<F, KF> {
     fn wake(&mut self, slot: u32, at: u64, clock: Clock) {
         let s = self.slots.get(slot);
         let mut now = Now {
-            cause: Cause::Clock(at, (s.hash >> 32) as u32),
+            cause: Cause::Clock(at, (s.key.stable_hash() >> 32) as u32),
             event_ms: s.time.max_event_ms,
             watermark_ms: match clock {
                 Clock::Event => END_MS,
@@ -212,7 +201,9 @@ impl<F: Fused<In: Timed>, KF: Fn(&F::In) -> F::Key> Core<F, KF> {
         F::mark(&mut self.ports);
         self.fused.wake(&mut s.states, &s.key, clock, &mut Moment(&mut now), &mut self.ports);
         s.time.due_event_ms = now.due_event_ms;
-        s.time.due_quiet_ms = now.due_quiet_ms;
+        if now.due_quiet_ms != s.time.due_quiet_ms {
+            arm(&mut self.timers, s, slot, now.due_quiet_ms);
+        }
     }
 
     /// One closed epoch: rows and signals in ingest order, however they were cut into batches.
@@ -276,6 +267,35 @@ impl<F: Fused<In: Timed>, KF: Fn(&F::In) -> F::Key> Core<F, KF> {
     }
 }
 
+#[cold]
+fn push_skewed<T: Data>(
+    port: &mut Port<Skewed<T>>,
+    row: &T,
+    now: &Now,
+    corrected: bool,
+    ahead_ms: i64,
+    clock_wrong: bool,
+) {
+    let arrival_ms = now.arrival_ms;
+    port.rows.push(Skewed { row: row.clone(), ahead_ms, arrival_ms, corrected, clock_wrong });
+    port.places.push(place_of(now.cause));
+}
+
+#[cold]
+fn push_late<T: Data>(port: &mut Port<Late<T>>, row: &T, place: Place, watermark_ms: i64, arrival_ms: i64) {
+    port.rows.push(Late { row: row.clone(), watermark_ms, arrival_ms });
+    port.places.push(place);
+}
+
+/// Replaces the key's entry in the timers.
+#[cold]
+fn arm<K: Key, S>(timers: &mut Timers, s: &mut Slot<K, S>, slot: u32, due_ms: i64) {
+    let hash = s.key.stable_hash();
+    timers.disarm(s.time.split, s.time.due_quiet_ms, hash, slot);
+    s.time.due_quiet_ms = due_ms;
+    timers.arm(s.time.split, due_ms, hash, slot);
+}
+
 fn place_of(cause: Cause) -> Place {
     match cause {
         Cause::Row(at) | Cause::Clock(at, _) => Place::top(at),
@@ -329,7 +349,6 @@ where
         ports,
         late,
         skewed,
-        found: Vec::with_capacity(LOOK_AHEAD),
         rows_in: 0,
         diverted: 0,
         out_of_bound: 0,

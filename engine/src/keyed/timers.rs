@@ -1,6 +1,7 @@
 //! Lazy timers on the quiet clocks of splits.
 //!
-//! A key has at most one live entry. A later wish leaves the entry alone: when it fires too early the key re-arms it.
+//! A key has at most one entry, at the earliest of its detectors' wishes. A wish for later leaves it alone: when it fires
+//! the detectors look, and ask again.
 //! Entries fire in (due, hash) order, at most `FIRED_PER_GROUP` of a key group at one tick; the rest keep their place
 //! and fire at the next, whatever the number of workers.
 
@@ -68,6 +69,14 @@ pub(crate) struct Timers {
 }
 
 impl Timers {
+    /// A key is fed by another split from now on: its entry, if it has one, moves along.
+    pub(crate) fn moved(&mut self, from: u32, to: u32, due_ms: i64, hash: u64, slot: u32) {
+        if due_ms != i64::MAX {
+            self.disarm(from, due_ms, hash, slot);
+            self.arm(to, due_ms, hash, slot);
+        }
+    }
+
     pub(crate) fn arm(&mut self, split: u32, due_ms: i64, hash: u64, slot: u32) {
         self.queues.entry(split).or_default().insert((due_ms, hash, slot));
     }

@@ -189,6 +189,7 @@ impl AlarmMachine {
         out: &mut Vec<AlarmChange>,
     ) {
         let Some(suppression) = state.rare.as_mut().and_then(|rare| rare.suppression.take()) else { return };
+        state.tidy();
         if !suppression.in_force {
             return;
         }

@@ -110,6 +110,7 @@ fn what_came_and_went_is_counted() {
     let over = Why::SuppressionOver { released_by: Some("duty".into()), hidden: 3, worst: Some(Severity::PreWarn) };
     assert_eq!((last.kind, &last.why), (ChangeKind::SuppressionEnded, &over));
     assert_eq!(last.severity, None);
+    assert!(bench.state.rare.is_none(), "the box is given back");
 }
 
 #[test]

@@ -1,0 +1,4 @@
+//! The hand-written loops that the engine is measured against, and what the benches share.
+
+pub mod pairs;
+pub mod yardstick;

@@ -1,0 +1,212 @@
+//! The panes of one key: a ring of aggregate parts, the oldest at the head.
+
+use watchfire_engine::rkyv;
+
+use super::tree::Tree;
+
+/// Rings of up to so many panes are merged pane by pane; above that a tree is cheaper.
+const FLAT_MAX: usize = 32;
+
+/// A ring of panes. Pane `k` is the `k`-th after the head; a pane without rows holds nothing.
+#[derive(Clone, Debug, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
+pub(super) enum Panes<P> {
+    /// Bit `s` of the mask says that slot `s` has rows; the parts of other slots are the default.
+    Flat { head: u32, mask: u32, parts: Box<[P]> },
+    /// Boxed, for it is rare and must not make every key larger.
+    Tree(Box<Large<P>>),
+}
+
+/// A ring over a tree. As many panes have rows as `occupied`, none from pane `len` on.
+#[derive(Clone, Debug, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
+pub(super) struct Large<P> {
+    head: u32,
+    occupied: u32,
+    len: u32,
+    tree: Tree<P>,
+}
+
+impl<P> Default for Panes<P> {
+    fn default() -> Self {
+        Panes::Flat { head: 0, mask: 0, parts: Box::default() }
+    }
+}
+
+impl<P: Clone + Default> Panes<P> {
+    /// An empty ring for at least `panes` panes.
+    fn sized(panes: usize) -> Self {
+        let cap = panes.next_power_of_two();
+        match cap {
+            ..=FLAT_MAX => Panes::Flat { head: 0, mask: 0, parts: vec![P::default(); cap].into() },
+            _ => Panes::Tree(Box::new(Large { head: 0, occupied: 0, len: 0, tree: Tree::new(cap) })),
+        }
+    }
+
+    /// Makes room for at least `panes` panes.
+    #[cold]
+    pub(super) fn reserve(&mut self, panes: usize) {
+        if panes <= self.cap() {
+            return;
+        }
+        let mut wider = Self::sized(panes);
+        for k in 0..self.len() {
+            if let Some(part) = self.get(k) {
+                wider.add(k, |place| (*place = part.clone(), true));
+            }
+        }
+        *self = wider;
+    }
+
+    #[inline]
+    pub(super) fn cap(&self) -> usize {
+        match self {
+            Panes::Flat { parts, .. } => parts.len(),
+            Panes::Tree(large) => large.tree.cap(),
+        }
+    }
+
+    /// One more than the last pane that has rows.
+    pub(super) fn len(&self) -> usize {
+        match self {
+            Panes::Flat { head, mask, parts } => {
+                let head = *head as usize;
+                (0..parts.len()).rev().find(|k| mask >> ((head + k) & (parts.len() - 1)) & 1 == 1).map_or(0, |k| k + 1)
+            }
+            Panes::Tree(large) => large.len as usize,
+        }
+    }
+
+    /// No pane has rows.
+    #[inline]
+    pub(super) fn is_empty(&self) -> bool {
+        match self {
+            Panes::Flat { mask, .. } => *mask == 0,
+            Panes::Tree(large) => large.occupied == 0,
+        }
+    }
+
+    /// Pane `k`, to add a row to. The caller says by the result of `add` whether it has rows from now on.
+    #[inline]
+    pub(super) fn add<R>(&mut self, k: usize, add: impl FnOnce(&mut P) -> (R, bool)) -> R {
+        match self {
+            Panes::Flat { head, mask, parts } => {
+                let slot = (*head as usize + k) & (parts.len() - 1);
+                let (result, has_rows) = add(&mut parts[slot]);
+                *mask |= u32::from(has_rows) << slot;
+                result
+            }
+            Panes::Tree(large) => {
+                let Large { head, occupied, len, tree } = &mut **large;
+                let leaf = tree.leaf_mut((*head as usize + k) & (tree.cap() - 1));
+                let was_empty = leaf.is_none();
+                let (result, has_rows) = add(leaf.get_or_insert_with(P::default));
+                if has_rows {
+                    *occupied += u32::from(was_empty);
+                    *len = (*len).max(k as u32 + 1);
+                } else if was_empty {
+                    *leaf = None;
+                }
+                result
+            }
+        }
+    }
+
+    /// Pane `k` if it has rows.
+    #[inline]
+    pub(super) fn get(&self, k: usize) -> Option<&P> {
+        match self {
+            Panes::Flat { head, mask, parts } => {
+                let slot = (*head as usize + k) & parts.len().wrapping_sub(1);
+                (k < parts.len() && mask >> slot & 1 == 1).then(|| &parts[slot])
+            }
+            Panes::Tree(large) if k < large.tree.cap() => {
+                large.tree.leaf((large.head as usize + k) & (large.tree.cap() - 1))
+            }
+            Panes::Tree(_) => None,
+        }
+    }
+
+    /// The first pane from `k` on that has rows.
+    pub(super) fn next_occupied(&self, k: usize) -> Option<usize> {
+        (k..self.len()).find(|k| self.get(*k).is_some())
+    }
+
+    /// Changes pane `k` if it has rows.
+    #[inline]
+    pub(super) fn change(&mut self, k: usize, change: impl FnOnce(&mut P)) {
+        if self.get(k).is_some() {
+            self.add(k, |part| (change(part), true));
+        }
+    }
+
+    /// The merge of the panes `from..to` in time order; `None` if none of them has rows.
+    #[inline]
+    pub(super) fn merged(&mut self, from: usize, to: usize, merge: impl Fn(&mut P, &P)) -> Option<P> {
+        match self {
+            Panes::Flat { head, mask, parts } => {
+                let mut all: Option<P> = None;
+                for k in from..to {
+                    let slot = (*head as usize + k) & (parts.len() - 1);
+                    if *mask >> slot & 1 == 0 {
+                        continue;
+                    }
+                    match &mut all {
+                        Some(all) => merge(all, &parts[slot]),
+                        None => all = Some(parts[slot].clone()),
+                    }
+                }
+                all
+            }
+            Panes::Tree(large) => {
+                let low = (large.head as usize + from) & (large.tree.cap() - 1);
+                large.tree.merged_ring(low, to - from, &merge)
+            }
+        }
+    }
+
+    /// Forgets the first `panes` panes and moves the head past them.
+    pub(super) fn advance(&mut self, panes: usize) {
+        let cap = self.cap();
+        match self {
+            Panes::Flat { head, mask, parts } => {
+                for k in 0..panes.min(cap) {
+                    let slot = (*head as usize + k) & (cap - 1);
+                    if *mask >> slot & 1 == 1 {
+                        *mask &= !(1 << slot);
+                        parts[slot] = P::default();
+                    }
+                }
+                *head = ((*head as usize + panes) & cap.wrapping_sub(1)) as u32;
+            }
+            Panes::Tree(large) => {
+                let Large { head, occupied, len, tree } = &mut **large;
+                for k in 0..panes.min(*len as usize) {
+                    let slot = (*head as usize + k) & (cap - 1);
+                    if tree.leaf(slot).is_some() {
+                        *tree.leaf_mut(slot) = None;
+                        *occupied -= 1;
+                    }
+                }
+                *head = ((*head as usize + panes) & (cap - 1)) as u32;
+                *len = len.saturating_sub(panes as u32);
+            }
+        }
+    }
+
+    /// Moves the head back over `panes` panes without rows. Room for them must have been reserved.
+    pub(super) fn retreat(&mut self, panes: usize) {
+        let cap = self.cap();
+        let back = |head: &mut u32| *head = ((*head as usize + cap - panes % cap) & (cap - 1)) as u32;
+        match self {
+            Panes::Flat { head, .. } => back(head),
+            Panes::Tree(large) => {
+                back(&mut large.head);
+                large.len += if large.len == 0 { 0 } else { panes as u32 };
+            }
+        }
+    }
+
+    /// Forgets everything.
+    pub(super) fn clear(&mut self) {
+        self.advance(self.len());
+    }
+}
