@@ -86,7 +86,7 @@ fn reading(c: u64, s: u64) -> Reading {
     let radius_m = 2.5 + 57.4 * unit(draw(3, c, s / 30));
     let block = draw(4, c, s / 10);
     let (start, len) = ((block >> 32) % 6, 1 + (block >> 40) % 4);
-    let over = block % 600 == 0 && (start..start + len).contains(&(s % 10));
+    let over = block.is_multiple_of(600) && (start..start + len).contains(&(s % 10));
     let utilisation = if over { 1.02 + 0.23 * unit(draw(5, c, s)) } else { 0.2 + 0.7 * unit(draw(6, c, s)) };
     Reading {
         crane: c as u32,

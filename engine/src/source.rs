@@ -72,12 +72,11 @@ pub trait Source: Send + Sync + 'static {
     ///
     /// # Errors
     /// As [`discover`](Source::discover); [`Failure::OffsetExpired`] if the outside no longer holds `from`.
-    fn open(
-        &self,
-        split: Self::Split,
-        from: Option<Self::Offset>,
-    ) -> Fut<'_, Result<Box<dyn Reader<Self::Offset>>, Failure>>;
+    fn open(&self, split: Self::Split, from: Option<Self::Offset>) -> Fut<'_, Opened<Self::Offset>>;
 }
+
+/// A reader, or why there is none.
+pub type Opened<O> = Result<Box<dyn Reader<O>>, Failure>;
 
 /// Reads one split.
 pub trait Reader<O>: Send {
@@ -115,6 +114,9 @@ pub enum Next<O> {
     },
     /// Nothing now; the reader has caught up with the outside.
     Idle,
+    /// The outside was lost, or is ahead by an unknown measure, and the reader is recovering by itself. The silence
+    /// clocks of the split's keys stay frozen until the next [`Next::Idle`].
+    Behind,
     /// The split has ended and will never give another row.
     End,
 }

@@ -40,7 +40,7 @@ fn rest(reader: &mut FileReader, room: usize) -> Vec<(RawRow, FileOffset)> {
                 assert!(!rows.is_empty() && rows.len() <= room);
                 all.extend(rows.into_iter().map(|row| (row, after)));
             }
-            Next::Idle => panic!("a bounded file never waits"),
+            Next::Idle | Next::Behind => panic!("a bounded file never waits"),
             Next::End => return all,
         }
     }

@@ -121,6 +121,11 @@ impl State {
         self.rows.is_empty()
     }
 
+    #[cfg(test)]
+    pub(super) fn waiting(&self) -> usize {
+        self.unacknowledged.len()
+    }
+
     /// A connection is up. Without the old session, nothing that came before can be acknowledged any more.
     pub(super) fn connected(&mut self, session_present: bool) {
         self.connection += 1;

@@ -42,8 +42,8 @@ pub(super) const CLOSE_TIMEOUT: Duration = Duration::from_millis(1_000);
 /// [`Retained::DropCounted`](super::Retained::DropCounted) is set.
 ///
 /// # Losing the connection
-/// The source connects again by itself, with pauses that double. `next` then gives one empty batch, because the source is
-/// no longer caught up, and [`Next::Idle`] again after the backlog was read: when nothing came for
+/// The source connects again by itself, with pauses that double. `next` then says [`Next::Behind`], because the
+/// source is no longer caught up, and [`Next::Idle`] again after the backlog was read: when nothing came for
 /// [`settle_ms`](MqttSourceConfig::settle_ms). It fails with `Retry` only if the first connection fails (`E0452`) or the
 /// client cannot go on (`E0456`), with `Fatal` if the broker refuses the client or a subscription (`E0453`, `E0455`), or
 /// if a message is beyond the limit (`E0454`), and with `Fenced` if the broker says that another
@@ -413,7 +413,11 @@ impl MqttReader {
         let mut state = self.inbox.state();
         let rows = state.hand_out(room);
         let after = state.handed_out();
-        if !rows.is_empty() || std::mem::take(&mut state.fell_behind) {
+        if rows.is_empty() && std::mem::take(&mut state.fell_behind) {
+            self.told_idle = false;
+            return Look::Found(Ok(Next::Behind));
+        }
+        if !rows.is_empty() {
             let stats = state.stats;
             drop(state);
             self.count(stats);

@@ -5,7 +5,7 @@ use std::panic::Location;
 
 use super::{Kind, Origin, Stream};
 use crate::keyed::Fused;
-use crate::keyed::operator::{Detected, build};
+use crate::keyed::operator::{Detected, Ground, build};
 use crate::time::EventTime;
 use crate::{Data, Timed};
 
@@ -45,7 +45,8 @@ impl<'f, T: Data + Timed, F> KeyedStream<'f, T, F> {
         let node = origin.flow.add(name, kind, vec![origin.node], Location::caller());
         let origin = Origin { node, ..origin };
         let flow = origin.flow.clone();
-        let live = flow.0.live.as_ref().zip(inner).map(|(live, rows)| (live, rows, live.shared.metrics.keyed(name)));
-        build(origin, name, live, detectors, key, bounds)
+        let ground = flow.0.live.as_ref().zip(inner);
+        let ground = ground.map(|(live, rows)| Ground { live, rows, stats: live.shared.metrics.keyed(name) });
+        build(origin, name, ground, detectors, key, bounds)
     }
 }

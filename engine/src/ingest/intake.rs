@@ -63,7 +63,7 @@ impl Cut<'_> {
 
     /// Gives rows their places. Ticks that the rows cause come between them, so that they do not depend on batches.
     fn rows<T: Data + Timed>(&mut self, input: usize, split: u32, late: bool, mut rows: Vec<T>) {
-        if self.ticker.from_events() && !late {
+        if self.ticker.reads_rows() && !late {
             while let Some((i, arrival_ms)) =
                 rows.iter().enumerate().find_map(|(i, row)| self.ticker.by_row(row.event_time_ms()).map(|ms| (i, ms)))
             {

@@ -155,6 +155,10 @@ impl<T: Data, S: Source, D: Decoder<T>> Reading<S, D, T> {
                     }
                     self.io.sleep(IDLE).await;
                 }
+                Ok(Step::Read(Next::Behind)) => {
+                    live = false;
+                    inlet.send(Arrival::Health(Health::Frozen)).await;
+                }
                 Ok(Step::Read(Next::End) | Step::Stopped) => return (reader, Ok(())),
                 Err(Failure::Retry(error)) => {
                     tracing::warn!(source = %self.name, split = %label, %error, "reading failed, reopening");

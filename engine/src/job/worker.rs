@@ -46,7 +46,7 @@ pub(crate) fn run(
     let mut leader = leader;
     let body = catch_unwind(AssertUnwindSafe(|| {
         let run = Run::new(&mut worker, shared, build, fingerprint, current.clone())?;
-        run.to_end(&mut worker, &mut leader)
+        run.until_end(&mut worker, &mut leader)
     }));
     match body {
         Ok(Ok(())) => {}
@@ -114,7 +114,7 @@ impl<'a> Run<'a> {
         Ok(Run { shared, index, inputs, controls, probe, current, closed: false })
     }
 
-    fn to_end(mut self, worker: &mut Worker, leader: &mut Option<Leader>) -> Result<(), Error> {
+    fn until_end(mut self, worker: &mut Worker, leader: &mut Option<Leader>) -> Result<(), Error> {
         loop {
             self.shared.beat(self.index);
             if self.shared.failed() {

@@ -132,7 +132,7 @@ impl<O: Data> Port<O> {
         if !places.is_sorted() {
             // Timers fire by due time, but the order of what one tick causes must not depend on who fired what.
             let mut both: Vec<(Place, O)> = places.into_iter().zip(rows).collect();
-            both.sort_by(|a, b| a.0.cmp(&b.0));
+            both.sort_by_key(|(place, _)| *place);
             (places, rows) = both.into_iter().unzip();
         }
         if let (Some(out), Some(cap)) = (&mut self.out, cap) {

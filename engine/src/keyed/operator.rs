@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use timely::dataflow::StreamVec;
 use timely::dataflow::channels::pact::{Exchange, Pipeline};
 use timely::dataflow::operators::Capability;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
@@ -233,7 +234,7 @@ impl<F: Fused<In: Timed>, KF: Fn(&F::In) -> F::Key> Core<F, KF> {
         for Batch { split, late, places, rows: part, .. } in batches {
             rows.extend(part.into_iter().enumerate().map(|(i, row)| (places.place(i), (split, late), row)));
         }
-        rows.sort_by(|a, b| a.0.cmp(&b.0));
+        rows.sort_by_key(|(place, _, _)| *place);
         let mut rows = rows.into_iter().peekable();
         while let Some((first, of, row)) = rows.next() {
             let mut run = Batch { target: 0, split: of.0, late: of.1, places: Places::Dense(0), rows: vec![row] };
@@ -303,11 +304,18 @@ fn place_of(cause: Cause) -> Place {
     }
 }
 
+/// What a worker gives to the operator.
+pub(crate) struct Ground<'a, 'f, T: 'static> {
+    pub(crate) live: &'a Live<'f>,
+    pub(crate) rows: StreamVec<'f, u64, Batch<T>>,
+    pub(crate) stats: Arc<KeyedStats>,
+}
+
 /// Builds the operator on a worker, or its handles alone in plan mode.
 pub(crate) fn build<'f, F, KF>(
     origin: Origin<'f>,
     name: &str,
-    live: Option<(&Live<'f>, timely::dataflow::StreamVec<'f, u64, Batch<F::In>>, Arc<KeyedStats>)>,
+    ground: Option<Ground<'_, 'f, F::In>>,
     fused: F,
     key_of: KF,
     bounds: EventTime,
@@ -319,7 +327,7 @@ where
     let depth = origin.depth;
     let node = origin.node;
     let outputs = origin.deeper(2);
-    let Some((live, rows, stats)) = live else {
+    let Some(Ground { live, rows, stats }) = ground else {
         let mut wiring = Wiring { builder: None, origin: outputs };
         let (_, out) = fused.ports(&mut wiring);
         return Detected { out, late: wiring.port().1, skewed: wiring.port().1 };

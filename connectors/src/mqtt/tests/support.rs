@@ -164,7 +164,7 @@ pub(super) fn within<T>(seconds: u64, future: impl Future<Output = T>) -> T {
     block_on(or(future, timeout))
 }
 
-/// Rows until there are `want` of them, whatever idle or empty batches come between; and the offset after them.
+/// Rows until there are `want` of them, whatever else the reader says between; and the offset after them.
 pub(super) fn rows(reader: &mut Box<dyn Reader<u64>>, want: usize) -> (Vec<RawRow>, u64) {
     let (mut all, mut last) = (Vec::new(), 0);
     while all.len() < want {
@@ -183,7 +183,7 @@ pub(super) fn idle(reader: &mut Box<dyn Reader<u64>>) {
     loop {
         match within(20, reader.next(7)).unwrap() {
             Next::Idle => return,
-            Next::Rows { rows, .. } if rows.is_empty() => {}
+            Next::Behind => {}
             other => panic!("{other:?}"),
         }
     }
