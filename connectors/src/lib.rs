@@ -10,6 +10,7 @@
 //! | connector | source | sink |
 //! | --- | --- | --- |
 //! | `file` | lines, read to the end or followed; `Exact` | a line per row; `AtLeastOnce` |
+//! | `datagen` | rows made up from a seed; `Exact` | |
 //! | `mqtt` | a session of MQTT 3.1.1 or 5; `None`, acknowledged when durable | a message per row; `ByKey` |
 //! | `stdout` | | a line per row; `AtLeastOnce` |
 //! | `memory` | rows that a test pushes; `None` | a double of a transactional target; `TwoPhase` |
@@ -46,6 +47,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+#[cfg(feature = "datagen")]
+pub mod datagen;
 #[cfg(feature = "file")]
 pub mod file;
 pub mod format;

@@ -55,6 +55,7 @@ macro_rules! entries {
 
 entries! {
     Source "file" feature "file": "lines of files, read to the end or followed", "Exact";
+    Source "datagen" feature "datagen": "rows made up from a seed", "Exact";
     Source "mqtt" feature "mqtt": "messages of an MQTT 3.1.1 or 5 session, acknowledged when durable", "None";
     Source "memory" feature "memory": "rows that a test pushes", "None";
     Sink "file" feature "file": "appends a line per row", "AtLeastOnce";
@@ -88,15 +89,17 @@ mod tests {
         }
     }
 
-    #[cfg(all(feature = "file", feature = "memory", feature = "mqtt", feature = "stdout"))]
+    #[cfg(all(feature = "datagen", feature = "file", feature = "memory", feature = "mqtt", feature = "stdout"))]
     #[test]
     fn what_is_listed_is_what_the_connectors_declare() {
-        use crate::{file, memory, mqtt, stdout};
+        use crate::{datagen, file, memory, mqtt, stdout};
         use watchfire_engine::sink::Sink;
         use watchfire_engine::source::Source;
         let listed = |kind, name| find(kind, name).map(|entry| entry.guarantee).unwrap();
         let connection = mqtt::MqttConnection::new("localhost", 1883, "c");
+        let made_up = datagen::Datagen::new(datagen::DatagenConfig::new(1), |draw| draw.n);
         let replays = [
+            ("datagen", made_up.replay()),
             ("file", file::FileSource::new(file::FileSourceConfig::new(["a"])).unwrap().replay()),
             ("mqtt", mqtt::MqttSource::new(mqtt::MqttSourceConfig::new(connection.clone(), ["a"])).unwrap().replay()),
             ("memory", memory::PushSource::new(["a"], 1, memory::Redelivery::Never).replay()),

@@ -172,6 +172,10 @@ impl<T: Serialize + Send + Sync + 'static> Encoder<T> for JsonLines<T> {
         })?;
         Ok(EncodedRow { id: self.id.map(|id| id(row)), retract: false, body })
     }
+
+    fn gives_ids(&self) -> bool {
+        self.id.is_some()
+    }
 }
 
 /// The error of serde_json without the values in it.

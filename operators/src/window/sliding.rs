@@ -24,6 +24,7 @@ pub const PANES_MAX: i64 = 1 << 20;
 /// assert!(Sliding::<u32, _>::new(60_000, 0, count::<f64>()).is_err());
 /// # Ok::<(), watchfire_engine::Error>(())
 /// ```
+#[derive(Clone)]
 pub struct Sliding<K, A> {
     size_ms: i64,
     slide_ms: i64,

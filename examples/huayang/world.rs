@@ -1,0 +1,169 @@
+//! The street: what `world.toml` says, and what is drawn from its seed.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use serde::Deserialize;
+use watchfire::connect::datagen::Draw;
+use watchfire::crane::{ChartBook, RatedLoad};
+
+/// A place on the street's own grid.
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
+pub struct Place {
+    pub x_m: f64,
+    pub y_m: f64,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct World {
+    pub name: String,
+    pub seed: u64,
+    pub origin: Origin,
+    pub roads: Roads,
+    pub counts: Counts,
+    pub centre: Centre,
+    #[serde(rename = "station")]
+    pub stations: Vec<Station>,
+    #[serde(rename = "site")]
+    pub sites: Vec<Site>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Origin {
+    pub datum: String,
+    pub latitude_deg: f64,
+    pub longitude_deg: f64,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Roads {
+    pub columns: u32,
+    pub rows: u32,
+    pub block_m: f64,
+    pub speed_mps: f64,
+    pub arterial_every: u32,
+    pub arterial_speed_mps: f64,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Counts {
+    pub businesses: u32,
+    pub lifts: u32,
+    pub people_alone_with_band: u32,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Centre {
+    pub x_m: f64,
+    pub y_m: f64,
+    pub on_site_within_min: u32,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Station {
+    pub number: u32,
+    pub x_m: f64,
+    pub y_m: f64,
+    pub crew: u32,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Site {
+    pub name: String,
+    pub x_m: f64,
+    pub y_m: f64,
+    pub cranes: u32,
+    pub model: String,
+}
+
+/// The populations that are drawn and not listed.
+const BUSINESSES: u32 = 1;
+const LIFTS: u32 = 2;
+const PEOPLE: u32 = 3;
+
+impl World {
+    /// The world that is shipped with the example.
+    pub fn shipped() -> Result<World, toml::de::Error> {
+        toml::from_str(include_str!("world.toml"))
+    }
+
+    /// The numbers of a site's cranes; cranes are numbered through, from 1.
+    pub fn cranes_of(&self, site: usize) -> Range<u32> {
+        let before: u32 = self.sites.iter().take(site).map(|site| site.cranes).sum();
+        before + 1..before + 1 + self.sites[site].cranes
+    }
+
+    pub fn cranes(&self) -> u32 {
+        self.sites.iter().map(|site| site.cranes).sum()
+    }
+
+    /// The rated load charts of the street's cranes.
+    pub fn charts(&self) -> Result<ChartBook, Box<dyn std::error::Error>> {
+        let mut cranes = BTreeMap::new();
+        for (index, site) in self.sites.iter().enumerate() {
+            let numbers: Vec<String> = self.cranes_of(index).map(|n| n.to_string()).collect();
+            cranes.entry(site.model.as_str()).or_insert_with(Vec::new).extend(numbers);
+        }
+        let mut book = String::new();
+        for model in [RatedLoad::qtz63(), RatedLoad::qtz80()] {
+            book += &format!("[[model]]\nname = \"{}\"\n", model.model());
+            for curve in model.curves() {
+                let points: Vec<String> = curve.points().map(|(r, q)| format!("[{r:?}, {q:?}]")).collect();
+                book += &format!(
+                    "[[model.reeving]]\nfalls = {}\ncap_kg = {:?}\npoints = [{}]\n",
+                    curve.falls(),
+                    curve.cap_kg(),
+                    points.join(", ")
+                );
+            }
+        }
+        book += "[cranes]\n";
+        for (model, numbers) in cranes {
+            book += &format!("{model} = [{}]\n", numbers.join(", "));
+        }
+        Ok(ChartBook::from_toml(&book)?)
+    }
+
+    /// The address of one of a population: a corner of the grid, and a little along the street.
+    fn address(&self, population: u32, n: u32) -> Place {
+        let mut draw = Draw::new(self.seed, population, u64::from(n));
+        let corner = |cells: u32, draw: &mut Draw| draw.between(0, i64::from(cells) + 1) as f64 * self.roads.block_m;
+        let (x_m, y_m) = (corner(self.roads.columns, &mut draw), corner(self.roads.rows, &mut draw));
+        let along_m = draw.unit() * self.roads.block_m;
+        if draw.bits() & 1 == 0 { Place { x_m: x_m + along_m, y_m } } else { Place { x_m, y_m: y_m + along_m } }
+    }
+
+    pub fn businesses(&self) -> impl Iterator<Item = Place> {
+        (0..self.counts.businesses).map(|n| self.address(BUSINESSES, n))
+    }
+
+    pub fn lifts(&self) -> impl Iterator<Item = Place> {
+        (0..self.counts.lifts).map(|n| self.address(LIFTS, n))
+    }
+
+    /// Homes of old people who live alone: places and numbers, never names.
+    pub fn homes(&self) -> impl Iterator<Item = Place> {
+        (0..self.counts.people_alone_with_band).map(|n| self.address(PEOPLE, n))
+    }
+
+    /// One line that says what there is.
+    pub fn summary(&self) -> String {
+        format!(
+            "{}: {} businesses, {} lifts, {} people alone, {} stations, {} cranes on {} sites",
+            self.name,
+            self.businesses().count(),
+            self.lifts().count(),
+            self.homes().count(),
+            self.stations.len(),
+            self.cranes(),
+            self.sites.len()
+        )
+    }
+}
