@@ -1,5 +1,7 @@
 //! What happens to a row before a detector sees it: its key's clock, the watermark, and rows from the future.
 
+use std::collections::HashMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::time::{EventTime, OnSkew};
@@ -33,7 +35,7 @@ pub struct Skewed<T> {
 /// No split has fed the key yet.
 const FED_BY_NONE: u32 = u32::MAX - 1;
 
-/// The event time of one key, and when its detectors want to be woken.
+/// The event time of one key, and when its detectors want to be woken. Kept to 32 bytes, for every row reads it.
 #[derive(Clone, Debug)]
 #[repr(C)]
 pub(crate) struct KeyTime {
@@ -45,12 +47,16 @@ pub(crate) struct KeyTime {
     pub(crate) split: u32,
     /// Several splits have fed it: only the end of the job ends it.
     pub(crate) many_splits: bool,
-    /// Rare parts, so that a key in good order stays small.
-    rare: Option<Box<Rare>>,
+    /// Its clock has been wrong: [`WrongClocks`] knows more.
+    clock_suspect: bool,
 }
 
+/// The keys whose clocks have been wrong, by slot; apart, so that keys in good order stay small.
 #[derive(Clone, Debug, Default)]
-struct Rare {
+pub(crate) struct WrongClocks(HashMap<u32, WrongClock>);
+
+#[derive(Clone, Copy, Debug, Default)]
+struct WrongClock {
     /// What is taken off the key's event times.
     offset_ms: i64,
     skewed_in_a_row: u32,
@@ -72,7 +78,7 @@ impl KeyTime {
             due_quiet_ms: i64::MAX,
             split: FED_BY_NONE,
             many_splits: false,
-            rare: None,
+            clock_suspect: false,
         }
     }
 
@@ -90,38 +96,47 @@ impl KeyTime {
         (before != FED_BY_NONE).then_some(before)
     }
 
-    /// Judges the event time of a row against the arrival clock (`i64::MIN` while it is unknown: all rows are good).
+    /// Whether a row's event time is good as it is: at or below `limit_ms`, and its key's clock above suspicion.
     #[inline]
-    pub(crate) fn admit(&mut self, event_ms: i64, limit_ms: i64, arrival_ms: i64, bounds: &EventTime) -> Admitted {
-        if event_ms <= limit_ms && self.rare.is_none() {
-            return Admitted::Good(event_ms);
-        }
-        self.admit_rare(event_ms, limit_ms, arrival_ms, bounds)
+    pub(crate) fn is_good(&self, event_ms: i64, limit_ms: i64) -> bool {
+        event_ms <= limit_ms && !self.clock_suspect
     }
+}
 
+impl WrongClocks {
+    /// Judges a row that is not plainly good against the arrival clock.
     #[cold]
-    fn admit_rare(&mut self, event_ms: i64, limit_ms: i64, arrival_ms: i64, bounds: &EventTime) -> Admitted {
-        if event_ms <= limit_ms {
+    pub(crate) fn judge(
+        &mut self,
+        slot: u32,
+        time: &mut KeyTime,
+        event_ms: i64,
+        arrival_ms: i64,
+        bounds: &EventTime,
+    ) -> Admitted {
+        let ahead_ms = event_ms.saturating_sub(arrival_ms);
+        if ahead_ms <= bounds.max_skew_ms {
             // Right without a correction: the clock has been set, and nothing more is taken off.
-            self.rare = None;
+            self.0.remove(&slot);
+            time.clock_suspect = false;
             return Admitted::Good(event_ms);
         }
-        let ahead_ms = event_ms.saturating_sub(arrival_ms);
-        let rare = self.rare.get_or_insert_default();
-        rare.skewed_in_a_row = rare.skewed_in_a_row.saturating_add(1);
-        let clock_wrong = rare.skewed_in_a_row == bounds.clock_wrong_after;
+        time.clock_suspect = true;
+        let clock = self.0.entry(slot).or_default();
+        clock.skewed_in_a_row = clock.skewed_in_a_row.saturating_add(1);
+        let clock_wrong = clock.skewed_in_a_row == bounds.clock_wrong_after;
         if bounds.on_skew == OnSkew::Divert {
             return Admitted::Skewed { at_ms: None, ahead_ms, clock_wrong };
         }
-        let known = event_ms.saturating_sub(rare.offset_ms);
-        let near = known.abs_diff(arrival_ms) <= bounds.max_skew_ms.unsigned_abs();
-        if rare.offset_ms != 0 && near && !clock_wrong {
+        let known = event_ms.saturating_sub(clock.offset_ms);
+        let near = clock.offset_ms != 0 && known.abs_diff(arrival_ms) <= bounds.max_skew_ms.unsigned_abs();
+        if near && !clock_wrong {
             return Admitted::Good(known);
         }
-        if rare.offset_ms == 0 || !near {
-            rare.offset_ms = ahead_ms;
+        if !near {
+            clock.offset_ms = ahead_ms;
         }
-        Admitted::Skewed { at_ms: Some(event_ms - rare.offset_ms), ahead_ms, clock_wrong }
+        Admitted::Skewed { at_ms: Some(event_ms - clock.offset_ms), ahead_ms, clock_wrong }
     }
 }
 
@@ -132,13 +147,21 @@ mod tests {
     const BOUNDS: EventTime =
         EventTime { disorder_ms: 5_000, max_skew_ms: 60_000, on_skew: OnSkew::Divert, clock_wrong_after: 3 };
 
-    fn admit(time: &mut KeyTime, event_ms: i64, arrival_ms: i64, bounds: &EventTime) -> Admitted {
-        time.admit(event_ms, arrival_ms + bounds.max_skew_ms, arrival_ms, bounds)
+    fn admit(key: &mut (KeyTime, WrongClocks), event_ms: i64, arrival_ms: i64, bounds: &EventTime) -> Admitted {
+        if key.0.is_good(event_ms, arrival_ms + bounds.max_skew_ms) {
+            return Admitted::Good(event_ms);
+        }
+        key.1.judge(0, &mut key.0, event_ms, arrival_ms, bounds)
+    }
+
+    #[test]
+    fn a_key_stays_small() {
+        assert_eq!(size_of::<KeyTime>(), 32);
     }
 
     #[test]
     fn many_skewed_rows_mark_the_clock_once() {
-        let mut time = KeyTime::new();
+        let mut time = (KeyTime::new(), WrongClocks::default());
         let mut marks = 0;
         for _ in 0..10 {
             match admit(&mut time, 10_000_000, 0, &BOUNDS) {
@@ -153,7 +176,7 @@ mod tests {
     #[test]
     fn a_learned_offset_is_taken_off_until_the_clock_is_right() {
         let bounds = EventTime { on_skew: OnSkew::CorrectOffset, ..BOUNDS };
-        let mut time = KeyTime::new();
+        let mut time = (KeyTime::new(), WrongClocks::default());
         let hour = 3_600_000;
         assert!(matches!(admit(&mut time, hour, 0, &bounds), Admitted::Skewed { at_ms: Some(0), .. }));
         assert!(matches!(admit(&mut time, hour + 1_000, 900, &bounds), Admitted::Good(1_000)));

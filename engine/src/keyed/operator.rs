@@ -8,7 +8,7 @@ use timely::dataflow::channels::pact::{Exchange, Pipeline};
 use timely::dataflow::operators::Capability;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 
-use super::admission::{Admitted, Late, Skewed};
+use super::admission::{Admitted, Late, Skewed, WrongClocks};
 use super::slots::{Slot, Slots};
 use super::timers::{Clocks, Timers};
 use super::{Caps, Cause, Clock, Fused, Moment, Now, Port, Wiring};
@@ -44,6 +44,7 @@ struct Core<F: Fused, KF> {
     slots: Slots<F::Key, F::States>,
     timers: Timers,
     clocks: Clocks,
+    wrong_clocks: WrongClocks,
     /// Event times above this are from the future.
     limit_ms: i64,
     ports: F::Ports,
@@ -87,16 +88,7 @@ impl<F: Fused<In: Timed>, KF: Fn(&F::In) -> F::Key> Core<F, KF> {
             depth: self.depth,
         };
         for (n, chunk) in batch.rows.chunks(LOOK_AHEAD).enumerate() {
-            for (row, slot) in chunk.iter().zip(&mut found) {
-                *slot = self.slots.find((self.key_of)(row));
-            }
-            if self.slots.len() > FITS_IN_CACHE {
-                let mut warmth = 0;
-                for (row, slot) in chunk.iter().zip(&found) {
-                    warmth ^= self.fused.warm(&self.slots.get(*slot).states, row.event_time_ms());
-                }
-                std::hint::black_box(warmth);
-            }
+            self.look_up(chunk, &mut found);
             for (i, (row, slot)) in chunk.iter().zip(&found).enumerate() {
                 now.cause = cause(n * LOOK_AHEAD + i);
                 now.emitted = 0;
@@ -105,26 +97,55 @@ impl<F: Fused<In: Timed>, KF: Fn(&F::In) -> F::Key> Core<F, KF> {
         }
     }
 
+    /// Finds the slots of rows. Where states are too many to stay near the core, each kind of memory is first touched for
+    /// all rows in a loop of its own, so short that the misses of many rows overlap.
+    #[inline]
+    fn look_up(&mut self, chunk: &[F::In], found: &mut [u32; LOOK_AHEAD]) {
+        if self.slots.len() > FITS_IN_CACHE {
+            let mut touched = 0;
+            for (row, slot) in chunk.iter().zip(found.iter_mut()) {
+                *slot = self.slots.likely((self.key_of)(row).stable_hash());
+            }
+            for slot in &found[..chunk.len()] {
+                touched ^= self.slots.touch(*slot);
+            }
+            for (row, slot) in chunk.iter().zip(found.iter()) {
+                if let Some(s) = self.slots.peek(*slot) {
+                    touched ^= self.fused.warm(&s.states, row.event_time_ms()) as i64;
+                }
+            }
+            std::hint::black_box(touched);
+        }
+        for (row, slot) in chunk.iter().zip(found) {
+            *slot = self.slots.find((self.key_of)(row));
+        }
+    }
+
     #[inline(always)]
     fn row(&mut self, slot: u32, row: &F::In, split: u32, now: &mut Now) {
-        let Core { fused, bounds, slots, timers, limit_ms, ports, late: late_port, skewed, diverted, .. } = self;
+        let Core {
+            fused, bounds, slots, timers, wrong_clocks, limit_ms, ports, late: late_port, skewed, diverted, ..
+        } = self;
         let s = slots.get(slot);
         if s.time.split != split
             && let Some(before) = s.time.fed_by(split)
         {
             timers.moved(before, split, s.time.due_quiet_ms, s.key.stable_hash(), slot);
         }
-        let event_ms = match s.time.admit(row.event_time_ms(), *limit_ms, now.arrival_ms, bounds) {
-            Admitted::Good(event_ms) => event_ms,
-            Admitted::Skewed { at_ms, ahead_ms, clock_wrong } => {
-                *diverted += u64::from(at_ms.is_none());
-                push_skewed(skewed, row, now, at_ms.is_some(), ahead_ms, clock_wrong);
-                match at_ms {
-                    Some(event_ms) => event_ms,
-                    None => return,
+        let mut event_ms = row.event_time_ms();
+        if !s.time.is_good(event_ms, *limit_ms) {
+            match wrong_clocks.judge(slot, &mut s.time, event_ms, now.arrival_ms, bounds) {
+                Admitted::Good(at_ms) => event_ms = at_ms,
+                Admitted::Skewed { at_ms, ahead_ms, clock_wrong } => {
+                    push_skewed(skewed, row, now, at_ms.is_some(), ahead_ms, clock_wrong);
+                    let Some(at_ms) = at_ms else {
+                        *diverted += 1;
+                        return;
+                    };
+                    event_ms = at_ms;
                 }
             }
-        };
+        }
         now.event_ms = event_ms;
         now.due_event_ms = s.time.due_event_ms;
         now.due_quiet_ms = s.time.due_quiet_ms;
@@ -353,6 +374,7 @@ where
         slots: Slots::new(),
         timers: Timers::default(),
         clocks: Clocks::new(),
+        wrong_clocks: WrongClocks::default(),
         limit_ms: i64::MAX,
         ports,
         late,

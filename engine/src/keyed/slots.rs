@@ -3,9 +3,9 @@
 use super::admission::KeyTime;
 use crate::Key;
 
-/// Hot fields first: with small keys, what every row touches lies in one cache line.
+/// Hot fields first, and a cache line each: with a small key, what every row touches is the first line.
 #[derive(Debug)]
-#[repr(C)]
+#[repr(C, align(64))]
 pub(crate) struct Slot<K, S> {
     pub(crate) time: KeyTime,
     pub(crate) key: K,
@@ -28,12 +28,22 @@ const EMPTY: Entry = Entry { half: 0, slot: u32::MAX };
 #[derive(Debug)]
 pub(crate) struct Slots<K, S> {
     index: Vec<Entry>,
-    slots: Vec<Slot<K, S>>,
+    /// In chunks, so that a new key never moves the others: no pause, no spare room for as many keys again.
+    chunks: Vec<Vec<Slot<K, S>>>,
+    len: u32,
+}
+
+/// Slots of a chunk; a power of two.
+const CHUNK: usize = 256;
+
+#[inline]
+fn within(slot: u32) -> (usize, usize) {
+    (slot as usize / CHUNK, slot as usize % CHUNK)
 }
 
 impl<K: Key, S: Default> Slots<K, S> {
     pub(crate) fn new() -> Self {
-        Slots { index: vec![EMPTY; 64], slots: Vec::new() }
+        Slots { index: vec![EMPTY; 64], chunks: Vec::new(), len: 0 }
     }
 
     /// The slot of a key, made if it is new.
@@ -48,19 +58,46 @@ impl<K: Key, S: Default> Slots<K, S> {
             if entry.slot == EMPTY.slot {
                 return self.insert(key, hash, at);
             }
-            if entry.half == (hash >> 32) as u32 && self.slots[entry.slot as usize].key == key {
+            if entry.half == (hash >> 32) as u32 && self.get(entry.slot).key == key {
                 return entry.slot;
             }
             at = (at + 1) & mask;
         }
     }
 
+    /// The slot that the first probe of a hash finds, right or not; beyond all slots if it finds none.
+    #[inline]
+    pub(crate) fn likely(&self, hash: u64) -> u32 {
+        self.index[hash as usize & (self.index.len() - 1)].slot
+    }
+
+    /// Reads some bits of a slot, if there is one.
+    #[inline]
+    pub(crate) fn touch(&self, slot: u32) -> i64 {
+        self.peek(slot).map_or(0, |s| s.time.max_event_ms ^ s.time.due_event_ms)
+    }
+
+    #[inline]
+    pub(crate) fn peek(&self, slot: u32) -> Option<&Slot<K, S>> {
+        let (chunk, at) = within(slot);
+        self.chunks.get(chunk)?.get(at)
+    }
+
     #[cold]
     fn insert(&mut self, key: K, hash: u64, at: usize) -> u32 {
-        let slot = self.slots.len() as u32;
-        self.slots.push(Slot { time: KeyTime::new(), key, states: S::default() });
+        let slot = self.len;
+        self.len += 1;
+        let fresh = Slot { time: KeyTime::new(), key, states: S::default() };
+        match self.chunks.last_mut().filter(|chunk| chunk.len() < CHUNK) {
+            Some(chunk) => chunk.push(fresh),
+            None => {
+                let mut chunk = Vec::with_capacity(CHUNK);
+                chunk.push(fresh);
+                self.chunks.push(chunk);
+            }
+        }
         self.index[at] = Entry { half: (hash >> 32) as u32, slot };
-        if 2 * self.slots.len() > self.index.len() {
+        if 2 * self.len as usize > self.index.len() {
             self.grow();
         }
         slot
@@ -69,7 +106,7 @@ impl<K: Key, S: Default> Slots<K, S> {
     fn grow(&mut self) {
         let mut wider = vec![EMPTY; 4 * self.index.len()];
         let mask = wider.len() - 1;
-        for (slot, of) in self.slots.iter().enumerate() {
+        for (slot, of) in self.chunks.iter().flatten().enumerate() {
             let hash = of.key.stable_hash();
             let mut at = hash as usize & mask;
             while wider[at].slot != EMPTY.slot {
@@ -82,11 +119,12 @@ impl<K: Key, S: Default> Slots<K, S> {
 
     #[inline]
     pub(crate) fn get(&mut self, slot: u32) -> &mut Slot<K, S> {
-        &mut self.slots[slot as usize]
+        let (chunk, at) = within(slot);
+        &mut self.chunks[chunk][at]
     }
 
     pub(crate) fn len(&self) -> u32 {
-        self.slots.len() as u32
+        self.len
     }
 }
 

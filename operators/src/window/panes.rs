@@ -4,14 +4,15 @@ use watchfire_engine::rkyv;
 
 use super::tree::Tree;
 
-/// Rings of up to so many panes are merged pane by pane; above that a tree is cheaper.
-const FLAT_MAX: usize = 32;
+/// Rings of up to so many panes lie in the state itself and are merged pane by pane: no pointer to follow on a row. Above
+/// that a tree is cheaper. A power of two.
+const FLAT: usize = 8;
 
 /// A ring of panes. Pane `k` is the `k`-th after the head; a pane without rows holds nothing.
 #[derive(Clone, Debug, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
 pub(super) enum Panes<P> {
     /// Bit `s` of the mask says that slot `s` has rows; the parts of other slots are the default.
-    Flat { head: u32, mask: u32, parts: Box<[P]> },
+    Flat { head: u32, mask: u32, parts: [P; FLAT] },
     /// Boxed, for it is rare and must not make every key larger.
     Tree(Box<Large<P>>),
 }
@@ -25,29 +26,21 @@ pub(super) struct Large<P> {
     tree: Tree<P>,
 }
 
-impl<P> Default for Panes<P> {
+impl<P: Default> Default for Panes<P> {
     fn default() -> Self {
-        Panes::Flat { head: 0, mask: 0, parts: Box::default() }
+        Panes::Flat { head: 0, mask: 0, parts: std::array::from_fn(|_| P::default()) }
     }
 }
 
 impl<P: Clone + Default> Panes<P> {
-    /// An empty ring for at least `panes` panes.
-    fn sized(panes: usize) -> Self {
-        let cap = panes.next_power_of_two();
-        match cap {
-            ..=FLAT_MAX => Panes::Flat { head: 0, mask: 0, parts: vec![P::default(); cap].into() },
-            _ => Panes::Tree(Box::new(Large { head: 0, occupied: 0, len: 0, tree: Tree::new(cap) })),
-        }
-    }
-
     /// Makes room for at least `panes` panes.
     #[cold]
     pub(super) fn reserve(&mut self, panes: usize) {
         if panes <= self.cap() {
             return;
         }
-        let mut wider = Self::sized(panes);
+        let tree = Tree::new(panes.next_power_of_two());
+        let mut wider = Panes::Tree(Box::new(Large { head: 0, occupied: 0, len: 0, tree }));
         for k in 0..self.len() {
             if let Some(part) = self.get(k) {
                 wider.add(k, |place| (*place = part.clone(), true));
@@ -59,7 +52,7 @@ impl<P: Clone + Default> Panes<P> {
     #[inline]
     pub(super) fn cap(&self) -> usize {
         match self {
-            Panes::Flat { parts, .. } => parts.len(),
+            Panes::Flat { .. } => FLAT,
             Panes::Tree(large) => large.tree.cap(),
         }
     }
@@ -67,9 +60,9 @@ impl<P: Clone + Default> Panes<P> {
     /// One more than the last pane that has rows.
     pub(super) fn len(&self) -> usize {
         match self {
-            Panes::Flat { head, mask, parts } => {
+            Panes::Flat { head, mask, .. } => {
                 let head = *head as usize;
-                (0..parts.len()).rev().find(|k| mask >> ((head + k) & (parts.len() - 1)) & 1 == 1).map_or(0, |k| k + 1)
+                (0..FLAT).rev().find(|k| mask >> ((head + k) & (FLAT - 1)) & 1 == 1).map_or(0, |k| k + 1)
             }
             Panes::Tree(large) => large.len as usize,
         }
@@ -89,7 +82,7 @@ impl<P: Clone + Default> Panes<P> {
     pub(super) fn add<R>(&mut self, k: usize, add: impl FnOnce(&mut P) -> (R, bool)) -> R {
         match self {
             Panes::Flat { head, mask, parts } => {
-                let slot = (*head as usize + k) & (parts.len() - 1);
+                let slot = (*head as usize + k) & (FLAT - 1);
                 let (result, has_rows) = add(&mut parts[slot]);
                 *mask |= u32::from(has_rows) << slot;
                 result
@@ -115,8 +108,8 @@ impl<P: Clone + Default> Panes<P> {
     pub(super) fn get(&self, k: usize) -> Option<&P> {
         match self {
             Panes::Flat { head, mask, parts } => {
-                let slot = (*head as usize + k) & parts.len().wrapping_sub(1);
-                (k < parts.len() && mask >> slot & 1 == 1).then(|| &parts[slot])
+                let slot = (*head as usize + k) & (FLAT - 1);
+                (k < FLAT && mask >> slot & 1 == 1).then(|| &parts[slot])
             }
             Panes::Tree(large) if k < large.tree.cap() => {
                 large.tree.leaf((large.head as usize + k) & (large.tree.cap() - 1))
@@ -141,11 +134,14 @@ impl<P: Clone + Default> Panes<P> {
     /// The merge of the panes `from..to` in time order; `None` if none of them has rows.
     #[inline]
     pub(super) fn merged(&mut self, from: usize, to: usize, merge: impl Fn(&mut P, &P)) -> Option<P> {
+        // A window may reach beyond the ring, where no pane has rows.
+        let to = to.min(self.cap());
+        let from = from.min(to);
         match self {
             Panes::Flat { head, mask, parts } => {
                 let mut all: Option<P> = None;
                 for k in from..to {
-                    let slot = (*head as usize + k) & (parts.len() - 1);
+                    let slot = (*head as usize + k) & (FLAT - 1);
                     if *mask >> slot & 1 == 0 {
                         continue;
                     }
@@ -175,7 +171,7 @@ impl<P: Clone + Default> Panes<P> {
                         parts[slot] = P::default();
                     }
                 }
-                *head = ((*head as usize + panes) & cap.wrapping_sub(1)) as u32;
+                *head = ((*head as usize + panes) & (cap - 1)) as u32;
             }
             Panes::Tree(large) => {
                 let Large { head, occupied, len, tree } = &mut **large;

@@ -80,7 +80,7 @@ struct Emitted<P> {
     before: Option<P>,
 }
 
-impl<P> Default for WindowState<P> {
+impl<P: Default> Default for WindowState<P> {
     fn default() -> Self {
         let (next_end_ms, open_end_ms, floor_ms) = (i64::MAX, i64::MAX, i64::MIN);
         WindowState {
