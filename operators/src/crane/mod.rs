@@ -4,8 +4,11 @@ mod chart;
 mod golden;
 mod reading;
 mod sim;
+mod stats;
+mod timed;
 
 pub use chart::*;
 pub use golden::*;
 pub use reading::*;
 pub use sim::*;
+pub use stats::*;

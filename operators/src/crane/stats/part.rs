@@ -1,0 +1,318 @@
+//! The readings of one pane: sorted while it is open, folded into stretches of one reeving when it is shut.
+
+use watchfire_engine::{Verdict, rkyv};
+
+use super::OVERLOAD_THRESHOLDS;
+use super::level::Level;
+use crate::crane::CraneReading;
+
+/// Room for the readings of a pane of ten seconds at one a second, so that such a pane allocates once.
+const FIRST_ROOM: usize = 12;
+
+/// What the folding of samples depends on.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Rules {
+    pub(super) thresholds: [Level; OVERLOAD_THRESHOLDS],
+    pub(super) max_gap_ms: i64,
+}
+
+/// One reading, in 16 bytes. The order is time, then danger, so that of several readings of one instant the worst is
+/// the last, whose value holds on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
+pub(super) struct Sample {
+    at_ms: i64,
+    level: Level,
+    /// The reeving in the upper 8 bits, and 24 bits of a hash of everything the reading holds.
+    tag: u32,
+}
+
+impl Sample {
+    #[inline]
+    pub(super) fn new(at_ms: i64, level: Level, reading: &CraneReading) -> Self {
+        Sample { at_ms, level, tag: u32::from(reading.reeving) << 24 | content(reading) >> 8 }
+    }
+
+    fn reeving(self) -> u8 {
+        (self.tag >> 24) as u8
+    }
+}
+
+/// A hash of a reading's content: a multilinear form over odd constants (independent products), then mixed.
+#[inline]
+fn content(r: &CraneReading) -> u32 {
+    let wind = r.wind_mps.map_or(1, f64::to_bits);
+    let height = r.hook_height_m.map_or(2, f64::to_bits);
+    let operator = r.operator.map_or(3, |number| u64::from(number) + 4);
+    let sum = r.load_kg.to_bits().wrapping_mul(0x9E37_79B9_7F4A_7C15)
+        ^ r.radius_m.to_bits().wrapping_mul(0xBF58_476D_1CE4_E5B9).rotate_left(17)
+        ^ wind.wrapping_mul(0x94D0_49BB_1331_11EB).rotate_left(31)
+        ^ height.wrapping_mul(0xD6E8_FEB8_6659_FD93).rotate_left(43)
+        ^ operator.wrapping_mul(0xC2B2_AE3D_27D4_EB4F).rotate_left(53);
+    ((sum ^ sum >> 32).wrapping_mul(0xE703_7ED1_A0B4_28DB) >> 32) as u32
+}
+
+/// The readings of one pane of one crane; see [`CraneStats`](super::CraneStats).
+///
+/// Open, it takes 16 bytes a reading. Shut, it takes 96 bytes however many they were, and 80 more for every change of
+/// the reeving.
+#[derive(Clone, Debug, Default, PartialEq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
+pub struct OverloadPart(pub(super) Pane);
+
+#[derive(Clone, Debug, Default, PartialEq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
+pub(super) enum Pane {
+    #[default]
+    Empty,
+    /// Rising.
+    Open(Vec<Sample>),
+    Shut(Folded),
+}
+
+/// Readings in time order, folded. `earlier` ended with a change of the reeving each.
+#[derive(Clone, Debug, PartialEq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
+pub(super) struct Folded {
+    pub(super) latest: Stretch,
+    earlier: Option<Box<Earlier>>,
+}
+
+/// Behind one pointer, for it is rare and must not make every part larger.
+#[derive(Clone, Debug, Default, PartialEq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
+struct Earlier(Vec<Stretch>);
+
+/// Readings of one reeving without another in between. Durations are from each reading to the next; the last reading
+/// has none yet.
+#[derive(Clone, Copy, Debug, PartialEq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
+pub(super) struct Stretch {
+    pub(super) first_ms: i64,
+    pub(super) last_ms: i64,
+    /// Millionths of the rated load times milliseconds.
+    pub(super) weighted: i64,
+    pub(super) above_ms: [u32; OVERLOAD_THRESHOLDS],
+    pub(super) ratio_ms: u32,
+    pub(super) unknown_ms: u32,
+    pub(super) beyond_ms: u32,
+    pub(super) readings: u32,
+    pub(super) unknown: u32,
+    pub(super) beyond: u32,
+    /// The highest ratio, `LEAST` if there is none.
+    pub(super) max: Level,
+    /// When it was first reached, from `first_ms`.
+    pub(super) max_after_ms: u32,
+    pub(super) last: Level,
+    pub(super) reeving: u8,
+}
+
+impl Stretch {
+    /// One level at one instant, counted as `readings` readings.
+    pub(super) fn begin(at_ms: i64, level: Level, reeving: u8, readings: u32) -> Self {
+        let mut stretch = Stretch {
+            first_ms: at_ms,
+            last_ms: at_ms,
+            weighted: 0,
+            above_ms: [0; OVERLOAD_THRESHOLDS],
+            ratio_ms: 0,
+            unknown_ms: 0,
+            beyond_ms: 0,
+            readings: 0,
+            unknown: 0,
+            beyond: 0,
+            max: Level::LEAST,
+            max_after_ms: 0,
+            last: level,
+            reeving,
+        };
+        stretch.read(at_ms, level, readings);
+        stretch
+    }
+
+    /// A reading after the last.
+    #[inline]
+    fn read(&mut self, at_ms: i64, level: Level, readings: u32) {
+        (self.last_ms, self.last) = (at_ms, level);
+        self.readings += readings;
+        if level == Level::UNKNOWN {
+            self.unknown += readings;
+        } else if level == Level::BEYOND_JIB {
+            self.beyond += readings;
+        } else if level > self.max {
+            self.max = level;
+            self.max_after_ms = u32::try_from(at_ms - self.first_ms).unwrap_or(u32::MAX);
+        }
+    }
+
+    /// The last reading speaks until `until_ms` or for the gap, whichever is shorter.
+    #[inline]
+    pub(super) fn reach(&mut self, until_ms: i64, rules: &Rules) {
+        let for_ms = until_ms.saturating_sub(self.last_ms).clamp(0, rules.max_gap_ms) as u32;
+        for (above_ms, threshold) in self.above_ms.iter_mut().zip(&rules.thresholds) {
+            *above_ms = above_ms.saturating_add(if self.last >= *threshold { for_ms } else { 0 });
+        }
+        match self.last {
+            Level::UNKNOWN => self.unknown_ms = self.unknown_ms.saturating_add(for_ms),
+            Level::BEYOND_JIB => self.beyond_ms = self.beyond_ms.saturating_add(for_ms),
+            ratio => {
+                self.ratio_ms = self.ratio_ms.saturating_add(for_ms);
+                self.weighted = self.weighted.saturating_add(i64::from(ratio.raw()) * i64::from(for_ms));
+            }
+        }
+    }
+
+    /// Appends a later stretch of the same reeving.
+    fn join(&mut self, next: &Stretch) {
+        self.weighted = self.weighted.saturating_add(next.weighted);
+        for (into, from) in self.above_ms.iter_mut().zip(next.above_ms) {
+            *into = into.saturating_add(from);
+        }
+        self.ratio_ms = self.ratio_ms.saturating_add(next.ratio_ms);
+        self.unknown_ms = self.unknown_ms.saturating_add(next.unknown_ms);
+        self.beyond_ms = self.beyond_ms.saturating_add(next.beyond_ms);
+        self.readings = self.readings.saturating_add(next.readings);
+        self.unknown = self.unknown.saturating_add(next.unknown);
+        self.beyond = self.beyond.saturating_add(next.beyond);
+        if next.max > self.max {
+            self.max = next.max;
+            let after_ms = next.first_ms + i64::from(next.max_after_ms) - self.first_ms;
+            self.max_after_ms = u32::try_from(after_ms).unwrap_or(u32::MAX);
+        }
+        (self.last_ms, self.last) = (next.last_ms, next.last);
+    }
+}
+
+impl Folded {
+    pub(super) fn begin(latest: Stretch) -> Self {
+        Folded { latest, earlier: None }
+    }
+
+    /// The stretches before the latest, in time order.
+    pub(super) fn earlier(&self) -> &[Stretch] {
+        self.earlier.as_ref().map_or(&[], |earlier| &earlier.0)
+    }
+
+    pub(super) fn first_ms(&self) -> i64 {
+        self.earlier().first().unwrap_or(&self.latest).first_ms
+    }
+
+    #[cold]
+    fn change(&mut self, next: Stretch) {
+        let ended = std::mem::replace(&mut self.latest, next);
+        self.earlier.get_or_insert_default().0.push(ended);
+    }
+
+    #[inline]
+    fn push(&mut self, sample: Sample, rules: &Rules) {
+        self.latest.reach(sample.at_ms, rules);
+        if self.latest.reeving == sample.reeving() {
+            self.latest.read(sample.at_ms, sample.level, 1);
+        } else {
+            self.change(Stretch::begin(sample.at_ms, sample.level, sample.reeving(), 1));
+        }
+    }
+
+    /// Appends what follows in time.
+    pub(super) fn append(&mut self, next: &Folded, rules: &Rules) {
+        for (n, stretch) in next.earlier().iter().chain([&next.latest]).enumerate() {
+            if n > 0 {
+                self.change(*stretch);
+                continue;
+            }
+            self.latest.reach(stretch.first_ms, rules);
+            if self.latest.reeving == stretch.reeving {
+                self.latest.join(stretch);
+            } else {
+                self.change(*stretch);
+            }
+        }
+    }
+}
+
+/// Folds rising samples; `None` if there are none.
+fn fold(samples: &[Sample], rules: &Rules) -> Option<Folded> {
+    let (first, rest) = samples.split_first()?;
+    let mut folded = Folded::begin(Stretch::begin(first.at_ms, first.level, first.reeving(), 1));
+    for sample in rest {
+        folded.push(*sample, rules);
+    }
+    Some(folded)
+}
+
+impl OverloadPart {
+    /// Adds a reading to an open pane.
+    #[inline]
+    pub(super) fn add(&mut self, sample: Sample) -> Verdict {
+        match &mut self.0 {
+            Pane::Open(samples) => match samples.last() {
+                Some(last) if *last >= sample => insert(samples, sample),
+                _ => {
+                    samples.push(sample);
+                    Verdict::Applied
+                }
+            },
+            Pane::Empty => {
+                let mut samples = Vec::with_capacity(FIRST_ROOM);
+                samples.push(sample);
+                self.0 = Pane::Open(samples);
+                Verdict::Applied
+            }
+            Pane::Shut(_) => Verdict::Late,
+        }
+    }
+
+    pub(super) fn shut(&mut self, rules: &Rules) {
+        if let Pane::Open(samples) = &self.0 {
+            self.0 = fold(samples, rules).map_or(Pane::Empty, Pane::Shut);
+        }
+    }
+
+    /// The pane as if it were shut.
+    pub(super) fn folded(&self, rules: &Rules) -> Option<Folded> {
+        match &self.0 {
+            Pane::Empty => None,
+            Pane::Open(samples) => fold(samples, rules),
+            Pane::Shut(folded) => Some(folded.clone()),
+        }
+    }
+
+    pub(super) fn append(&mut self, next: &OverloadPart, rules: &Rules) {
+        self.shut(rules);
+        match (&mut self.0, &next.0) {
+            (_, Pane::Empty) => {}
+            (Pane::Shut(all), Pane::Shut(next)) => all.append(next, rules),
+            (Pane::Shut(all), Pane::Open(samples)) => {
+                // A fold of its own, so that how an open pane is merged depends on its samples alone.
+                if let Some(next) = fold(samples, rules) {
+                    all.append(&next, rules);
+                }
+            }
+            (Pane::Empty | Pane::Open(_), next) => self.0 = next.clone(),
+        }
+    }
+
+    /// The last reading: when, what it says, and its reeving.
+    pub(super) fn last(&self) -> Option<(i64, Level, u8)> {
+        match &self.0 {
+            Pane::Empty => None,
+            Pane::Open(samples) => samples.last().map(|last| (last.at_ms, last.level, last.reeving())),
+            Pane::Shut(folded) => Some((folded.latest.last_ms, folded.latest.last, folded.latest.reeving)),
+        }
+    }
+
+    /// Reads bits of the place where the next reading goes.
+    #[inline]
+    pub(super) fn touch(&self) -> u64 {
+        match &self.0 {
+            Pane::Open(samples) => samples.last().map_or(0, |last| last.at_ms as u64),
+            Pane::Empty | Pane::Shut(_) => 0,
+        }
+    }
+}
+
+/// Inserts a reading that is not after the last; most belong near the end.
+#[cold]
+fn insert(samples: &mut Vec<Sample>, sample: Sample) -> Verdict {
+    let after = samples.iter().rev().take_while(|known| **known > sample).count();
+    let at = samples.len() - after;
+    if at > 0 && samples.get(at - 1) == Some(&sample) {
+        return Verdict::Duplicate;
+    }
+    samples.insert(at, sample);
+    Verdict::Applied
+}
