@@ -1,6 +1,7 @@
 //! Tower cranes: readings, rated load charts, overload.
 
 mod chart;
+mod episode;
 mod golden;
 mod reading;
 mod sim;
@@ -8,6 +9,7 @@ mod stats;
 mod timed;
 
 pub use chart::*;
+pub use episode::*;
 pub use golden::*;
 pub use reading::*;
 pub use sim::*;

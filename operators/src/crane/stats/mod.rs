@@ -7,7 +7,7 @@ mod part;
 pub(in crate::crane) mod rating;
 mod row;
 #[cfg(test)]
-mod tests;
+pub(in crate::crane) mod tests;
 
 use std::sync::Arc;
 

@@ -1,0 +1,52 @@
+//! The stored form: fixed bytes for fixed readings, and the sizes that the memory bound rests on.
+
+use watchfire_engine::State;
+
+use super::harness::book;
+use crate::crane::stats::part::{OverloadPart, Sample};
+use crate::crane::{CraneReading, CraneStats, OverloadConfig};
+use crate::window::{Aggregate, WindowState};
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn stats() -> CraneStats {
+    CraneStats::new(&OverloadConfig::default(), book()).unwrap()
+}
+
+fn part(is_shut: bool) -> OverloadPart {
+    let (stats, mut part) = (stats(), OverloadPart::default());
+    for (n, (load_kg, reeving)) in [(3_920.0, 4), (1_960.0, 4), (3_300.0, 2), (9.0, 3)].into_iter().enumerate() {
+        let at_ms = 1_000 * n as i64;
+        stats.add(&mut part, &CraneReading::new(1, at_ms, load_kg, 20.0, reeving), at_ms);
+    }
+    if is_shut {
+        stats.seal(&mut part);
+    }
+    part
+}
+
+const OPEN: &str = "";
+const SHUT: &str = "";
+
+#[test]
+fn the_bytes_stay_the_same() {
+    for (is_shut, golden) in [(false, OPEN), (true, SHUT)] {
+        let bytes = watchfire_engine::rkyv::to_bytes::<watchfire_engine::rkyv::rancor::Error>(&part(is_shut)).unwrap();
+        assert_eq!(hex(&bytes), golden, "the stored form changed: states need a new version");
+    }
+}
+
+#[test]
+fn damaged_bytes_are_refused() {
+    let bytes = WindowState::<OverloadPart>::default().encode().unwrap();
+    assert!(WindowState::<OverloadPart>::decode(&bytes).is_ok());
+    assert!(WindowState::<OverloadPart>::decode(&bytes[1..]).is_err());
+}
+
+#[test]
+fn a_sample_and_a_pane_are_small() {
+    assert_eq!(size_of::<Sample>(), 16);
+    assert!(size_of::<OverloadPart>() <= 96, "{}", size_of::<OverloadPart>());
+}
