@@ -1,10 +1,12 @@
 //! Tower cranes: readings, rated load charts, overload.
 
+mod alarms;
 mod chart;
 mod golden;
 mod reading;
 mod sim;
 
+pub use alarms::*;
 pub use chart::*;
 pub use golden::*;
 pub use reading::*;
