@@ -521,3 +521,64 @@ where
         let _ = self.step(st, event, arrival_ms, cx);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::alarm::{Severity, Step};
+
+    fn hex(bytes: &[u8]) -> String {
+        bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// A crane that is a second into an overload.
+    fn example() -> AlarmsState {
+        let machine = AlarmMachine::new(Ladder::crane_overload()).unwrap();
+        let mut state = AlarmsState { heard_quiet_ms: 2_000, heard_arrival_ms: 7_000, ..AlarmsState::default() };
+        (state.watch, state.newest, state.stood_in) = (Watch::Arrival, Some(1.02f64.to_bits()), true);
+        for at_ms in [1_000, 2_000] {
+            machine.sample(&mut state.alarm, at_ms, 1.02, at_ms + 5_000, &mut Vec::new());
+        }
+        state
+    }
+
+    const GOLDEN: &str = concat!(
+        "d007000000000000e803000000000000e803000000000000e80300000000000000000000000000000000000000000000",
+        "00000000000000000000000000000000000000000000000052b81e85eb51f03f00000000000000000000000000000000",
+        "000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000",
+        "020000000200000002000000000000000000000000000000000000000007000100000000000000000000000000000000",
+        "d007000000000000581b000000000000010000000000000052b81e85eb51f03f0201000000000000",
+    );
+
+    #[test]
+    fn the_bytes_stay_the_same() {
+        let bytes = example().encode().unwrap();
+        assert_eq!(hex(&bytes), GOLDEN, "the stored form changed: states need a new version");
+        assert_eq!(AlarmsState::decode(&bytes).unwrap(), example());
+        assert_eq!((AlarmsState::NAME, AlarmsState::VERSION), ("watchfire.alarm", 1));
+    }
+
+    #[test]
+    fn damaged_bytes_are_refused() {
+        let bytes = example().encode().unwrap();
+        assert!(AlarmsState::decode(&bytes[8..]).is_err());
+        let mut wrong = bytes.clone();
+        wrong.iter_mut().for_each(|byte| *byte |= 0x80);
+        assert!(AlarmsState::decode(&wrong).is_err());
+    }
+
+    #[test]
+    fn a_state_of_a_longer_ladder_is_noticed() {
+        let short = Ladder::rises("r", vec![Step::new("s", Severity::Alarm, 1.0, 0.9)]);
+        let short = Alarms::<u32, f64, _>::new(short, |ratio: &f64| Signal::Value(*ratio)).unwrap();
+        assert_eq!(short.check(&example()).unwrap_err().code(), "E0159");
+    }
+
+    #[test]
+    fn silence_is_never_shorter_than_what_one_reading_speaks_for() {
+        let at_once = Ladder { unknown_after_ms: 0, ..Ladder::crane_overload() };
+        let alarms = Alarms::<u32, f64, _>::new(at_once, |ratio: &f64| Signal::Value(*ratio)).unwrap();
+        assert_eq!(alarms.silence_ms, alarms.ladder().max_gap_ms);
+        assert_eq!(alarms.silent_after_ms(60_000).silent_after_ms(1).silence_ms, 2_000);
+    }
+}

@@ -3,17 +3,10 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use watchfire_engine::{Key, Timed};
+use watchfire_engine::Key;
 
 use super::{ChartBook, ChartMode, CraneReading, Rated, RatedLoad, ReadingLimits, Utilisation};
 use crate::alarm::{Alarms, Ladder, LadderError, Signal, UnknownCause};
-
-/// A reading happened when the device took it, by the device's clock.
-impl Timed for CraneReading {
-    fn event_time_ms(&self) -> i64 {
-        self.event_time_ms
-    }
-}
 
 /// Settings of the overload alarm.
 ///

@@ -5,6 +5,7 @@ mod chart;
 mod golden;
 mod reading;
 mod sim;
+mod timed;
 
 pub use alarms::*;
 pub use chart::*;
