@@ -126,6 +126,11 @@ impl Line {
         self.host(beats);
     }
 
+    /// The crane is heard through the host's channel instead of the line.
+    fn host_reads(&mut self, rows: Vec<CraneReading>) {
+        self.host(readings(rows));
+    }
+
     fn act(&mut self, crane: u32, event: Event) {
         self.host(vec![SiteRow::Person { crane, at_ms: self.now_ms, event }]);
     }
@@ -201,4 +206,39 @@ fn after_a_person_acted_silence_is_measured_although_the_line_is_cut() {
     let unknown = of(1, ChangeKind::UnknownRaised, &all);
     assert!(unknown.len() == 1 && (13_000..=14_000).contains(&unknown[0]), "{unknown:?}");
     assert!(of(3, ChangeKind::UnknownRaised, &all).is_empty());
+}
+
+#[test]
+fn an_outage_of_the_readings_in_the_past_makes_no_silence_when_a_person_acts() {
+    let mut line = three_cranes();
+    line.play(vec![Scene::Lost, Scene::Rows(readings([at_ratio(3, 4_100, 0.3)]))]);
+    line.beat_until(100_000);
+    // The clock of the line is now some 96 s behind that of the host, through which the acknowledgement comes.
+    line.play(vec![Scene::Idle, Scene::Rows(readings(steady(1, 98_000, 100_100, 1.02)))]);
+    line.beat_until(101_000);
+    line.act(1, Event::Acknowledge { at_ms: 101_000, who: "duty".into() });
+    line.beat_until(105_000);
+    line.play(vec![Scene::Rows(readings([at_ratio(1, 105_000, 1.02)]))]);
+    line.beat_until(112_000);
+    let all = line.end();
+    assert_eq!(of(1, ChangeKind::Acknowledged, &all).len(), 1);
+    assert!(of(1, ChangeKind::UnknownRaised, &all).is_empty());
+}
+
+#[test]
+fn an_outage_of_the_people_hides_no_silence_of_a_crane() {
+    let mut line = Line::new();
+    line.beat_until(0);
+    line.host_reads(steady(1, 0, 3_000, 1.02));
+    line.now_ms = 3_000;
+    // Here the people are behind the line, which is cut right after the acknowledgement.
+    let seen = Event::Acknowledge { at_ms: 3_000, who: "duty".into() };
+    let other = || SiteRow::Person { crane: 9, at_ms: 3_000, event: Event::Tick };
+    line.play(vec![Scene::Idle, Scene::Rows(vec![SiteRow::Person { crane: 1, at_ms: 3_000, event: seen }])]);
+    line.play(vec![Scene::Lost, Scene::Rows(vec![other()])]);
+    line.beat_until(60_000);
+    let all = line.end();
+    assert_eq!(of(1, ChangeKind::Acknowledged, &all).len(), 1);
+    let unknown = of(1, ChangeKind::UnknownRaised, &all);
+    assert!(unknown.len() == 1 && (12_000..=14_000).contains(&unknown[0]), "{unknown:?}");
 }

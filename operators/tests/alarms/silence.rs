@@ -50,11 +50,14 @@ fn an_alarm_before_the_first_tick_escalates_in_its_time() {
         rows.detect("overload", site_alarms(at_once.clone())).out.to_channel("alarms");
     });
     let mut rows = readings(steady(1, 1_000_000, 1_000_200, 1.2));
+    // Crane 2 believes that it is the year 2100: what stood in for the arrival clock must not put its escalation there.
+    rows.push(SiteRow::Reading(at_ratio(2, 4_102_444_800_000, 1.2)));
     rows.extend((1_000_200..1_100_000).step_by(100).map(|at_ms| SiteRow::Beat { at_ms }));
     let (out, _) = run(&job.ticks(TICKS), "site", rows);
     let changes: Vec<AlarmChange> = out.into_iter().filter_map(Alarm::into_change).collect();
-    let told = changes.iter().find(|c| c.kind == ChangeKind::EscalatedUnacknowledged).unwrap();
-    assert!((1_060_000..=1_061_000).contains(&told.at_arrival_ms), "{}", told.at_arrival_ms);
+    let told = changes.iter().filter(|c| c.kind == ChangeKind::EscalatedUnacknowledged);
+    let told: Vec<i64> = told.map(|c| c.at_arrival_ms).collect();
+    assert!(told.len() == 2 && told.iter().all(|at_ms| (1_060_000..=1_061_000).contains(at_ms)), "{told:?}");
 }
 
 #[test]
