@@ -44,6 +44,7 @@
 mod change;
 mod check;
 mod clock;
+mod detector;
 mod event;
 mod ladder;
 mod late;
@@ -57,6 +58,7 @@ mod tests;
 pub use change::{AlarmChange, AlarmId, ChangeKind, KeyedAlarmId, Why};
 pub use check::{LadderError, LadderFinding};
 pub use clock::{Due, DueReason};
+pub use detector::{Alarm, Alarms, AlarmsState, Signal};
 pub use event::{Event, EventError, Outcome, Private};
 pub use ladder::{
     Bound, CRANE_ALARM_HOLD_MS, CRANE_ALARM_RATIO, CRANE_CAUTION_HOLD_MS, CRANE_CAUTION_RATIO, CRANE_CLEAR_HOLD_MS,

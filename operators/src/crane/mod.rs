@@ -1,5 +1,6 @@
 //! Tower cranes: readings, rated load charts, overload.
 
+mod alarms;
 mod chart;
 mod episode;
 mod golden;
@@ -8,6 +9,7 @@ mod sim;
 mod stats;
 mod timed;
 
+pub use alarms::*;
 pub use chart::*;
 pub use episode::*;
 pub use golden::*;

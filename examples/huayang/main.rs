@@ -1,0 +1,163 @@
+//! The street: one program that runs every computation of the district. So far its cranes.
+//!
+//! ```text
+//! cargo run --release --example huayang                                   a simulated working day
+//! cargo run --release --example huayang -- --cranes FILE.jsonl --charts FILE.toml --out DIR
+//! cargo run --release --example huayang -- --mqtt HOST:PORT               live, until Ctrl-C
+//! ```
+#![allow(clippy::print_stdout, clippy::print_stderr)]
+
+mod args;
+mod flow;
+mod report;
+mod simulate;
+mod world;
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Parser;
+use indicatif::{ProgressBar, ProgressStyle};
+use watchfire::crane::{ChartBook, CraneReading};
+use watchfire::{Metrics, Receiver, Running};
+
+use args::{Args, Input};
+use flow::{Alarms, Episode, Window};
+use report::Report;
+use simulate::Day;
+use world::World;
+
+type Failed = Box<dyn std::error::Error>;
+
+/// How long the job may take to let everything leave after Ctrl-C.
+const DEADLINE: Duration = Duration::from_secs(30);
+
+fn main() -> ExitCode {
+    match run(&Args::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("huayang: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(args: &Args) -> Result<(), Failed> {
+    let world = World::shipped()?;
+    println!("{}", world.summary());
+    let input = args.input()?;
+    let charts = match &args.charts {
+        Some(path) => read_charts(path)?,
+        None => world.charts()?,
+    };
+    fresh_folder(&args.out)?;
+    let job = flow::job(input.clone(), charts, &args.out, args.workers)?;
+    job.check().iter().for_each(|finding| eprintln!("huayang: {finding}"));
+    let mut running = job.start()?;
+    let host = Host::listen(&mut running)?;
+    let metrics = match input {
+        Input::Simulated => simulated(&mut running, Day::new(&world, args.hours, args.seed)?, args.hours)?,
+        Input::Files(_) => running.wait()?,
+        Input::Mqtt { .. } => until_interrupted(&mut running)?,
+    };
+    println!("{}", host.report().text(&metrics));
+    println!("written to {}", args.out.display());
+    Ok(())
+}
+
+fn read_charts(path: &Path) -> Result<ChartBook, Failed> {
+    let text = std::fs::read_to_string(path).map_err(|e| format!("--charts {}: {e}", path.display()))?;
+    ChartBook::from_toml(&text).map_err(|e| format!("--charts {}: {e}", path.display()).into())
+}
+
+/// An empty place for the output: files of an earlier run would be appended to.
+fn fresh_folder(dir: &Path) -> Result<(), Failed> {
+    let cannot = |e: std::io::Error| format!("--out {}: {e}", dir.display());
+    std::fs::create_dir_all(dir).map_err(cannot)?;
+    for name in ["windows", "episodes", "alarms", "late", "skewed", "dead"] {
+        let file = dir.join(format!("{name}.jsonl"));
+        if file.exists() {
+            std::fs::remove_file(&file).map_err(cannot)?;
+        }
+    }
+    Ok(())
+}
+
+fn simulated(running: &mut Running, day: Day, hours: f64) -> Result<Metrics, Failed> {
+    let sender = running.sender::<CraneReading>("readings")?;
+    let (start_ms, length_ms) = (day.start_ms, (hours * 3_600_000.0) as i64);
+    let bar = ProgressBar::new(length_ms as u64);
+    bar.set_style(ProgressStyle::with_template("{bar:40} {percent} % of the day, {msg}, {elapsed}")?);
+    let mut told = 0;
+    let sent = day.send(&sender, |arrival_ms| {
+        told += 1;
+        if told % 64 == 0 {
+            bar.set_position((arrival_ms - start_ms).clamp(0, length_ms) as u64);
+            bar.set_message(format!("{:.1} million readings", told as f64 * 4_096.0 / 1e6));
+        }
+    })?;
+    drop(sender);
+    let metrics = running.wait()?;
+    bar.finish_and_clear();
+    println!("{sent} readings of {hours} hours in {:.1} s", bar.elapsed().as_secs_f64());
+    Ok(metrics)
+}
+
+fn until_interrupted(running: &mut Running) -> Result<Metrics, Failed> {
+    let (tell, told) = std::sync::mpsc::sync_channel(1);
+    ctrlc::set_handler(move || {
+        let _ = tell.try_send(());
+    })?;
+    eprintln!("huayang: watching; Ctrl-C ends");
+    while told.recv_timeout(Duration::from_millis(200)).is_err() {
+        if running.failed() {
+            return Ok(running.wait()?);
+        }
+        if running.beat_age() > Duration::from_secs(5) {
+            eprintln!("huayang: the job has not moved for {:?}: nothing is being watched", running.beat_age());
+        }
+    }
+    Ok(running.drain(DEADLINE)?)
+}
+
+/// The host's side: takes what leaves the job, on a thread of its own.
+struct Host(std::thread::JoinHandle<Report>);
+
+impl Host {
+    fn listen(running: &mut Running) -> Result<Host, Failed> {
+        let windows = running.receiver::<Window>("windows")?;
+        let episodes = running.receiver::<Episode>("episodes")?;
+        let alarms = running.receiver::<Alarms>("alarms")?;
+        Ok(Host(std::thread::spawn(move || gather(&windows, &episodes, &alarms))))
+    }
+
+    fn report(self) -> Report {
+        self.0.join().unwrap_or_default()
+    }
+}
+
+fn gather(windows: &Receiver<Window>, episodes: &Receiver<Episode>, alarms: &Receiver<Alarms>) -> Report {
+    let mut report = Report::default();
+    let (mut windows_open, mut episodes_open, mut alarms_open) = (true, true, true);
+    while windows_open || episodes_open || alarms_open {
+        // Windows come most often: wait for them a little, and take whatever else is there.
+        windows_open = windows_open && take(windows, Duration::from_millis(5), |row| report.window(row));
+        episodes_open = episodes_open && take(episodes, Duration::ZERO, |row| report.episode(row));
+        alarms_open = alarms_open && take(alarms, Duration::ZERO, |row| report.alarm(&row));
+    }
+    report
+}
+
+/// Takes what is there; false when nothing will come any more.
+fn take<T>(from: &Receiver<T>, wait: Duration, mut each: impl FnMut(T)) -> bool {
+    let mut wait = wait;
+    loop {
+        match from.recv_timeout(wait) {
+            Ok(Some(output)) => output.rows.into_iter().for_each(&mut each),
+            Ok(None) => return true,
+            Err(_) => return false,
+        }
+        wait = Duration::ZERO;
+    }
+}

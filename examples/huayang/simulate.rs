@@ -1,0 +1,80 @@
+//! The simulated day: every site's cranes, merged in order of arrival and sent into the job.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::iter::Peekable;
+
+use watchfire::crane::{Arrival, CraneReading, RatedLoad, SimConfig, Site};
+use watchfire::{Sender, SendError};
+
+use crate::world::World;
+
+/// Readings in one batch.
+const BATCH: usize = 4_096;
+
+/// All sites' readings in order of arrival; cranes are numbered through.
+pub struct Day {
+    sites: Vec<(u32, Peekable<Site>)>,
+    /// The next arrival of each site, earliest first; ties go to the first site.
+    next: BinaryHeap<Reverse<(i64, usize)>>,
+    pub start_ms: i64,
+}
+
+impl Day {
+    pub fn new(world: &World, hours: f64, seed: Option<u64>) -> Result<Day, Box<dyn std::error::Error>> {
+        let start_ms = SimConfig::default().start_ms;
+        let mut sites = Vec::new();
+        for (index, site) in world.sites.iter().enumerate() {
+            let chart = match site.model.as_str() {
+                "QTZ63" => RatedLoad::qtz63(),
+                "QTZ80" => RatedLoad::qtz80(),
+                other => return Err(format!("site \"{}\": no chart for model \"{other}\"", site.name).into()),
+            };
+            let config = SimConfig {
+                seed: seed.unwrap_or(world.seed).wrapping_add(index as u64),
+                cranes: site.cranes,
+                duration_ms: (hours * 3_600_000.0) as i64,
+                chart,
+                ..SimConfig::default()
+            };
+            sites.push((world.cranes_of(index).start - 1, Site::new(config)?.peekable()));
+        }
+        let next = sites
+            .iter_mut()
+            .enumerate()
+            .filter_map(|(index, (_, site))| site.peek().map(|first| Reverse((first.arrival_ms, index))))
+            .collect();
+        Ok(Day { sites, next, start_ms })
+    }
+
+    /// Sends the day; `told` hears how far it has come.
+    pub fn send(self, sender: &Sender<CraneReading>, mut told: impl FnMut(i64)) -> Result<u64, SendError<CraneReading>> {
+        let (mut batch, mut sent) = (Vec::with_capacity(BATCH), 0);
+        for Arrival { arrival_ms, reading } in self {
+            batch.push(reading);
+            if batch.len() == BATCH {
+                sent += BATCH as u64;
+                sender.send(std::mem::replace(&mut batch, Vec::with_capacity(BATCH)))?;
+                told(arrival_ms);
+            }
+        }
+        sent += batch.len() as u64;
+        sender.send(batch)?;
+        Ok(sent)
+    }
+}
+
+impl Iterator for Day {
+    type Item = Arrival;
+
+    fn next(&mut self) -> Option<Arrival> {
+        let Reverse((_, index)) = self.next.pop()?;
+        let (before, site) = self.sites.get_mut(index)?;
+        let mut arrival = site.next()?;
+        arrival.reading.crane += *before;
+        if let Some(following) = site.peek() {
+            self.next.push(Reverse((following.arrival_ms, index)));
+        }
+        Some(arrival)
+    }
+}
