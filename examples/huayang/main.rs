@@ -5,7 +5,8 @@
 //! cargo run --release --example huayang -- --cranes FILE.jsonl --charts FILE.toml --out DIR
 //! cargo run --release --example huayang -- --mqtt HOST:PORT               live, until Ctrl-C
 //! ```
-#![allow(clippy::print_stdout, clippy::print_stderr)]
+// A program, not a library: it prints, and its modules share by `pub`.
+#![allow(clippy::print_stdout, clippy::print_stderr, unreachable_pub)]
 
 mod args;
 mod flow;

@@ -80,7 +80,7 @@ impl Report {
                 Some(Severity::Critical) => sums.criticals += 1,
                 Some(Severity::Violation) => sums.violations += 1,
                 Some(Severity::Alarm) => sums.alarms += 1,
-                Some(Severity::Warning) => sums.warnings += 1,
+                Some(Severity::PreWarn) => sums.warnings += 1,
                 _ => {}
             },
             ChangeKind::UnknownRaised => sums.unknowns += 1,

@@ -5,7 +5,7 @@ use std::collections::BinaryHeap;
 use std::iter::Peekable;
 
 use watchfire::crane::{Arrival, CraneReading, RatedLoad, SimConfig, Site};
-use watchfire::{Sender, SendError};
+use watchfire::{SendError, Sender};
 
 use crate::world::World;
 
@@ -48,7 +48,11 @@ impl Day {
     }
 
     /// Sends the day; `told` hears how far it has come.
-    pub fn send(self, sender: &Sender<CraneReading>, mut told: impl FnMut(i64)) -> Result<u64, SendError<CraneReading>> {
+    pub fn send(
+        self,
+        sender: &Sender<CraneReading>,
+        mut told: impl FnMut(i64),
+    ) -> Result<u64, SendError<CraneReading>> {
         let (mut batch, mut sent) = (Vec::with_capacity(BATCH), 0);
         for Arrival { arrival_ms, reading } in self {
             batch.push(reading);

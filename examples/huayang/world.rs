@@ -37,7 +37,7 @@ pub struct Origin {
     pub longitude_deg: f64,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Roads {
     pub columns: u32,
@@ -89,9 +89,42 @@ const LIFTS: u32 = 2;
 const PEOPLE: u32 = 3;
 
 impl World {
-    /// The world that is shipped with the example.
-    pub fn shipped() -> Result<World, toml::de::Error> {
-        toml::from_str(include_str!("world.toml"))
+    /// The world that is shipped with the example, checked.
+    pub fn shipped() -> Result<World, Box<dyn std::error::Error>> {
+        let world: World = toml::from_str(include_str!("world.toml"))?;
+        let wrong = world.findings();
+        if wrong.is_empty() { Ok(world) } else { Err(format!("world.toml: {}", wrong.join("; ")).into()) }
+    }
+
+    /// Everything that is wrong with the world, at once.
+    fn findings(&self) -> Vec<String> {
+        let Roads { columns, rows, block_m, speed_mps, arterial_every, arterial_speed_mps } = self.roads;
+        let (width_m, height_m) = (f64::from(columns) * block_m, f64::from(rows) * block_m);
+        let mut wrong = Vec::new();
+        if self.origin.datum != "WGS-84" {
+            wrong.push(format!("datum \"{}\": the street's origin is given in WGS-84", self.origin.datum));
+        }
+        if !(-90.0..=90.0).contains(&self.origin.latitude_deg) || !(-180.0..=180.0).contains(&self.origin.longitude_deg)
+        {
+            wrong.push("the origin is not on the globe".to_owned());
+        }
+        if !(block_m > 0.0 && speed_mps > 0.0 && arterial_speed_mps >= speed_mps && arterial_every > 0) {
+            wrong.push("roads need positive lengths and speeds, and arterials are no slower than streets".to_owned());
+        }
+        if self.centre.on_site_within_min == 0 {
+            wrong.push("nobody is on site within 0 minutes".to_owned());
+        }
+        let centre = ("the centre".to_owned(), Place { x_m: self.centre.x_m, y_m: self.centre.y_m });
+        let stations =
+            self.stations.iter().map(|s| (format!("station {}", s.number), Place { x_m: s.x_m, y_m: s.y_m }));
+        let sites = self.sites.iter().map(|s| (format!("site \"{}\"", s.name), Place { x_m: s.x_m, y_m: s.y_m }));
+        for (what, place) in std::iter::once(centre).chain(stations).chain(sites) {
+            if !(0.0..=width_m).contains(&place.x_m) || !(0.0..=height_m).contains(&place.y_m) {
+                wrong.push(format!("{what} lies outside the street's grid"));
+            }
+        }
+        wrong.extend(self.stations.iter().filter(|s| s.crew == 0).map(|s| format!("station {} has no crew", s.number)));
+        wrong
     }
 
     /// The numbers of a site's cranes; cranes are numbered through, from 1.

@@ -4,7 +4,7 @@ use std::fmt::{self, Write as _};
 use std::marker::PhantomData;
 
 use serde::{Deserialize, Serialize};
-use watchfire_engine::{Context, Data, Describe, Detector, Key, State, Timed, Verdict};
+use watchfire_engine::{Context, Data, Describe, Detector, Error, Key, State, Timed, Verdict};
 
 use super::{
     AlarmChange, AlarmMachine, AlarmState, Event, EventError, KeyedAlarmId, Ladder, LadderError, Outcome,
@@ -214,7 +214,8 @@ impl AlarmsState {
 ///   clock until the next reading, because such a row can come from another source that has outages of its own.
 /// - **Arrival clock**: unknown, escalation and both ends of a suppression leave with the first tick that is not before
 ///   them, whether or not the source is connected.
-/// - **Verdicts**: a reading older than the newest is [`Late`](Verdict::Late) unless it raised something. One that
+/// - **Verdicts**: a reading behind the watermark is [`Late`](Verdict::Late) unless it raised something; out of order
+///   ahead of it, it is weighed as evidence and applied. One that
 ///   repeats the newest (same time, same value) is a [`Duplicate`](Verdict::Duplicate), where no step counts samples:
 ///   then it proves nothing that was not proven, and must not end a silence.
 /// - **The end** of the input clears nothing: no more news is not good news.
@@ -254,6 +255,22 @@ pub struct Alarms<K, T, F> {
     /// No step counts samples, so a repeat of the newest can prove nothing.
     repeats_are_idle: bool,
     rows: PhantomData<fn(&T) -> K>,
+}
+
+impl<K, T, F: Clone> Clone for Alarms<K, T, F> {
+    fn clone(&self) -> Self {
+        let Alarms { machine, signal, about, silence_ms, repeats_are_idle, rows } = self;
+        let (machine, signal, about) = (machine.clone(), signal.clone(), about.clone());
+        Alarms { machine, signal, about, silence_ms: *silence_ms, repeats_are_idle: *repeats_are_idle, rows: *rows }
+    }
+}
+
+/// A ladder that cannot run, as an error of the engine: the code of its first finding, and all of them as text.
+impl From<LadderError> for Error {
+    fn from(ladder: LadderError) -> Self {
+        let code = ladder.findings().first().map_or("E0131", |finding| finding.code);
+        Error::new(code, format!("the alarm ladder cannot run: {ladder}")).remedy("mend every finding")
+    }
 }
 
 impl<K, T, F> fmt::Debug for Alarms<K, T, F> {
@@ -381,7 +398,8 @@ where
         }
         let raised = st.alarm.level() > level;
         self.finish(st, changes, cx);
-        if outcome == Outcome::Late && !raised { Verdict::Late } else { Verdict::Applied }
+        // Out of order within the disorder bound it was weighed as evidence, as the machine does with every late sample.
+        if outcome == Outcome::Late && !raised && at_ms < cx.watermark_ms() { Verdict::Late } else { Verdict::Applied }
     }
 
     #[cold]
@@ -398,7 +416,7 @@ where
         }
         let arrival_ms = st.arrival_ms(cx.arrival_ms(), at_ms);
         match self.step(st, Event::Unknown { at_ms, cause }, arrival_ms, cx) {
-            Ok(Outcome::Late) => Verdict::Late,
+            Ok(Outcome::Late) if at_ms < cx.watermark_ms() => Verdict::Late,
             _ => Verdict::Applied,
         }
     }
