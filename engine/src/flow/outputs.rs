@@ -137,7 +137,7 @@ fn leave<'f, T: Data>(live: &Live<'f>, node: usize, name: &str, rows: StreamVec<
                 }
                 let (epoch, gathering) = first.remove_entry();
                 if let Some(exit) = &mut exit {
-                    exit.leaving.push_back((gathering.cap, gathering.batches, epoch, gathering.prepare));
+                    exit.leaving.push_back((epoch, gathering));
                 }
             }
             if let Some(exit) = &mut exit {
@@ -165,7 +165,7 @@ struct Exit<T> {
     outlet: Outlet<T>,
     nudge: Arc<Nudge>,
     /// Closed epochs that the outlet has not taken.
-    leaving: VecDeque<(Capability<u64>, Vec<Batch<T>>, u64, Option<u64>)>,
+    leaving: VecDeque<(u64, Gathering<T>)>,
     /// Epochs that the outlet has taken and that are not outside yet.
     outside: VecDeque<(u64, Capability<u64>)>,
     rows: Arc<AtomicU64>,
@@ -178,7 +178,7 @@ impl<T: Data> Exit<T> {
     fn hand_over(&mut self) {
         // The wish to be woken comes first: what moves after it cannot be missed.
         self.nudge.want();
-        while let Some((cap, batches, epoch, prepare)) = self.leaving.pop_front() {
+        while let Some((epoch, Gathering { cap, batches, prepare })) = self.leaving.pop_front() {
             let rows = in_order(batches);
             let count = rows.len() as u64;
             match self.outlet.offer(Leaving { epoch, rows, prepare }) {
@@ -187,8 +187,8 @@ impl<T: Data> Exit<T> {
                     self.outside.push_back((epoch, cap));
                 }
                 Err(Refused::Full(Leaving { rows, .. })) => {
-                    let back = Batch::in_order(rows);
-                    self.leaving.push_front((cap, vec![back], epoch, prepare));
+                    let batches = vec![Batch::in_order(rows)];
+                    self.leaving.push_front((epoch, Gathering { cap, batches, prepare }));
                     break;
                 }
                 Err(Refused::Gone) => {
@@ -217,6 +217,6 @@ fn in_order<T>(mut batches: Vec<Batch<T>>) -> Vec<T> {
         let places = batch.places;
         rows.extend(batch.rows.into_iter().enumerate().map(|(i, row)| (places.place(i), row)));
     }
-    rows.sort_by(|a, b| a.0.cmp(&b.0));
+    rows.sort_by_key(|(place, _)| *place);
     rows.into_iter().map(|(_, row)| row).collect()
 }

@@ -63,7 +63,7 @@ impl Cut<'_> {
 
     /// Gives rows their places. Ticks that the rows cause come between them, so that they do not depend on batches.
     fn rows<T: Data + Timed>(&mut self, input: usize, split: u32, late: bool, mut rows: Vec<T>) {
-        if self.ticker.from_events() && !late {
+        if self.ticker.follows_rows() && !late {
             while let Some((i, arrival_ms)) =
                 rows.iter().enumerate().find_map(|(i, row)| self.ticker.by_row(row.event_time_ms()).map(|ms| (i, ms)))
             {
@@ -177,7 +177,7 @@ impl<T: Data + Timed> SourceIntake<T> {
 
 /// The clock by which splits of a merge fall idle. Ticks that follow the merged rows cannot tell: they wait with them.
 fn merge_clock(cut: &Cut<'_>) -> i64 {
-    if cut.ticker.from_events() { i64::MIN } else { *cut.arrival_ms }
+    if cut.ticker.follows_rows() { i64::MIN } else { *cut.arrival_ms }
 }
 
 impl<T: Data + Timed> Intake for SourceIntake<T> {

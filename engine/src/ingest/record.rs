@@ -74,7 +74,7 @@ impl Recording {
         let mut draw = seed;
         let mut cut_here = move || {
             draw = draw.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            (draw >> 33) % one_in.max(1) == 0
+            (draw >> 33).is_multiple_of(one_in.max(1))
         };
         let mut items = Vec::new();
         for item in &self.items {
