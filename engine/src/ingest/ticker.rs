@@ -22,7 +22,7 @@ impl Ticker {
         Ticker { source, started: Instant::now(), last_ms: None, ahead: Vec::new(), latest_ms: i64::MIN }
     }
 
-    pub(crate) fn reads_rows(&self) -> bool {
+    pub(crate) fn follows_rows(&self) -> bool {
         matches!(self.source, TickSource::FromEvents { .. })
     }
 
