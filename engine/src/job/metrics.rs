@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use crate::flow::{Kind, Plan};
 use crate::keyed::Book;
 
 /// A snapshot of a job's counters. Totals since the start; never reset.
@@ -154,6 +155,18 @@ impl Registry {
             sources: Mutex::default(),
             keyed: Mutex::default(),
             sinks: Mutex::default(),
+        }
+    }
+
+    /// Begins every counter of a plan at zero, so that none is missing before its first row.
+    pub(crate) fn expect(&self, plan: &Plan) {
+        for (_, node) in plan.named() {
+            match node.kind {
+                Kind::Source { .. } => drop(self.source(&node.name)),
+                Kind::Keyed { .. } => drop(self.keyed(&node.name)),
+                Kind::Sink { .. } => drop(self.sink(&node.name)),
+                Kind::DeadLetters | Kind::Stateless(_) => {}
+            }
         }
     }
 
