@@ -72,7 +72,7 @@ impl Plan {
                 code: "E0103",
                 weight: Weight::Error,
                 what: "the flow has no source".into(),
-                place: "the build function".into(),
+                place: self.made_at.map_or_else(String::new, |at| format!("the flow at {}:{}", at.file(), at.line())),
                 remedy: "start with flow.channel(..) or flow.source(..)".into(),
             });
         }
@@ -90,29 +90,43 @@ impl Plan {
                         ordered.kind,
                         self.place(source)
                     );
-                    all.push(self.finding("E0105", id, what, "call .merge_splits(..) on the source's stream"));
+                    all.push(self.finding(
+                        "E0105",
+                        id,
+                        what,
+                        "merge its splits: flow.channel_merged(..) or flow.source_merged(..)",
+                    ));
                 }
             }
         }
     }
 
-    pub(super) fn share_a_source(&self, a: usize, b: usize) -> bool {
-        let of_a = self.sources_of(a);
-        self.sources_of(b).iter().any(|source| of_a.contains(source))
+    /// Whether rows of two nodes may have the same place: they come from one source, or ticks caused some of both.
+    pub(super) fn share_places(&self, a: usize, b: usize) -> bool {
+        let (of_a, of_b) = (self.behind(a), self.behind(b));
+        let ticked = |behind: &[usize]| behind.iter().any(|id| matches!(self.nodes[*id].kind, Kind::Keyed { .. }));
+        of_b.iter().any(|id| of_a.contains(id)) || (ticked(&of_a) && ticked(&of_b))
     }
 
     /// The sources from which a node's rows come; a source is its own.
     fn sources_of(&self, node: usize) -> Vec<usize> {
-        let mut todo = vec![node];
-        let mut sources = Vec::new();
-        while let Some(id) = todo.pop() {
-            match self.nodes[id].kind {
-                Kind::Source { .. } if !sources.contains(&id) => sources.push(id),
-                Kind::Source { .. } => {}
-                _ => todo.extend(&self.nodes[id].inputs),
+        let behind = self.behind(node);
+        behind.into_iter().filter(|id| matches!(self.nodes[*id].kind, Kind::Source { .. })).collect()
+    }
+
+    /// A node and all that its rows come through, each once.
+    fn behind(&self, node: usize) -> Vec<usize> {
+        let mut behind = vec![node];
+        let mut next = 0;
+        while let Some(id) = behind.get(next).copied() {
+            next += 1;
+            for input in &self.nodes[id].inputs {
+                if !behind.contains(input) {
+                    behind.push(*input);
+                }
             }
         }
-        sources
+        behind
     }
 
     fn check_sinks(&self, all: &mut Vec<Finding>) {

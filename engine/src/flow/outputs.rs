@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::panic::Location;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 use timely::dataflow::StreamVec;
 use timely::dataflow::channels::pact::{Exchange, Pipeline};
@@ -16,7 +16,7 @@ use crate::control::{Control, Signal};
 use crate::decode::Encoder;
 use crate::job::outlet::{ChannelOut, Leaving, Nudge, Outlet, Receiver, Refused, TaskHandle, WriterTask};
 use crate::job::parts::Start;
-use crate::job::shared::Shared;
+use crate::job::shared::{Shared, TaskGuard};
 use crate::sink::Sink;
 use crate::{Data, Error};
 
@@ -39,8 +39,8 @@ impl<'f, T: Data> Stream<'f, T> {
         self.origin.flow.part(move |start| {
             let (tx, rx) = crossbeam_channel::bounded(config.capacity_epochs.max(1));
             let nudge = Arc::new(Nudge::default());
-            start.ends.insert(own, Box::new(Some(Receiver { rx, nudge: nudge.clone() })));
-            start.outlet::<T>(node, Outlet::Host { tx }, nudge);
+            start.ends.insert(own, Box::new(Some(Receiver::new(rx, nudge.clone()))));
+            start.outlet::<T>(node, Outlet::Host { tx: Arc::new(Mutex::new(Some(tx))) }, nudge);
             Ok(())
         });
         self.leave(node, name);
@@ -65,7 +65,8 @@ impl<'f, T: Data> Stream<'f, T> {
             let (shared, io, name) = (start.shared.clone(), start.io.clone(), name_owned);
             let task_name = format!("watchfire-{name}");
             let task = WriterTask { name, sink, encoder, rx, done, committed, nudge, shared, io: io.clone() };
-            start.later.push(Box::new(move || io.spawn(&task_name, Box::pin(task.run()))));
+            let guard = TaskGuard::new(task.shared.clone(), format!("the writer of sink \"{}\"", task.name));
+            start.later.push(Box::new(move || io.spawn(&task_name, Box::pin(task.run(guard)))));
             Ok(())
         });
         self.leave(node, name);
@@ -81,6 +82,7 @@ impl<'f, T: Data> Stream<'f, T> {
 
 impl Start {
     fn outlet<T: Send + 'static>(&mut self, node: usize, outlet: Outlet<T>, nudge: Arc<Nudge>) {
+        self.shared.on_failure(outlet.closer());
         let mut outlets = self.shared.outlets.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         outlets.insert(node, Box::new((outlet, nudge)));
     }
@@ -106,6 +108,7 @@ fn leave<'f, T: Data>(live: &Live<'f>, node: usize, name: &str, rows: StreamVec<
         outside: VecDeque::new(),
         rows: live.shared.metrics.sink(name),
         shared: live.shared.clone(),
+        node,
         name: name.to_owned(),
     });
     let current = live.current.clone();
@@ -167,6 +170,7 @@ struct Exit<T> {
     outside: VecDeque<(u64, Capability<u64>)>,
     rows: Arc<AtomicU64>,
     shared: Arc<Shared>,
+    node: usize,
     name: String,
 }
 
@@ -198,6 +202,7 @@ impl<T: Data> Exit<T> {
         while self.outside.front().is_some_and(|(epoch, _)| *epoch <= done) {
             self.outside.pop_front();
         }
+        self.shared.set_waiting(self.node, !self.leaving.is_empty() || !self.outside.is_empty());
     }
 }
 

@@ -66,8 +66,10 @@ impl Kind {
 #[derive(Clone, Debug, Default)]
 pub struct Plan {
     pub(crate) nodes: Vec<Node>,
-    /// Nodes whose output something reads.
+    /// What was found wrong while the flow was built.
     pub(crate) findings: Vec<Finding>,
+    /// Where the job was made.
+    pub(crate) made_at: Option<&'static Location<'static>>,
 }
 
 #[derive(Serialize)]

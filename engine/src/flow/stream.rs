@@ -87,8 +87,8 @@ impl<'f, T: Data> Stream<'f, T> {
         let at = Location::caller();
         let flow = self.origin.flow.clone();
         let node = flow.add("union", Kind::Stateless("union"), vec![self.origin.node, other.origin.node], at);
-        // Where both sides come from one source they share places: a word of sub-order tells them apart.
-        let shared = flow.0.plan.borrow().share_a_source(self.origin.node, other.origin.node);
+        // Where both sides may have rows in one place, a word of sub-order tells them apart.
+        let shared = flow.0.plan.borrow().share_places(self.origin.node, other.origin.node);
         let depth = self.origin.depth.max(other.origin.depth);
         let origin = Origin { flow: flow.clone(), node, depth }.deeper(1);
         let inner = self.inner.zip(other.inner).map(|(a, b)| {

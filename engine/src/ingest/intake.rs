@@ -116,10 +116,10 @@ impl<T: Data + Timed> SourceIntake<T> {
                 self.take_dead(dead, cut);
                 cut.acknowledge.extend(acknowledge);
             }
-            Arrival::Health(health) => {
-                let split = self.merger.as_ref().map_or(split, |merger| merger.split);
-                cut.signal(Signal::Split { split, health });
-            }
+            Arrival::Health(health) => match &mut self.merger {
+                Some(merger) => merger.health(split, health).into_iter().for_each(|signal| cut.signal(signal)),
+                None => cut.signal(Signal::Split { split, health }),
+            },
             Arrival::Failed(error) => return Err(error),
         }
         Ok(())
@@ -129,7 +129,7 @@ impl<T: Data + Timed> SourceIntake<T> {
         let Some(merger) = &mut self.merger else {
             return cut.rows(self.input, split, false, rows);
         };
-        let late = merger.push(split, rows, *cut.arrival_ms);
+        let late = merger.push(split, rows, merge_clock(cut));
         let merged = merger.split;
         cut.rows(self.input, merged, true, late);
         self.release(cut);
@@ -137,7 +137,7 @@ impl<T: Data + Timed> SourceIntake<T> {
 
     fn release(&mut self, cut: &mut Cut<'_>) {
         let Some(merger) = &mut self.merger else { return };
-        let (split, mut ordered) = (merger.split, merger.release(*cut.arrival_ms));
+        let (split, mut ordered) = (merger.split, merger.release(merge_clock(cut)));
         while !ordered.is_empty() {
             let rest = ordered.split_off(ordered.len().min(BATCH_ROWS));
             cut.rows(self.input, split, false, std::mem::replace(&mut ordered, rest));
@@ -155,18 +155,36 @@ impl<T: Data + Timed> SourceIntake<T> {
         match &mut self.merger {
             Some(merger) => {
                 merger.end(split);
+                let health = merger.health(split, Health::Ended);
                 self.release(cut);
+                health.into_iter().for_each(|signal| cut.signal(signal));
             }
+            None if self.gate.stopping() => {}
             None => cut.signal(Signal::Split { split, health: Health::Ended }),
         }
     }
+
+    /// The merged split ends with the last that feeds it.
+    fn end_merged(&mut self, cut: &mut Cut<'_>) {
+        if self.ended()
+            && !self.gate.stopping()
+            && let Some(signal) = self.merger.as_mut().and_then(Merger::ended)
+        {
+            cut.signal(signal);
+        }
+    }
+}
+
+/// The clock by which splits of a merge fall idle. Ticks that follow the merged rows cannot tell: they wait with them.
+fn merge_clock(cut: &Cut<'_>) -> i64 {
+    if cut.ticker.from_events() { i64::MIN } else { *cut.arrival_ms }
 }
 
 impl<T: Data + Timed> Intake for SourceIntake<T> {
     fn pull(&mut self, cut: &mut Cut<'_>) -> Result<(), Error> {
         for opened in self.gate.take_opened() {
             if let Some(merger) = &mut self.merger {
-                merger.open(opened.split, *cut.arrival_ms);
+                merger.open(opened.split, merge_clock(cut));
             }
             self.splits.push(opened);
         }
@@ -178,7 +196,13 @@ impl<T: Data + Timed> Intake for SourceIntake<T> {
             while index < self.splits.len() && cut.room > 0 {
                 let queue = &self.splits[index];
                 let split = queue.split;
-                if self.merger.as_ref().is_some_and(|merger| !merger.wants(split)) {
+                if let Some(merger) = &mut self.merger
+                    && !merger.wants(split, merge_clock(cut))
+                {
+                    if !queue.rx.is_empty() {
+                        // It is held back, not silent.
+                        merger.seen(split, merge_clock(cut));
+                    }
                     index += 1;
                     continue;
                 }
@@ -193,12 +217,18 @@ impl<T: Data + Timed> Intake for SourceIntake<T> {
             }
         }
         self.release(cut);
+        self.end_merged(cut);
         Ok(())
     }
 
     fn close(&mut self) {
-        self.splits.extend(self.gate.take_opened());
-        self.gate.close();
+        for opened in self.gate.close() {
+            if let Some(merger) = &mut self.merger {
+                // It will not fall idle: its rows are all there, and then it ends.
+                merger.open(opened.split, i64::MAX);
+            }
+            self.splits.push(opened);
+        }
         self.splits.iter().for_each(|queue| {
             queue.rx.close();
         });

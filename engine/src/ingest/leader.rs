@@ -48,7 +48,12 @@ pub(crate) struct Leader {
     unacknowledged: VecDeque<(u64, Vec<Acknowledge>)>,
     last_commit_ms: i64,
     commits: u64,
+    /// Epochs that end a commit, with its number: not yet handed to every sink.
     uncommitted: VecDeque<(u64, u64)>,
+    /// The same, handed over and not yet finished by every sink.
+    committing: VecDeque<(u64, u64)>,
+    /// Everything in the epochs below is committed by every two-phase sink.
+    committed_below: u64,
 }
 
 impl Leader {
@@ -72,6 +77,8 @@ impl Leader {
             last_commit_ms: i64::MIN,
             commits: 0,
             uncommitted: VecDeque::new(),
+            committing: VecDeque::new(),
+            committed_below: FIRST_EPOCH,
         }
     }
 
@@ -89,8 +96,7 @@ impl Leader {
         if self.closed {
             return Ok(None);
         }
-        let command = self.shared.command();
-        if command != Command::Run && !self.closing {
+        if self.shared.command() != Command::Run && !self.closing {
             self.closing = true;
             self.intakes.iter_mut().for_each(|intake| intake.close());
         }
@@ -106,35 +112,24 @@ impl Leader {
             acknowledge: Vec::new(),
             recorder: self.recorder.as_mut(),
         };
-        let mut last = false;
-        if let Some(player) = &mut self.player {
-            last = !player.play(&mut cut);
-        } else {
-            // The first tick goes ahead of the first row, so that arrival is known from the start.
-            if *cut.arrival_ms == i64::MIN
-                && let Some(arrival_ms) = cut.ticker.by_clock()
-            {
-                cut.signal(Signal::Tick { arrival_ms });
-            }
-            for intake in &mut self.intakes {
-                intake.pull(&mut cut)?;
-            }
-            if let Some(arrival_ms) = cut.ticker.by_clock() {
-                cut.signal(Signal::Tick { arrival_ms });
-            }
-            if self.intakes.iter().all(|intake| intake.ended()) {
-                last = true;
-                if command != Command::Stop {
-                    cut.signal(Signal::End);
-                }
-            }
+        let last = match &mut self.player {
+            Some(player) => play(player, &mut cut, self.closing),
+            None => pull(&mut self.intakes, &mut cut)?,
+        };
+        if last && self.player.as_ref().is_none_or(|_| self.closing) && self.shared.command() != Command::Stop {
+            // Looked at again: sources that a stop has interrupted have not ended.
+            cut.signal(Signal::End);
         }
         let due = *cut.arrival_ms >= self.last_commit_ms.saturating_add(self.bounds.commit_every_ms) || last;
-        if due && self.sinks.iter().any(|sink| sink.two_phase()) && self.player.is_none() {
-            self.commits += 1;
+        if due && self.sinks.iter().any(|sink| sink.two_phase()) && (self.player.is_none() || last) {
             self.last_commit_ms = *cut.arrival_ms;
-            self.uncommitted.push_back((self.epoch, self.commits));
-            cut.signal(Signal::Commit { number: self.commits });
+            cut.signal(Signal::Commit { number: self.commits + 1 });
+        }
+        for control in &cut.controls {
+            if let Signal::Commit { number } = control.signal {
+                self.commits = number;
+                self.uncommitted.push_back((self.epoch, number));
+            }
         }
         if cut.feeds.is_empty() && cut.controls.is_empty() && cut.acknowledge.is_empty() && !last {
             return Ok(None);
@@ -163,25 +158,46 @@ impl Leader {
         parts
     }
 
-    /// Every sink has let go of the epochs below `passed`: acknowledges their rows and lets commits be finished.
+    /// Every sink has let go of the epochs below `passed`: lets commits be finished, and acknowledges the rows that a
+    /// crash could no longer lose.
     pub(crate) fn passed(&mut self, passed: u64) {
-        while self.unacknowledged.front().is_some_and(|(epoch, _)| *epoch < passed) {
-            let ready = self.unacknowledged.pop_front();
-            ready.into_iter().flat_map(|(_, all)| all).for_each(|acknowledge| acknowledge());
-        }
-        while let Some((_, number)) = self.uncommitted.front().copied().filter(|(epoch, _)| *epoch < passed) {
+        while let Some((epoch, number)) = self.uncommitted.front().copied().filter(|(epoch, _)| *epoch < passed) {
             // A sink that is busy takes it at the next call.
             if !self.sinks.iter().all(|sink| sink.commit(number)) {
                 break;
             }
             self.uncommitted.pop_front();
+            self.committing.push_back((epoch, number));
+        }
+        let two_phase = self.sinks.iter().filter(|sink| sink.two_phase());
+        let safe_below = match two_phase.map(|sink| sink.committed()).min() {
+            Some(done) => {
+                while let Some((epoch, _)) = self.committing.front().copied().filter(|(_, number)| *number <= done) {
+                    self.committed_below = epoch + 1;
+                    self.committing.pop_front();
+                }
+                passed.min(self.committed_below)
+            }
+            None => passed,
+        };
+        while self.unacknowledged.front().is_some_and(|(epoch, _)| *epoch < safe_below) {
+            let ready = self.unacknowledged.pop_front();
+            ready.into_iter().flat_map(|(_, all)| all).for_each(|acknowledge| acknowledge());
         }
     }
 
-    /// Whether every commit that was begun has been handed to the sinks and finished by them.
+    /// Whether every commit that was begun has been finished by the sinks, and every row acknowledged.
     pub(crate) fn settled(&self) -> bool {
-        self.uncommitted.is_empty()
-            && self.sinks.iter().all(|sink| sink.committed() >= self.commits || !sink.two_phase())
+        self.uncommitted.is_empty() && self.committing.is_empty() && self.unacknowledged.is_empty()
+    }
+
+    /// Lets go of everything but the record: senders that wait are told, and what was not acknowledged never will be.
+    pub(crate) fn dismiss(&mut self) {
+        self.intakes.iter_mut().for_each(|intake| intake.close());
+        self.intakes.clear();
+        self.unacknowledged.clear();
+        self.sinks.clear();
+        self.player = None;
     }
 
     pub(crate) fn closed(&self) -> bool {
@@ -192,4 +208,26 @@ impl Leader {
     pub(crate) fn epoch(&self) -> u64 {
         self.epoch
     }
+}
+
+/// Fills an epoch from the record. True if it is the last; a job that is told to end plays no further.
+fn play(player: &mut Player, cut: &mut Cut<'_>, closing: bool) -> bool {
+    closing || !player.play(cut)
+}
+
+/// Fills an epoch from the sources. True if it is the last, for all of them have ended.
+fn pull(intakes: &mut [Box<dyn Intake>], cut: &mut Cut<'_>) -> Result<bool, Error> {
+    // The first tick goes ahead of the first row, so that arrival is known from the start.
+    if *cut.arrival_ms == i64::MIN
+        && let Some(arrival_ms) = cut.ticker.by_clock()
+    {
+        cut.signal(Signal::Tick { arrival_ms });
+    }
+    for intake in &mut *intakes {
+        intake.pull(cut)?;
+    }
+    if let Some(arrival_ms) = cut.ticker.by_clock() {
+        cut.signal(Signal::Tick { arrival_ms });
+    }
+    Ok(intakes.iter().all(|intake| intake.ended()))
 }

@@ -1,19 +1,25 @@
 //! Merging the splits of a source into one order, for detectors that depend on the order of a key's rows.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::Timed;
+use crate::control::{Health, Signal};
 
 /// How the splits of a source are merged.
 ///
 /// Rows wait until every live split's watermark has passed them, and then go on in the order (event time, split, place
 /// in the split): the same order however the splits were interleaved. A row that breaks its own split's bound goes on as
 /// late. Memory: the rows of `disorder_ms`, plus what the fastest split is ahead of the slowest, up to `held_rows_max`.
+///
+/// The merged rows count as one split: their silence is frozen while any split of the source is disconnected or behind,
+/// and it ends with the last of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MergeSplits {
     /// A split's watermark is its latest event time less this. Default 5,000 ms.
     pub disorder_ms: i64,
-    /// A split that was silent for so long on the arrival clock holds the others back no more. Default 10,000 ms.
+    /// A split that was silent for so long on the arrival clock holds the others back no more. Default 10,000 ms. Of no
+    /// effect with [`TickSource::FromEvents`](crate::TickSource::FromEvents), whose ticks wait with the rows: there a
+    /// split holds the others back until it speaks or ends.
     pub idle_after_ms: i64,
     /// Above so many waiting rows only the splits that lag are read. Default 1,000,000.
     pub held_rows_max: usize,
@@ -33,6 +39,9 @@ pub(crate) struct Merger<T> {
     held: BTreeMap<(i64, u32, u64), T>,
     released_ms: i64,
     arrived: u64,
+    /// Splits that are disconnected or behind.
+    frozen: BTreeSet<u32>,
+    ended: bool,
 }
 
 struct SplitState {
@@ -42,7 +51,16 @@ struct SplitState {
 
 impl<T: Timed> Merger<T> {
     pub(crate) fn new(config: MergeSplits, split: u32) -> Self {
-        Merger { config, split, splits: BTreeMap::new(), held: BTreeMap::new(), released_ms: i64::MIN, arrived: 0 }
+        Merger {
+            config,
+            split,
+            splits: BTreeMap::new(),
+            held: BTreeMap::new(),
+            released_ms: i64::MIN,
+            arrived: 0,
+            frozen: BTreeSet::new(),
+            ended: false,
+        }
     }
 
     /// A split has been opened: it holds the others back until it speaks, falls idle or ends.
@@ -54,13 +72,41 @@ impl<T: Timed> Merger<T> {
         self.splits.remove(&split);
     }
 
-    /// Whether more rows of this split are wanted now.
-    pub(crate) fn wants(&self, split: u32) -> bool {
+    /// The split has rows waiting, though none were taken.
+    pub(crate) fn seen(&mut self, split: u32, arrival_ms: i64) {
+        if let Some(state) = self.splits.get_mut(&split) {
+            state.seen_ms = arrival_ms;
+        }
+    }
+
+    /// What a change in the health of one split means for the merged one: its silence counts only while all are live.
+    pub(crate) fn health(&mut self, split: u32, health: Health) -> Option<Signal> {
+        let before = self.frozen.is_empty();
+        match health {
+            Health::Frozen => self.frozen.insert(split),
+            Health::Live | Health::Ended => self.frozen.remove(&split),
+        };
+        let health = match (before, self.frozen.is_empty()) {
+            (true, false) => Health::Frozen,
+            (false, true) => Health::Live,
+            _ => return None,
+        };
+        Some(Signal::Split { split: self.split, health })
+    }
+
+    /// No split is left and none will come. Says so once.
+    pub(crate) fn ended(&mut self) -> Option<Signal> {
+        let told = std::mem::replace(&mut self.ended, true);
+        (!told).then_some(Signal::Split { split: self.split, health: Health::Ended })
+    }
+
+    /// Whether more rows of this split are wanted now. The one that holds the others back always is.
+    pub(crate) fn wants(&self, split: u32, arrival_ms: i64) -> bool {
         self.held.len() < self.config.held_rows_max
-            || self
-                .splits
-                .get(&split)
-                .is_none_or(|s| s.latest_ms <= self.low_ms(i64::MIN).saturating_add(self.config.disorder_ms))
+            || self.splits.get(&split).is_none_or(|s| {
+                self.is_idle(s, arrival_ms)
+                    || s.latest_ms <= self.low_ms(arrival_ms).saturating_add(self.config.disorder_ms)
+            })
     }
 
     /// Takes rows of one split; returns those that are late by the split's own bound.
@@ -98,9 +144,12 @@ impl<T: Timed> Merger<T> {
 
     /// The lowest watermark of the splits that are not idle; past the end if there are none.
     fn low_ms(&self, arrival_ms: i64) -> i64 {
-        let idle_before = arrival_ms.saturating_sub(self.config.idle_after_ms);
-        let live = self.splits.values().filter(|s| s.seen_ms >= idle_before || arrival_ms == i64::MIN);
+        let live = self.splits.values().filter(|s| !self.is_idle(s, arrival_ms));
         live.map(|s| s.latest_ms.saturating_sub(self.config.disorder_ms)).min().unwrap_or(i64::MAX)
+    }
+
+    fn is_idle(&self, split: &SplitState, arrival_ms: i64) -> bool {
+        arrival_ms != i64::MIN && split.seen_ms < arrival_ms.saturating_sub(self.config.idle_after_ms)
     }
 }
 

@@ -8,7 +8,7 @@ use async_channel::{Receiver, TryRecvError, TrySendError};
 
 use crate::control::Health;
 use crate::decode::DeadLetter;
-use crate::job::shared::Shared;
+use crate::job::shared::{Command, Shared};
 use crate::source::KeyPlacement;
 use crate::{Data, Error};
 
@@ -90,13 +90,21 @@ impl<T> Gate<T> {
         self.lock().as_mut().map(std::mem::take).unwrap_or_default()
     }
 
-    /// Refuses every further split; those not yet taken over are closed.
-    pub(crate) fn close(&self) {
-        *self.lock() = None;
+    /// Refuses every further split. Those not yet taken over come back, for their rows have been accepted.
+    pub(crate) fn close(&self) -> Vec<SplitQueue<T>> {
+        self.lock().take().unwrap_or_default()
     }
 
+    /// No split is open or waits to be taken over, and none may come.
     pub(crate) fn ended(&self) -> bool {
-        self.open.load(Ordering::Acquire) == 0
+        // Looked at before the list: whoever opened a split and let it go since then has put it there.
+        let none_open = self.open.load(Ordering::Acquire) == 0;
+        self.lock().as_ref().is_none_or(|opened| none_open && opened.is_empty())
+    }
+
+    /// The job was told to stop, so that a split which closes has been interrupted and has not ended.
+    pub(crate) fn stopping(&self) -> bool {
+        self.shared.command() == Command::Stop
     }
 
     /// Keeps the source from ending while splits are still being discovered.

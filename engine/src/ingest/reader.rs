@@ -11,7 +11,7 @@ use super::queue::{Acknowledge, Arrival, BATCH_ROWS, Gate, Hold, Inlet};
 use crate::control::Health;
 use crate::decode::{DeadLetter, Decoder};
 use crate::io::IoRuntime;
-use crate::job::shared::{Shared, panic_text};
+use crate::job::shared::{Shared, TaskGuard, panic_text};
 use crate::source::{Failure, Next, RawRow, Reader, Source};
 use crate::{Data, Error};
 
@@ -35,36 +35,65 @@ impl<T: Data, S: Source, D: Decoder<T>> Reading<S, D, T> {
     pub(crate) fn start(self: Arc<Self>, hold: Hold<T>) -> Result<(), Error> {
         let io = self.io.clone();
         let name = format!("watchfire-{}", self.name);
+        // A task that is dropped must fail the job before it lets go of the source: else that would seem to have ended.
+        let discovery = (self.guard("the discovery"), hold);
         let discover = async move {
-            let mut pause = BACK_OFF.0;
-            let splits = loop {
-                match self.source.discover().await {
-                    Ok(splits) => break splits,
-                    Err(Failure::Retry(error)) => {
-                        tracing::warn!(source = %self.name, %error, "discovery failed, trying again");
-                        if self.pause(&mut pause).await {
-                            return;
-                        }
-                    }
-                    Err(failure) => return self.fail(self.error_of(failure, "discovery")),
-                }
-            };
-            // Splits are numbered in the order of their names, not in the order in which they answer.
-            let opened: Vec<(S::Split, Inlet<T>)> = splits.into_iter().map(|split| (split, self.gate.open())).collect();
-            drop(hold);
-            for (split, inlet) in opened {
-                let task = self.clone();
-                let name = format!("watchfire-{}-{}", self.name, inlet.split);
-                if let Err(error) = self.io.spawn(&name, Box::pin(task.split(split, inlet))) {
-                    self.fail(error);
-                }
+            let (guard, hold) = discovery;
+            match AssertUnwindSafe(self.discover()).catch_unwind().await {
+                Ok(Ok(Some(splits))) => self.start_splits(splits),
+                Ok(Ok(None)) => {}
+                Ok(Err(error)) => self.shared.fail(error),
+                Err(panic) => self.shared.fail(self.panicked("the discovery", "discovery", &*panic)),
             }
+            guard.done();
+            drop(hold);
         };
         io.spawn(&name, Box::pin(discover))
     }
 
-    fn fail(&self, error: Error) {
-        self.shared.fail(error);
+    /// The splits; `None` if the job was told to end meanwhile.
+    async fn discover(&self) -> Result<Option<Vec<S::Split>>, Error> {
+        let mut pause = BACK_OFF.0;
+        loop {
+            let found = or(async { Some(self.source.discover().await) }, async {
+                self.shared.reading_over().await;
+                None
+            });
+            match found.await {
+                None => return Ok(None),
+                Some(Ok(splits)) => return Ok(Some(splits)),
+                Some(Err(Failure::Retry(error))) => {
+                    tracing::warn!(source = %self.name, %error, "discovery failed, trying again");
+                    if self.pause(&mut pause).await {
+                        return Ok(None);
+                    }
+                }
+                Some(Err(failure)) => return Err(self.error_of(failure, "discovery")),
+            }
+        }
+    }
+
+    fn start_splits(self: &Arc<Self>, mut splits: Vec<S::Split>) {
+        // Splits are numbered in the order of their names, not in the order in which they answer.
+        splits.sort();
+        splits.dedup();
+        let opened: Vec<(S::Split, Inlet<T>)> = splits.into_iter().map(|split| (split, self.gate.open())).collect();
+        for (split, inlet) in opened {
+            let name = format!("watchfire-{}-{}", self.name, inlet.split);
+            let task = self.clone().split(split, self.guard("the reader"), inlet);
+            if let Err(error) = self.io.spawn(&name, Box::pin(task)) {
+                self.shared.fail(error);
+            }
+        }
+    }
+
+    fn guard(&self, who: &str) -> TaskGuard {
+        TaskGuard::new(self.shared.clone(), format!("{who} of source \"{}\"", self.name))
+    }
+
+    fn panicked(&self, who: &str, label: &str, panic: &(dyn std::any::Any + Send)) -> Error {
+        let what = format!("{who} of source \"{}\" panicked: {}", self.name, panic_text(panic));
+        Error::new("E0903", what).at(format!("split {label}")).remedy("mend the connector or decoder")
     }
 
     /// Waits out a pause and doubles it. True if the job stopped meanwhile.
@@ -85,27 +114,28 @@ impl<T: Data, S: Source, D: Decoder<T>> Reading<S, D, T> {
         stopped
     }
 
-    async fn split(self: Arc<Self>, split: S::Split, inlet: Inlet<T>) {
+    async fn split(self: Arc<Self>, split: S::Split, guard: TaskGuard, inlet: Inlet<T>) {
         let label = format!("{split:?}");
         let (acks, acknowledged) = AckCell::new();
         let body = AssertUnwindSafe(self.read(&split, &label, &inlet, &acks, &acknowledged)).catch_unwind().await;
         let (mut reader, result) = match body {
             Ok(done) => done,
-            Err(panic) => {
-                let what = format!("the reader of source \"{}\" panicked: {}", self.name, panic_text(&*panic));
-                (
-                    None,
-                    Err(Error::new("E0903", what).at(format!("split {label}")).remedy("mend the connector or decoder")),
-                )
-            }
+            Err(panic) => (None, Err(self.panicked("the reader", &label, &*panic))),
         };
         if let Err(error) = result {
             inlet.send(Arrival::Failed(error)).await;
         }
+        guard.done();
         drop(inlet);
-        // Reading is over, but what was read may still be on its way: its acknowledgement must reach the outside.
-        while let (Some(open), Ok(())) = (&mut reader, acknowledged.recv().await) {
-            if let Some(upto) = acks.take()
+        // Reading is over, but what was read may still be on its way: its acknowledgement must reach the outside. What
+        // the job holds keeps the channel open, so the wait ends when nothing can come any more.
+        let upto = acks.upto.clone();
+        drop(acks);
+        while let Some(open) = &mut reader {
+            if acknowledged.recv().await.is_err() {
+                break;
+            }
+            if let Some(upto) = take(&upto)
                 && let Err(failure) = open.durable(upto).await
             {
                 tracing::warn!(source = %self.name, split = %label, ?failure, "could not acknowledge after reading had ended");
@@ -130,7 +160,7 @@ impl<T: Data, S: Source, D: Decoder<T>> Reading<S, D, T> {
         }
         loop {
             let step = match &mut reader {
-                None => self.source.open(split.clone(), from.clone()).await.map(Step::Opened),
+                None => self.open(split, from.clone()).await,
                 Some(open) => self.step(open, acks, acknowledged).await,
             };
             match step {
@@ -173,6 +203,15 @@ impl<T: Data, S: Source, D: Decoder<T>> Reading<S, D, T> {
         }
     }
 
+    async fn open(&self, split: &S::Split, from: Option<S::Offset>) -> Result<Step<S::Offset>, Failure> {
+        let opened = async { self.source.open(split.clone(), from).await.map(Step::Opened) };
+        let stopped = async {
+            self.shared.reading_over().await;
+            Ok(Step::Stopped)
+        };
+        or(opened, stopped).await
+    }
+
     /// Waits for whichever comes first: rows, an acknowledgement to pass on, or the end of reading.
     async fn step(
         &self,
@@ -198,8 +237,12 @@ impl<T: Data, S: Source, D: Decoder<T>> Reading<S, D, T> {
             First::Stopped => Ok(Step::Stopped),
             First::Next(next) => next.map(Step::Read),
             First::Acknowledge => {
-                if let Some(upto) = acks.take() {
-                    open.durable(upto).await?;
+                if let Some(upto) = take(&acks.upto)
+                    && let Err(failure) = open.durable(upto.clone()).await
+                {
+                    // The outside still has to hear of it, from the next reader.
+                    acks.put_back(upto);
+                    return Err(failure);
                 }
                 Ok(Step::Acknowledged)
             }
@@ -260,14 +303,18 @@ enum Step<O> {
 
 /// The latest offset that may be acknowledged: later ones replace it, so nothing queues.
 struct AckCell<O> {
-    upto: Mutex<Option<O>>,
+    upto: Arc<Mutex<Option<O>>>,
     tell: Sender<()>,
+}
+
+fn take<O>(upto: &Mutex<Option<O>>) -> Option<O> {
+    upto.lock().unwrap_or_else(PoisonError::into_inner).take()
 }
 
 impl<O: Send + 'static> AckCell<O> {
     fn new() -> (Arc<Self>, Receiver<()>) {
         let (tell, told) = async_channel::bounded(1);
-        (Arc::new(AckCell { upto: Mutex::new(None), tell }), told)
+        (Arc::new(AckCell { upto: Arc::default(), tell }), told)
     }
 
     /// What to call when everything up to `upto` has left the job.
@@ -280,7 +327,9 @@ impl<O: Send + 'static> AckCell<O> {
         })
     }
 
-    fn take(&self) -> Option<O> {
-        self.upto.lock().unwrap_or_else(PoisonError::into_inner).take()
+    /// Keeps an offset that could not be acknowledged, unless a later one has come.
+    fn put_back(&self, upto: O) {
+        self.upto.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(upto);
+        let _ = self.tell.try_send(());
     }
 }

@@ -9,6 +9,7 @@ pub(crate) mod worker;
 
 use std::collections::HashMap;
 use std::fmt;
+use std::panic::Location;
 use std::sync::{Arc, Mutex};
 
 pub use metrics::{DetectorMetrics, Metrics, OperatorMetrics, SourceMetrics};
@@ -53,6 +54,7 @@ pub(crate) type BuildFn = dyn for<'f> Fn(&Flow<'f>) + Send + Sync;
 #[derive(Clone)]
 pub struct Job {
     build: Arc<BuildFn>,
+    made_at: &'static Location<'static>,
     workers: usize,
     ticks: Option<TickSource>,
     bounds: Bounds,
@@ -70,9 +72,11 @@ impl Job {
     /// A job that runs what `build` builds: one worker, wall-clock ticks, a thread for each connector task.
     ///
     /// `build` runs once to plan, and once on every worker; it must give the same flow each time.
+    #[track_caller]
     pub fn new(build: impl for<'f> Fn(&Flow<'f>) + Send + Sync + 'static) -> Self {
         Job {
             build: Arc::new(build),
+            made_at: Location::caller(),
             workers: 1,
             ticks: None,
             bounds: Bounds { rows_max: 16_384, in_flight_max: 8, commit_every_ms: 1_000 },
@@ -135,7 +139,7 @@ impl Job {
     fn plan_and_parts(&self) -> (Plan, Vec<Part>) {
         let flow = Flow::new(None);
         (self.build)(&flow);
-        (flow.0.plan.take(), flow.0.parts.take())
+        (Plan { made_at: Some(self.made_at), ..flow.0.plan.take() }, flow.0.parts.take())
     }
 
     /// The plan of the flow: text, JSON, DOT.
@@ -182,8 +186,8 @@ impl Job {
             let all: Vec<String> = errors.iter().map(Finding::to_string).collect();
             return Err(Error::new("E0100", format!("the flow cannot run: {}", all.join(" | "))));
         }
-        let names = plan.nodes.iter().map(|node| node.name.clone()).collect();
-        let shared = Shared::new(names, self.workers);
+        let nodes = plan.nodes.iter().enumerate().map(|(id, node)| (node.name.clone(), plan.place(id)));
+        let shared = Shared::new(nodes, self.workers);
         let mut start = Start {
             shared: shared.clone(),
             io: self.io.clone(),
@@ -200,7 +204,11 @@ impl Job {
         let mut leader = Leader::new(shared.clone(), self.workers, ticks, self.bounds);
         leader.intakes = std::mem::take(&mut start.intakes);
         leader.sinks = std::mem::take(&mut start.sinks);
-        leader.player = recording.map(Player::new);
+        if let Some(recording) = recording {
+            // Nothing but the record enters: senders are told so.
+            leader.intakes.drain(..).for_each(|mut intake| intake.close());
+            leader.player = Some(Player::new(recording));
+        }
         leader.recorder = self.record.then(Recorder::default);
         let fingerprint = plan.fingerprint();
         let running = Running::launch(shared, self.build.clone(), fingerprint, self.workers, leader, start.ends)?;

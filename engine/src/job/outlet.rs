@@ -9,7 +9,7 @@ use crossbeam_channel::{RecvTimeoutError, TryRecvError, TrySendError};
 use timely::scheduling::SyncActivator;
 
 use super::parts::SinkHandle;
-use super::shared::Shared;
+use super::shared::{Shared, TaskGuard};
 use crate::Error;
 use crate::decode::Encoder;
 use crate::io::IoRuntime;
@@ -77,8 +77,17 @@ impl Nudge {
 /// Bounded: a host that does not read holds the job back, in the end its own senders. Dropping it while the job runs
 /// fails the job, for rows that nobody takes are lost.
 pub struct Receiver<T> {
-    pub(crate) rx: crossbeam_channel::Receiver<Output<T>>,
-    pub(crate) nudge: Arc<Nudge>,
+    // Dropped in this order: the sink's operator is woken when it can see that nobody receives any more.
+    rx: crossbeam_channel::Receiver<Output<T>>,
+    nudge: Farewell,
+}
+
+struct Farewell(Arc<Nudge>);
+
+impl Drop for Farewell {
+    fn drop(&mut self) {
+        self.0.give();
+    }
 }
 
 impl<T> fmt::Debug for Receiver<T> {
@@ -88,6 +97,10 @@ impl<T> fmt::Debug for Receiver<T> {
 }
 
 impl<T> Receiver<T> {
+    pub(crate) fn new(rx: crossbeam_channel::Receiver<Output<T>>, nudge: Arc<Nudge>) -> Self {
+        Receiver { rx, nudge: Farewell(nudge) }
+    }
+
     /// Waits for the next output. `None` when the job has ended and everything was received.
     pub fn recv(&self) -> Option<Output<T>> {
         self.taken(self.rx.recv().ok())
@@ -123,7 +136,7 @@ impl<T> Receiver<T> {
     }
 
     fn taken(&self, output: Option<Output<T>>) -> Option<Output<T>> {
-        self.nudge.give();
+        self.nudge.0.give();
         output
     }
 }
@@ -149,9 +162,13 @@ pub(crate) struct Leaving<T> {
 
 /// What a sink's operator hands closed epochs to. Never blocks.
 pub(crate) enum Outlet<T> {
-    Host { tx: crossbeam_channel::Sender<Output<T>> },
+    Host { tx: HostTx<T> },
     Task { tx: async_channel::Sender<ToTask<T>>, done: Arc<AtomicU64> },
 }
+
+/// The filling end of a host channel; `None` once the job has failed. The operator that fills it is never dropped then,
+/// and the host must learn of the end all the same.
+pub(crate) type HostTx<T> = Arc<Mutex<Option<crossbeam_channel::Sender<Output<T>>>>>;
 
 pub(crate) enum ToTask<T> {
     Leaving(Leaving<T>),
@@ -164,7 +181,29 @@ pub(crate) enum Refused<T> {
     Gone,
 }
 
-impl<T> Outlet<T> {
+impl<T: Send + 'static> Outlet<T> {
+    /// What tells the outside that nothing will come any more, after what was handed over. Does not keep it waiting.
+    pub(crate) fn closer(&self) -> Box<dyn FnOnce() + Send> {
+        match self {
+            Outlet::Host { tx } => {
+                let tx = Arc::downgrade(tx);
+                Box::new(move || {
+                    if let Some(tx) = tx.upgrade() {
+                        tx.lock().unwrap_or_else(PoisonError::into_inner).take();
+                    }
+                })
+            }
+            Outlet::Task { tx, .. } => {
+                let tx = tx.downgrade();
+                Box::new(move || {
+                    if let Some(tx) = tx.upgrade() {
+                        tx.close();
+                    }
+                })
+            }
+        }
+    }
+
     pub(crate) fn offer(&self, leaving: Leaving<T>) -> Result<(), Refused<T>> {
         match self {
             Outlet::Host { tx } => {
@@ -172,7 +211,9 @@ impl<T> Outlet<T> {
                 if rows.is_empty() {
                     return Ok(());
                 }
-                tx.try_send(Output { epoch, rows }).map_err(|e| match e {
+                let open = tx.lock().unwrap_or_else(PoisonError::into_inner);
+                let Some(open) = open.as_ref() else { return Err(Refused::Gone) };
+                open.try_send(Output { epoch, rows }).map_err(|e| match e {
                     TrySendError::Full(Output { epoch, rows }) => Refused::Full(Leaving { epoch, rows, prepare }),
                     TrySendError::Disconnected(_) => Refused::Gone,
                 })
@@ -254,7 +295,7 @@ macro_rules! retried {
 }
 
 impl<T: Send + 'static, S: Sink, E: Encoder<T>> WriterTask<S, E, T> {
-    pub(crate) async fn run(self) {
+    pub(crate) async fn run(self, guard: TaskGuard) {
         let body = std::panic::AssertUnwindSafe(self.write_all());
         let result = futures_lite::FutureExt::catch_unwind(body).await;
         let error = match result {
@@ -269,6 +310,7 @@ impl<T: Send + 'static, S: Sink, E: Encoder<T>> WriterTask<S, E, T> {
         if let Some(error) = error {
             self.shared.fail(error);
         }
+        guard.done();
     }
 
     async fn write_all(&self) -> Result<(), Error> {
@@ -285,6 +327,7 @@ impl<T: Send + 'static, S: Sink, E: Encoder<T>> WriterTask<S, E, T> {
                     }
                     if let Some(number) = prepare
                         && let Some(bytes) = retried!(self, writer.prepare(number))?
+                        && self.sink.commit_mode() == CommitMode::TwoPhase
                     {
                         prepared.push((number, bytes));
                     }

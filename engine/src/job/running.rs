@@ -51,8 +51,9 @@ impl Running {
         let guards = timely::communication::initialize_from(builders, others, move |allocator| {
             let lead = if is_first(&allocator) { lock(&to_workers).take() } else { None };
             let back = worker::run(allocator, &state, &*build, fingerprint, lead);
-            if back.is_some() {
-                *lock(&to_workers) = back;
+            if let Some(mut leader) = back {
+                leader.dismiss();
+                *lock(&to_workers) = Some(leader);
             }
             let _ = tell.send(());
         })
@@ -154,11 +155,18 @@ impl Running {
             return error;
         }
         let what = match self.shared.busy_with() {
-            Some(name) => format!("operator \"{name}\" is still running {deadline:?} after the job was told to end"),
+            Some((name, place)) => {
+                let what = format!("operator \"{name}\" is still running {deadline:?} after the job was told to end");
+                return Error::new("E0904", what).at(place).remedy("look at the named operator, then wait again");
+            }
             None => format!("rows have not left {deadline:?} after the job was told to end"),
         };
-        Error::new("E0904", what)
-            .remedy("take the rows from every receiver, and look at the named operator or its sink")
+        let error =
+            Error::new("E0904", what).remedy("take the rows from every receiver, look at the sinks, wait again");
+        match self.shared.waiting().as_slice() {
+            [] => error,
+            sinks => error.at(format!("sinks that are behind: {}", sinks.join(", "))),
+        }
     }
 
     /// What entered the job, once it has ended. Only of a job made with [`Job::record`](crate::Job::record).

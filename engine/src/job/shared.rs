@@ -24,7 +24,7 @@ pub(crate) enum Command {
 pub(crate) const IDLE_NODE: usize = usize::MAX;
 
 pub(crate) struct Shared {
-    pub(crate) names: Vec<String>,
+    nodes: Vec<NodeState>,
     pub(crate) metrics: Registry,
     pub(crate) next_split: AtomicU32,
     /// Typed ends of the sinks, each taken by the worker that owns it.
@@ -33,9 +33,19 @@ pub(crate) struct Shared {
     failed: AtomicBool,
     error: Mutex<Option<Error>>,
     workers: Vec<Worker>,
+    /// What ends the outside of each sink when the job fails.
+    closers: Mutex<Vec<Box<dyn FnOnce() + Send>>>,
     started: Instant,
     /// Closed when sources are to stop reading.
     reading: (async_channel::Sender<()>, async_channel::Receiver<()>),
+}
+
+/// A node of the plan, as errors speak of it.
+struct NodeState {
+    name: String,
+    place: String,
+    /// A sink whose outside has not taken what it was given.
+    waiting: AtomicBool,
 }
 
 /// What others may know of, and tell to, one worker.
@@ -66,7 +76,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Shared {
-    pub(crate) fn new(names: Vec<String>, workers: usize) -> Arc<Self> {
+    /// `nodes`: name and place of each.
+    pub(crate) fn new(nodes: impl Iterator<Item = (String, String)>, workers: usize) -> Arc<Self> {
         let worker = || Worker {
             thread: OnceLock::new(),
             inbox: Mutex::default(),
@@ -74,7 +85,7 @@ impl Shared {
             node: Current(Arc::new(AtomicUsize::new(IDLE_NODE))),
         };
         Arc::new(Shared {
-            names,
+            nodes: nodes.map(|(name, place)| NodeState { name, place, waiting: AtomicBool::new(false) }).collect(),
             metrics: Registry::new(workers),
             next_split: AtomicU32::new(0),
             outlets: Mutex::default(),
@@ -82,6 +93,7 @@ impl Shared {
             failed: AtomicBool::new(false),
             error: Mutex::default(),
             workers: (0..workers).map(|_| worker()).collect(),
+            closers: Mutex::default(),
             started: Instant::now(),
             reading: async_channel::bounded(1),
         })
@@ -127,7 +139,15 @@ impl Shared {
         lock(&self.error).get_or_insert(error);
         self.failed.store(true, Ordering::Release);
         self.stop_reading();
+        // The workers leave their graphs undropped, so what is in them would keep the outside waiting.
+        let closers = std::mem::take(&mut *lock(&self.closers));
+        closers.into_iter().for_each(|close| close());
         (0..self.workers.len()).for_each(|worker| self.wake(worker));
+    }
+
+    /// Adds what is to be called when the job fails.
+    pub(crate) fn on_failure(&self, close: Box<dyn FnOnce() + Send>) {
+        lock(&self.closers).push(close);
     }
 
     pub(crate) fn failed(&self) -> bool {
@@ -169,9 +189,54 @@ impl Shared {
         self.started.elapsed().saturating_sub(Duration::from_micros(oldest))
     }
 
-    /// The node that a worker's thread is in, by name.
-    pub(crate) fn busy_with(&self) -> Option<String> {
-        self.workers.iter().find_map(|worker| self.names.get(worker.node.get()).cloned())
+    /// The name and place of the node that a worker's thread is in.
+    pub(crate) fn busy_with(&self) -> Option<(String, String)> {
+        self.workers.iter().find_map(|worker| self.node(worker.node.get()))
+    }
+
+    /// The name and place of a node of the plan.
+    pub(crate) fn node(&self, node: usize) -> Option<(String, String)> {
+        self.nodes.get(node).map(|node| (node.name.clone(), node.place.clone()))
+    }
+
+    /// Says of a sink whether its outside is behind.
+    pub(crate) fn set_waiting(&self, node: usize, waiting: bool) {
+        if let Some(node) = self.nodes.get(node) {
+            node.waiting.store(waiting, Ordering::Relaxed);
+        }
+    }
+
+    /// The names of the sinks whose outside is behind.
+    pub(crate) fn waiting(&self) -> Vec<String> {
+        let behind = self.nodes.iter().filter(|node| node.waiting.load(Ordering::Relaxed));
+        behind.map(|node| format!("\"{}\"", node.name)).collect()
+    }
+}
+
+/// Travels with an I/O task: if the host's runtime drops the task before its end, the job fails instead of taking that
+/// for the end of the rows.
+pub(crate) struct TaskGuard {
+    shared: Arc<Shared>,
+    who: String,
+    done: bool,
+}
+
+impl TaskGuard {
+    pub(crate) fn new(shared: Arc<Shared>, who: String) -> Self {
+        TaskGuard { shared, who, done: false }
+    }
+
+    pub(crate) fn done(mut self) {
+        self.done = true;
+    }
+}
+
+impl Drop for TaskGuard {
+    fn drop(&mut self) {
+        if !self.done && !self.shared.failed() {
+            let what = format!("{} was dropped by the I/O runtime before its end", self.who);
+            self.shared.fail(Error::new("E0905", what).remedy("keep the runtime until the job has ended"));
+        }
     }
 }
 

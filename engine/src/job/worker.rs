@@ -44,9 +44,10 @@ pub(crate) fn run(
     let index = worker.index();
     let current = shared.enlist(index);
     let mut leader = leader;
+    let mut run = None;
     let body = catch_unwind(AssertUnwindSafe(|| {
-        let run = Run::new(&mut worker, shared, build, fingerprint, current.clone())?;
-        run.until_end(&mut worker, &mut leader)
+        let built = Run::new(&mut worker, shared, build, fingerprint, current.clone())?;
+        run.insert(built).until_end(&mut worker, &mut leader)
     }));
     match body {
         Ok(Ok(())) => {}
@@ -55,15 +56,16 @@ pub(crate) fn run(
     }
     if shared.failed() {
         // The unwind may have gone through timely's cells: its graph is neither stepped nor dropped any more.
-        std::mem::forget(worker);
+        std::mem::forget((worker, run));
     }
     leader
 }
 
 fn panicked(shared: &Shared, current: &Current, panic: &(dyn Any + Send)) -> Error {
     let text = panic_text(panic);
-    match shared.names.get(current.get()) {
-        Some(name) => Error::new("E0901", format!("operator \"{name}\" panicked: {text}"))
+    match shared.node(current.get()) {
+        Some((name, place)) => Error::new("E0901", format!("operator \"{name}\" panicked: {text}"))
+            .at(place)
             .remedy("mend the code of the operator; the rows of open epochs were not committed"),
         None => Error::new("E0901", format!("a worker panicked outside user code: {text}")),
     }
@@ -114,7 +116,9 @@ impl<'a> Run<'a> {
         Ok(Run { shared, index, inputs, controls, probe, current, closed: false })
     }
 
-    fn until_end(mut self, worker: &mut Worker, leader: &mut Option<Leader>) -> Result<(), Error> {
+    fn until_end(&mut self, worker: &mut Worker, leader: &mut Option<Leader>) -> Result<(), Error> {
+        // Until the first step the probe knows of no epoch, and would hold none back.
+        worker.step();
         loop {
             self.shared.beat(self.index);
             if self.shared.failed() {
