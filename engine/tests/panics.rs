@@ -6,7 +6,7 @@ mod support;
 use support::detectors::{PANICS_AT, Passes};
 use support::sink::{AsText, BREAKS_ENCODER, Fault, Keeps, On};
 use support::source::{Lines, Scripted, Step};
-use support::{Row, SOON, in_time, job, rest, row, rows};
+use support::{Row, SOON, in_time, job, place_of, rest, row, rows};
 use watchfire_engine::sink::CommitMode;
 use watchfire_engine::source::Replay;
 use watchfire_engine::{Error, Flow, Job, TickSource};
@@ -55,10 +55,12 @@ fn not_bad(r: &Row) -> u32 {
 
 #[test]
 fn in_a_closure_between_operators() {
-    let line = line!() + 1;
-    let build =
-        |flow: &Flow<'_>| flow.channel::<Row>("in").map(|r| row(r.at_ms, not_bad(&r), r.value)).to_channel("out");
-    let place = format!("panics.rs:{line}");
+    let build = |flow: &Flow<'_>| {
+        let rows = flow.channel::<Row>("in");
+        let keyed = rows.map(|r| row(r.at_ms, not_bad(&r), r.value)); // the bad closure
+        keyed.to_channel("out");
+    };
+    let place = place_of(include_str!("panics.rs"), file!(), "// the bad closure");
     check(build, PANICS_AT, "E0901", &["operator \"map\" panicked: the closure met", &place]);
 }
 

@@ -119,6 +119,10 @@ impl Detector for Silence {
     }
 
     fn on_quiet(&self, state: &mut Memory, cx: &mut Cx<'_>) {
+        if state.last_ms == i64::MIN {
+            // The row came before the clock was known: its silence counts from here on.
+            state.last_ms = cx.quiet_ms();
+        }
         let due_ms = state.last_ms.saturating_add(self.after_ms);
         if cx.quiet_ms() < due_ms {
             cx.wake_at_quiet_ms(due_ms);
@@ -129,11 +133,12 @@ impl Detector for Silence {
     }
 }
 
-/// Passes every row on with the event time that the engine gives it; stops at a gate on the value 13, panics on 66.
+/// Passes every row on with the event time that the engine gives it.
 pub(crate) struct Passes {
     pub(crate) gate: Arc<Gate>,
 }
 
+/// The value at which [`Passes`] stops, and the one at which it panics.
 pub(crate) const STOPS_AT: i64 = 13_000_013;
 pub(crate) const PANICS_AT: i64 = 66_000_066;
 

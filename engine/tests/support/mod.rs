@@ -152,3 +152,11 @@ pub(crate) fn in_time<R: Send + 'static>(body: impl FnOnce() -> R + Send + 'stat
     std::thread::spawn(move || tell.send(body()));
     told.recv_timeout(SOON).expect("it hangs, or it panicked")
 }
+
+/// `file:line` of the one line of a file that ends in `marker`.
+pub(crate) fn place_of(text: &str, file: &str, marker: &str) -> String {
+    let lines: Vec<usize> =
+        (1..).zip(text.lines()).filter(|(_, line)| line.ends_with(marker)).map(|(n, _)| n).collect();
+    let [line] = lines.as_slice() else { panic!("{marker} must end one line: {lines:?}") };
+    format!("{file}:{line}")
+}

@@ -9,7 +9,7 @@ use watchfire_engine::sink::{CommitMode, Sink, Writer};
 use watchfire_engine::source::{Failure, Fut};
 
 use super::{Gate, Row};
-use crate::support::source::written;
+use crate::support::source::{Event, Events, written};
 
 /// What was done to a sink.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,6 +41,15 @@ struct Kept {
     /// Faults of the coming calls of open, write, prepare and commit.
     faults: [VecDeque<Fault>; 4],
     gate: Option<Arc<Gate>>,
+    tells: Option<(&'static str, Events)>,
+}
+
+impl Kept {
+    fn tell(&self) {
+        if let Some((name, events)) = &self.tells {
+            events.lock().unwrap().push(Event::Visible(name, self.visible.len()));
+        }
+    }
 }
 
 /// Where a fault strikes.
@@ -72,6 +81,12 @@ impl Keeps {
     /// Every write waits for the gate.
     pub(crate) fn gated(self, gate: Arc<Gate>) -> Self {
         self.kept.lock().unwrap().gate = Some(gate);
+        self
+    }
+
+    /// Tells what can be seen in it, under a name.
+    pub(crate) fn tells(self, name: &'static str, events: &Events) -> Self {
+        self.kept.lock().unwrap().tells = Some((name, events.clone()));
         self
     }
 
@@ -136,6 +151,7 @@ impl Writer for Keeps {
                 CommitMode::TwoPhase => kept.staged.extend(texts.clone()),
                 _ => kept.visible.extend(texts.clone()),
             }
+            kept.tell();
             kept.did.push(Did::Wrote(epoch, texts));
             Ok(())
         })
@@ -158,6 +174,7 @@ impl Writer for Keeps {
                 let text = String::from_utf8_lossy(committable).into_owned();
                 kept.visible.extend(text.split('\n').filter(|line| !line.is_empty()).map(str::to_owned));
             }
+            kept.tell();
             kept.did.push(Did::Committed(commit));
             drop(kept);
             // The answer may be lost after the work was done: the repeated call finds it done.

@@ -50,6 +50,19 @@ pub(crate) struct Scripted {
     pub(crate) log: Arc<Mutex<Vec<Done>>>,
     /// Failures of `durable`, from the first call on.
     pub(crate) durable_fails: Arc<Mutex<u32>>,
+    /// What was done, in one order with what was done to the sinks that share it.
+    pub(crate) events: Events,
+}
+
+/// What happened outside the job.
+pub(crate) type Events = Arc<Mutex<Vec<Event>>>;
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Event {
+    /// So many rows can be seen in the sink of this name.
+    Visible(&'static str, usize),
+    /// A source was told that everything up to here is safe.
+    Acknowledged(u64),
 }
 
 impl Scripted {
@@ -65,6 +78,7 @@ impl Scripted {
             discovery: Arc::default(),
             log: Arc::default(),
             durable_fails: Arc::default(),
+            events: Arc::default(),
         }
     }
 
@@ -200,6 +214,7 @@ impl Reader<u64> for Reads {
                 return Err(failure(&Step::Retry).unwrap());
             }
             self.source.log.lock().unwrap().push(Done::Durable(self.split.name, upto));
+            self.source.events.lock().unwrap().push(Event::Acknowledged(upto));
             Ok(())
         })
     }
