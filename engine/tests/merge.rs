@@ -33,7 +33,7 @@ fn merged(source: Scripted, config: MergeSplits, workers: usize) -> (Vec<(i64, i
     })
 }
 
-/// Steps of one row each, with waits for a gate strewn in.
+/// Steps of `batch` rows each.
 fn steps(split: i64, times: &[i64], batch: usize) -> Vec<Step> {
     times.chunks(batch).map(|part| Step::Rows(part.iter().map(|at_ms| row(*at_ms, 0, split)).collect())).collect()
 }
@@ -76,8 +76,7 @@ fn an_idle_split_holds_the_others_back_no_more() {
     let job = Job::new(|flow| {
         flow.channel_merged::<Row>("in", ChannelIn::default(), MERGE).to_channel("out");
     });
-    let clock = TickSource::Scaled { interval_ms: 10, start_ms: 0, speed: 5.0 };
-    let mut running = job.ticks(clock).start().unwrap();
+    let mut running = job.ticks(TickSource::Wall { interval_ms: 10 }).start().unwrap();
     let a = running.sender::<Row>("in").unwrap();
     let b = a.another_split();
     let out = running.receiver::<Row>("out").unwrap();
@@ -155,7 +154,7 @@ fn a_paused_split_goes_on_when_the_one_behind_falls_idle() {
         running.wait().unwrap();
         first
     });
-    assert!(rows.is_sorted_by_key(|r| r.at_ms), "what a pause held back is not late");
+    assert!(rows.is_sorted_by_key(|r| r.at_ms), "in order all the same");
     assert_eq!(rows.len(), 301);
 }
 

@@ -177,7 +177,7 @@ impl<T: Data + Timed> SourceIntake<T> {
 
 /// The clock by which splits of a merge fall idle. Ticks that follow the merged rows cannot tell: they wait with them.
 fn merge_clock(cut: &Cut<'_>) -> i64 {
-    if cut.ticker.from_events() { i64::MIN } else { *cut.arrival_ms }
+    if cut.ticker.reads_rows() { i64::MIN } else { *cut.arrival_ms }
 }
 
 impl<T: Data + Timed> Intake for SourceIntake<T> {

@@ -186,6 +186,37 @@ mod tests {
         (out, late)
     }
 
+    #[test]
+    fn a_split_that_is_held_back_is_not_idle() {
+        let config = MergeSplits { disorder_ms: 50, idle_after_ms: 100, held_rows_max: 2 };
+        let mut merger = Merger::new(config, 9);
+        (0..2).for_each(|split| merger.open(split, 0));
+        merger.push(0, vec![Row(1_000, 0, 0), Row(1_010, 0, 1)], 0);
+        merger.push(1, vec![Row(0, 1, 0)], 0);
+        for now_ms in (0..1_000).step_by(50) {
+            assert!(!merger.wants(0, now_ms) && merger.wants(1, now_ms));
+            merger.seen(0, now_ms);
+            merger.push(1, vec![Row(now_ms / 10, 1, 0)], now_ms);
+            merger.release(now_ms);
+        }
+        merger.push(1, vec![Row(9_000, 1, 0)], 1_000);
+        assert!(merger.release(1_000).iter().all(|row| row.1 == 1), "the fast split's own bound still holds it");
+        assert!(merger.wants(0, 1_000));
+        assert_eq!(merger.push(0, vec![Row(970, 0, 2)], 1_000), [], "and its rows are not late");
+    }
+
+    #[test]
+    fn one_frozen_split_freezes_the_merge() {
+        let mut merger: Merger<Row> = Merger::new(MergeSplits::default(), 9);
+        let signal = |health| Some(Signal::Split { split: 9, health });
+        assert_eq!(merger.health(1, Health::Live), None);
+        assert_eq!(merger.health(1, Health::Frozen), signal(Health::Frozen));
+        assert_eq!(merger.health(2, Health::Frozen), None);
+        assert_eq!(merger.health(1, Health::Live), None);
+        assert_eq!(merger.health(2, Health::Ended), signal(Health::Live));
+        assert_eq!((merger.ended(), merger.ended()), (signal(Health::Ended), None));
+    }
+
     proptest! {
         #[test]
         fn any_interleaving_gives_one_order(
