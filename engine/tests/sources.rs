@@ -86,7 +86,8 @@ fn an_acknowledgement_that_fails_is_made_again_by_the_next_reader() {
     let source = Scripted::endless(vec![("a", batches(0..3))]);
     *source.durable_fails.lock().unwrap() = 1;
     let (fast, slow) = (Arc::<Gate>::default(), Arc::<Gate>::default());
-    (fast.open(), slow.open());
+    fast.open();
+    slow.open();
     let mut running = two_sinks(&source, &fast, &slow).start().unwrap();
     let _dead = running.receiver::<DeadLetter>("dead").unwrap();
     assert!(settles(|| source.acknowledged().last() == Some(&3)), "{:?}", source.log());

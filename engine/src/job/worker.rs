@@ -47,7 +47,7 @@ pub(crate) fn run(
     let mut run = None;
     let body = catch_unwind(AssertUnwindSafe(|| {
         let built = Run::new(&mut worker, shared, build, fingerprint, current.clone())?;
-        run.insert(built).drive(&mut worker, &mut leader)
+        run.insert(built).until_end(&mut worker, &mut leader)
     }));
     match body {
         Ok(Ok(())) => {}
@@ -116,7 +116,7 @@ impl<'a> Run<'a> {
         Ok(Run { shared, index, inputs, controls, probe, current, closed: false })
     }
 
-    fn drive(&mut self, worker: &mut Worker, leader: &mut Option<Leader>) -> Result<(), Error> {
+    fn until_end(&mut self, worker: &mut Worker, leader: &mut Option<Leader>) -> Result<(), Error> {
         // Until the first step the probe knows of no epoch, and would hold none back.
         worker.step();
         loop {
