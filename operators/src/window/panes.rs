@@ -141,6 +141,9 @@ impl<P: Clone + Default> Panes<P> {
     /// The merge of the panes `from..to` in time order; `None` if none of them has rows.
     #[inline]
     pub(super) fn merged(&mut self, from: usize, to: usize, merge: impl Fn(&mut P, &P)) -> Option<P> {
+        // A window may reach beyond the ring, where no pane has rows.
+        let to = to.min(self.cap());
+        let from = from.min(to);
         match self {
             Panes::Flat { head, mask, parts } => {
                 let mut all: Option<P> = None;
@@ -156,10 +159,7 @@ impl<P: Clone + Default> Panes<P> {
                 }
                 all
             }
-            Panes::Tree(large) => {
-                let low = (large.head as usize + from) & (large.tree.cap() - 1);
-                large.tree.merged_ring(low, to - from, &merge)
-            }
+            Panes::Tree(large) => large.tree.merged_ring(large.head as usize, from, to - from, &merge),
         }
     }
 
@@ -186,6 +186,7 @@ impl<P: Clone + Default> Panes<P> {
                         *occupied -= 1;
                     }
                 }
+                tree.touch(*head as usize);
                 *head = ((*head as usize + panes) & (cap - 1)) as u32;
                 *len = len.saturating_sub(panes as u32);
             }
@@ -199,14 +200,10 @@ impl<P: Clone + Default> Panes<P> {
         match self {
             Panes::Flat { head, .. } => back(head),
             Panes::Tree(large) => {
+                large.tree.touch(large.head as usize);
                 back(&mut large.head);
                 large.len += if large.len == 0 { 0 } else { panes as u32 };
             }
         }
-    }
-
-    /// Forgets everything.
-    pub(super) fn clear(&mut self) {
-        self.advance(self.len());
     }
 }
