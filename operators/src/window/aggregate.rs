@@ -39,8 +39,9 @@ pub trait Aggregate: Send + Sync + 'static {
     type In: Data;
     /// What is kept of the rows of one pane. The default is a pane without rows.
     type Part: Clone + Default + Send + Stored + 'static;
-    /// What a window gives.
-    type Out: Data;
+    /// What a window gives. A window is corrected only if its value is no longer equal, so equal values should be the
+    /// same bits: measured values in [`Real`].
+    type Out: Data + PartialEq;
 
     /// Name and parameters: part of the flow's fingerprint.
     fn params(&self) -> String;
@@ -61,7 +62,10 @@ pub trait Aggregate: Send + Sync + 'static {
         0
     }
 
-    /// No row is expected in the pane any more.
+    /// No row is expected in the pane any more: its samples can be folded. Whether parts were sealed before they were
+    /// merged must not change what [`finish`](Aggregate::finish) makes of them, for a correction repeats from the sealed
+    /// part what was emitted from the open one. Unless [`sealed_is_shut`](Aggregate::sealed_is_shut), a late row may still
+    /// be added to a sealed part. Not called for sessions.
     fn seal(&self, part: &mut Self::Part) {
         let _ = part;
     }
@@ -69,8 +73,9 @@ pub trait Aggregate: Send + Sync + 'static {
     /// Appends a part that follows `into` in time. Associative.
     fn merge(&self, into: &mut Self::Part, next: &Self::Part);
 
-    /// The window's value; `None` emits nothing. `before` is the last pane with rows that ended at or before the
-    /// window's start and is still kept, for aggregates in which a sample reaches beyond its pane.
+    /// The window's value; `None` emits nothing. `before` is the pane that ends where the window begins (a pane is as
+    /// long as the greatest common divisor of size and slide), if it has rows: for aggregates in which a sample reaches
+    /// beyond its pane. Sessions have none.
     fn finish(&self, span: Span, part: &Self::Part, before: Option<&Self::Part>) -> Option<Self::Out>;
 }
 

@@ -12,11 +12,21 @@ mod tree;
 
 pub use aggregate::{Aggregate, Bounds, Count, Extremes, Mean, Sum, count, extremes, mean, sum};
 pub use policy::Close;
-pub use session::Sessions;
-pub use sliding::{PANES_MAX, Sliding, WindowState};
+pub use session::{SessionState, Sessions};
+pub use sliding::{PANES_MAX, RING_MAX, Sliding, WindowState};
 
 use serde::{Deserialize, Serialize};
 use watchfire_engine::Timed;
+
+/// Event times further than this from 1970, some 36 million years, can only be wrong: rows with them enter no window and
+/// go to the late output. So no sum of a time and a length overflows.
+pub const TIME_MAX_MS: i64 = 1 << 60;
+
+/// The longest window, slide or gap: some 142,000 years.
+pub const LENGTH_MAX_MS: i64 = 1 << 52;
+
+/// Watermarks and the ends of windows are reckoned with as far as this.
+const FAR_MS: i64 = 2 * TIME_MAX_MS;
 
 /// A span of event time, half-open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

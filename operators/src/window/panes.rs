@@ -152,10 +152,7 @@ impl<P: Clone + Default> Panes<P> {
                 }
                 all
             }
-            Panes::Tree(large) => {
-                let low = (large.head as usize + from) & (large.tree.cap() - 1);
-                large.tree.merged_ring(low, to - from, &merge)
-            }
+            Panes::Tree(large) => large.tree.merged_ring(large.head as usize, from, to - from, &merge),
         }
     }
 
@@ -182,6 +179,7 @@ impl<P: Clone + Default> Panes<P> {
                         *occupied -= 1;
                     }
                 }
+                tree.touch(*head as usize);
                 *head = ((*head as usize + panes) & (cap - 1)) as u32;
                 *len = len.saturating_sub(panes as u32);
             }
@@ -195,14 +193,10 @@ impl<P: Clone + Default> Panes<P> {
         match self {
             Panes::Flat { head, .. } => back(head),
             Panes::Tree(large) => {
+                large.tree.touch(large.head as usize);
                 back(&mut large.head);
                 large.len += if large.len == 0 { 0 } else { panes as u32 };
             }
         }
-    }
-
-    /// Forgets everything.
-    pub(super) fn clear(&mut self) {
-        self.advance(self.len());
     }
 }

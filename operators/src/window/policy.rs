@@ -9,17 +9,22 @@ pub enum Close {
     /// windows of a device that falls silent stay open until it speaks again or its source ends.
     Final,
     /// As `Final`, but a device that was silent for `max_ms` on its quiet clock is waited for no longer: its windows
-    /// close as they are.
+    /// close as they are. Silence is measured from tick to tick, from the last tick before the device's last row (or the
+    /// first after it, where none came before); late rows do not break it.
     Hold {
         /// The longest wait, in milliseconds of the quiet clock.
         max_ms: i64,
     },
     /// When the watermark reaches the end or the key was quiet for `after_quiet_ms`, whichever comes first; and again,
-    /// as a retraction and an insertion, when a row changes a window that was emitted.
+    /// as a retraction and an insertion, when a row changes the value of a window that was emitted.
+    ///
+    /// The end of a split emits all windows of its keys, but closes none: another split may go on with a key and correct
+    /// them. A key's windows are kept until its watermark passes them.
     Provisional {
         /// Quiet time after which windows are emitted ahead of the watermark.
         after_quiet_ms: i64,
-        /// The least time between two corrections of a key, in milliseconds of the quiet clock.
+        /// The least time between two corrections of a key, in milliseconds of the quiet clock. Corrections leave with
+        /// a tick; those of a window that closes, or of a split that ends, leave at once, whenever the last were.
         every_ms: i64,
         /// How long after its end, by the watermark, a window can still be corrected.
         allowed_lateness_ms: i64,

@@ -5,7 +5,7 @@
 
 use watchfire_engine::{Change, Context, Describe, Detector, END_MS, Error, Key, State, Stored, Verdict, rkyv};
 
-use super::{Aggregate, Close, Span, WindowRow};
+use super::{Aggregate, Close, LENGTH_MAX_MS, Span, TIME_MAX_MS, WindowRow};
 
 /// Sessions that end when no row came for a gap.
 ///
@@ -69,11 +69,15 @@ impl<K: Key, A: Aggregate> Sessions<K, A> {
     /// Sessions that end `gap_ms` after their last row.
     ///
     /// # Errors
-    /// `E0122` if the gap is not positive.
+    /// `E0122` if the gap is not positive or above [`LENGTH_MAX_MS`].
     pub fn new(gap_ms: i64, aggregate: A) -> Result<Self, Error> {
         if gap_ms <= 0 {
             let what = format!("a gap of {gap_ms} ms ends every session at once");
             return Err(Error::new("E0122", what).at("session").remedy("give a gap of at least 1 ms"));
+        }
+        if gap_ms > LENGTH_MAX_MS {
+            let what = format!("a gap of {gap_ms} ms is longer than any record");
+            return Err(Error::new("E0122", what).at("session").remedy("give the gap in milliseconds"));
         }
         Ok(Sessions { gap_ms, close: Close::Final, aggregate, key: std::marker::PhantomData })
     }
@@ -94,17 +98,23 @@ impl<K: Key, A: Aggregate> Sessions<K, A> {
         Some(WindowRow { key: key.clone(), span, value })
     }
 
-    /// Emits a session as it is now, after taking back what it replaces.
+    /// Emits a session as it is now, after taking back what it replaces. Nothing if that is the same row.
     fn emit(&self, session: &mut Session<A::Part>, cx: &mut Context<'_, K, Out<K, A>>) {
-        for (start_ms, last_ms, part) in session.outdated.drain(..) {
-            if let Some(row) = self.row_of(cx.key(), start_ms, last_ms, &part) {
-                cx.emit(Change::Retract(row));
-            }
-        }
-        if let Some(row) = self.row_of(cx.key(), session.start_ms, session.last_ms, &session.part) {
-            cx.emit(Change::Insert(row));
-        }
         session.emitted = true;
+        let was = session.outdated.drain(..);
+        let was: Vec<_> = was.filter_map(|(start, last, part)| self.row_of(cx.key(), start, last, &part)).collect();
+        let is = self.row_of(cx.key(), session.start_ms, session.last_ms, &session.part);
+        if was.as_slice() != is.as_slice() {
+            was.into_iter().for_each(|row| cx.emit(Change::Retract(row)));
+            is.into_iter().for_each(|row| cx.emit(Change::Insert(row)));
+        }
+    }
+
+    /// Emits all sessions that have changed since they were emitted.
+    fn correct(&self, st: &mut SessionState<A::Part>, cx: &mut Context<'_, K, Out<K, A>>) {
+        for session in st.sessions.iter_mut().filter(|session| !session.outdated.is_empty()) {
+            self.emit(session, cx);
+        }
     }
 
     /// Emits what has ended by `upto_ms`, lets go of what ended by `closed_ms`, and asks for the next call.
@@ -122,10 +132,14 @@ impl<K: Key, A: Aggregate> Sessions<K, A> {
         }
         let floor_ms = st.floor_ms;
         st.sessions.retain(|session| self.end_of(session) > floor_ms);
-        for session in &st.sessions {
-            let end_ms = self.end_of(session);
-            cx.wake_at_event_ms(if session.emitted { end_ms.saturating_add(self.close.lateness_ms()) } else { end_ms });
-        }
+        st.sessions.iter().for_each(|session| self.ask(session, cx));
+    }
+
+    /// Asks to be woken when a session is due, or can be corrected no more.
+    fn ask(&self, session: &Session<A::Part>, cx: &mut Context<'_, K, Out<K, A>>) {
+        let was_emitted = session.emitted || !session.outdated.is_empty();
+        let lateness_ms = if was_emitted { self.close.lateness_ms() } else { 0 };
+        cx.wake_at_event_ms(self.end_of(session).saturating_add(lateness_ms));
     }
 
     /// The open sessions that a row at `at_ms` touches, as a range of indices.
@@ -135,33 +149,45 @@ impl<K: Key, A: Aggregate> Sessions<K, A> {
         from..to.max(from)
     }
 
-    /// Joins the touched sessions into one and gives its index.
-    fn joined(&self, st: &mut SessionState<A::Part>, touched: std::ops::Range<usize>, at_ms: i64) -> usize {
+    /// Adds a row to the one or two sessions that it touches, and joins them; or begins one. A row that is not applied
+    /// changes nothing.
+    fn add(&self, st: &mut SessionState<A::Part>, touched: std::ops::Range<usize>, row: &A::In, at_ms: i64) -> Verdict {
         let at = touched.start;
-        let fresh = |part| Session { start_ms: at_ms, last_ms: at_ms, part, emitted: false, outdated: Vec::new() };
-        let mut all = st.sessions.drain(touched);
-        let mut one = match all.next() {
-            Some(first) => self.reopened(first),
-            None => fresh(A::Part::default()),
-        };
-        for next in all {
-            let next = self.reopened(next);
-            self.aggregate.merge(&mut one.part, &next.part);
-            one.last_ms = one.last_ms.max(next.last_ms);
-            one.outdated.extend(next.outdated);
+        if touched.is_empty() {
+            let mut part = A::Part::default();
+            let verdict = self.aggregate.add(&mut part, row, at_ms);
+            if verdict == Verdict::Applied {
+                let outdated = Vec::new();
+                st.sessions.insert(at, Session { start_ms: at_ms, last_ms: at_ms, part, emitted: false, outdated });
+            }
+            return verdict;
         }
-        (one.start_ms, one.last_ms) = (one.start_ms.min(at_ms), one.last_ms.max(at_ms));
-        st.sessions.insert(at, one);
-        at
-    }
-
-    /// A session that is about to change: what was emitted of it will have to be taken back.
-    fn reopened(&self, mut session: Session<A::Part>) -> Session<A::Part> {
-        if session.emitted {
-            session.outdated.push((session.start_ms, session.last_ms, session.part.clone()));
-            session.emitted = false;
+        let first = &mut st.sessions[at];
+        let was = first.emitted.then(|| first.part.clone());
+        let verdict = self.aggregate.add(&mut first.part, row, at_ms);
+        if verdict != Verdict::Applied {
+            if let Some(was) = was {
+                first.part = was;
+            }
+            return verdict;
         }
-        session
+        if let Some(was) = was {
+            first.outdated.push((first.start_ms, first.last_ms, was));
+            first.emitted = false;
+        }
+        (first.start_ms, first.last_ms) = (first.start_ms.min(at_ms), first.last_ms.max(at_ms));
+        // Sessions are a gap apart, so a row touches two at most.
+        if touched.len() > 1 {
+            let next = st.sessions.remove(at + 1);
+            let first = &mut st.sessions[at];
+            self.aggregate.merge(&mut first.part, &next.part);
+            first.last_ms = first.last_ms.max(next.last_ms);
+            first.outdated.extend(next.outdated);
+            if next.emitted {
+                first.outdated.push((next.start_ms, next.last_ms, next.part));
+            }
+        }
+        verdict
     }
 }
 
@@ -178,29 +204,24 @@ impl<K: Key, A: Aggregate> Detector for Sessions<K, A> {
 
     fn on_row(&self, st: &mut Self::State, row: &A::In, cx: &mut Context<'_, K, Self::Out>) -> Verdict {
         let at_ms = cx.event_time_ms();
-        let closed_ms = cx.watermark_ms().saturating_sub(self.close.lateness_ms());
-        let touched = self.touched(st, at_ms);
-        let alone = touched.is_empty();
-        if at_ms < st.floor_ms || (alone && at_ms.saturating_add(self.gap_ms) <= closed_ms) {
+        if at_ms < st.floor_ms || !(-TIME_MAX_MS..=TIME_MAX_MS).contains(&at_ms) {
             return Verdict::Late;
         }
-        // A repeated row changes nothing, so nothing that was emitted may be reopened for it.
-        if touched.len() == 1 {
-            let session = &st.sessions[touched.start];
-            if (session.start_ms..=session.last_ms).contains(&at_ms) {
-                let mut tried = session.part.clone();
-                if self.aggregate.add(&mut tried, row, at_ms) == Verdict::Duplicate {
-                    return Verdict::Duplicate;
-                }
-            }
+        let touched = self.touched(st, at_ms);
+        let closed_ms = cx.watermark_ms().saturating_sub(self.close.lateness_ms());
+        if touched.is_empty() && at_ms + self.gap_ms <= closed_ms {
+            return Verdict::Late;
         }
-        let at = self.joined(st, touched, at_ms);
-        let session = &mut st.sessions[at];
-        let verdict = self.aggregate.add(&mut session.part, row, at_ms);
-        cx.wake_at_event_ms(self.end_of(session));
-        if !session.outdated.is_empty() {
-            let every_ms = self.close.every_ms().unwrap_or(0);
-            cx.wake_at_quiet_ms(st.last_correction_ms.saturating_add(every_ms).max(cx.quiet_ms().saturating_add(1)));
+        let at = touched.start;
+        let verdict = self.add(st, touched, row, at_ms);
+        if verdict == Verdict::Applied {
+            let session = &st.sessions[at];
+            self.ask(session, cx);
+            if !session.outdated.is_empty() {
+                // Not before the next tick, so that the rows of one tick make one correction.
+                let due_ms = st.last_correction_ms.saturating_add(self.close.every_ms().unwrap_or(0));
+                cx.wake_at_quiet_ms(due_ms.max(cx.quiet_ms().saturating_add(1)));
+            }
         }
         if let Some(patience_ms) = self.close.patience_ms() {
             st.last_quiet_ms = cx.quiet_ms();
@@ -211,13 +232,23 @@ impl<K: Key, A: Aggregate> Detector for Sessions<K, A> {
 
     fn on_watermark(&self, st: &mut Self::State, cx: &mut Context<'_, K, Self::Out>) {
         let watermark_ms = cx.watermark_ms();
-        let closed_ms =
-            if watermark_ms == END_MS { END_MS } else { watermark_ms.saturating_sub(self.close.lateness_ms()) };
-        self.run(st, watermark_ms, closed_ms, cx);
+        if watermark_ms != END_MS {
+            return self.run(st, watermark_ms, watermark_ms.saturating_sub(self.close.lateness_ms()), cx);
+        }
+        if self.close.every_ms().is_some() {
+            // Another split may go on with the key: what it brings within the allowed lateness is a correction.
+            self.correct(st, cx);
+            return self.run(st, END_MS, i64::MIN, cx);
+        }
+        self.run(st, END_MS, END_MS, cx);
     }
 
     fn on_quiet(&self, st: &mut Self::State, cx: &mut Context<'_, K, Self::Out>) {
         let Some(patience_ms) = self.close.patience_ms() else { return };
+        if st.last_quiet_ms == i64::MIN {
+            // The row came before the first tick: its silence can be measured from here on.
+            st.last_quiet_ms = cx.quiet_ms();
+        }
         let due_ms = st.last_quiet_ms.saturating_add(patience_ms);
         let quiet = cx.quiet_ms() >= due_ms;
         if !quiet {
@@ -229,12 +260,12 @@ impl<K: Key, A: Aggregate> Detector for Sessions<K, A> {
             let due_ms = st.last_correction_ms.saturating_add(every_ms);
             if cx.quiet_ms() >= due_ms {
                 st.last_correction_ms = cx.quiet_ms();
-                st.sessions.iter_mut().filter(|session| !session.outdated.is_empty()).for_each(|s| self.emit(s, cx));
+                self.correct(st, cx);
             } else {
                 cx.wake_at_quiet_ms(due_ms);
             }
         }
-        if quiet {
+        if quiet && !st.sessions.is_empty() {
             let closed_ms = match self.close {
                 Close::Hold { .. } => END_MS,
                 _ => cx.watermark_ms().saturating_sub(self.close.lateness_ms()),

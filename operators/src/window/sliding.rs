@@ -4,15 +4,19 @@
 //! merge of its panes, or of logarithmically many parts where there are many. Empty stretches are skipped.
 //!
 //! Memory per key: `(size + disorder + allowed lateness) / pane + 3` parts, rounded up to a power of two, twice that
-//! above 32.
+//! above 32; never more than [`RING_MAX`] panes.
 
 use watchfire_engine::{Change, Context, Describe, Detector, END_MS, Error, Key, State, Stored, Verdict, rkyv};
 
 use super::panes::Panes;
-use super::{Aggregate, Close, Span, WindowRow};
+use super::{Aggregate, Close, FAR_MS, LENGTH_MAX_MS, Span, TIME_MAX_MS, WindowRow};
 
 /// Panes that a window may consist of, so that a typing error does not ask for gigabytes a key.
 pub const PANES_MAX: i64 = 1 << 20;
+
+/// Panes that a key may hold at once. A row so far ahead of the key's first open window that more were needed goes to
+/// the late output; only a disorder bound or an allowed lateness of millions of panes can bring that about.
+pub const RING_MAX: usize = 1 << 24;
 
 /// Sliding windows of one size, a new one every slide; a tumbling window is its own slide.
 ///
@@ -29,13 +33,15 @@ pub struct Sliding<K, A> {
     size_ms: i64,
     slide_ms: i64,
     pane_ms: i64,
-    /// `ceil(2^64 / pane_ms)`: divides distances below `2^32` by a multiplication.
+    /// `floor((2^64 - 1) / pane_ms)`: divides distances below `2^32` by a multiplication.
     reciprocal: u64,
     close: Close,
     /// Of `close`, looked up once: how long a window can still change after its end.
     lateness_ms: i64,
-    /// And the quiet time after which it waits no longer.
+    /// The quiet time after which it waits no longer.
     patience_ms: Option<i64>,
+    /// And the quiet time between corrections, where there are any.
+    every_ms: Option<i64>,
     aggregate: A,
     key: std::marker::PhantomData<fn(K)>,
 }
@@ -103,8 +109,8 @@ impl<K: Key, A: Aggregate> Sliding<K, A> {
     /// Windows of `size_ms`, one every `slide_ms`. Their ends are multiples of `slide_ms`, offset by the size.
     ///
     /// # Errors
-    /// `E0121` if a length is not positive, the slide exceeds the size (rows between windows would be lost), or a window
-    /// would have more than [`PANES_MAX`] panes.
+    /// `E0121` if a length is not positive or above [`LENGTH_MAX_MS`], the slide exceeds the size (rows between windows
+    /// would be lost), or a window would have more than [`PANES_MAX`] panes.
     pub fn new(size_ms: i64, slide_ms: i64, aggregate: A) -> Result<Self, Error> {
         let wrong = |what: String, remedy: &str| Err(Error::new("E0121", what).at("window").remedy(remedy));
         if size_ms <= 0 || slide_ms <= 0 {
@@ -115,15 +121,30 @@ impl<K: Key, A: Aggregate> Sliding<K, A> {
             let what = format!("a slide of {slide_ms} ms leaves rows between windows of {size_ms} ms");
             return wrong(what, "make the slide at most the size");
         }
+        if size_ms > LENGTH_MAX_MS {
+            let what = format!("a window of {size_ms} ms is longer than any record");
+            return wrong(what, "give the size in milliseconds");
+        }
         let pane_ms = gcd(size_ms, slide_ms);
         if size_ms / pane_ms > PANES_MAX {
             let what = format!("a window of {size_ms} ms has {} panes of {pane_ms} ms", size_ms / pane_ms);
             return wrong(what, "choose a longer slide, or a size that is a multiple of it");
         }
-        let reciprocal = (u128::from(u64::MAX) / pane_ms.unsigned_abs() as u128 + 1) as u64;
+        let reciprocal = u64::MAX / pane_ms.unsigned_abs();
         let key = std::marker::PhantomData;
-        let (close, lateness_ms, patience_ms) = (Close::Final, 0, None);
-        Ok(Sliding { size_ms, slide_ms, pane_ms, reciprocal, close, lateness_ms, patience_ms, aggregate, key })
+        let (close, lateness_ms, patience_ms, every_ms) = (Close::Final, 0, None, None);
+        Ok(Sliding {
+            size_ms,
+            slide_ms,
+            pane_ms,
+            reciprocal,
+            close,
+            lateness_ms,
+            patience_ms,
+            every_ms,
+            aggregate,
+            key,
+        })
     }
 
     /// Windows that follow one another without overlap.
@@ -137,7 +158,8 @@ impl<K: Key, A: Aggregate> Sliding<K, A> {
     /// Sets when windows close. Default [`Close::Final`].
     #[must_use]
     pub fn close(self, close: Close) -> Self {
-        Sliding { close, lateness_ms: close.lateness_ms(), patience_ms: close.patience_ms(), ..self }
+        let (lateness_ms, patience_ms, every_ms) = (close.lateness_ms(), close.patience_ms(), close.every_ms());
+        Sliding { close, lateness_ms, patience_ms, every_ms, ..self }
     }
 
     fn params(&self) -> String {
@@ -148,18 +170,19 @@ impl<K: Key, A: Aggregate> Sliding<K, A> {
         Span { start_ms: end_ms.saturating_sub(self.size_ms), end_ms }
     }
 
-    /// The first window end after `at_ms`.
+    /// The first window end after `at_ms`, held within what can be reckoned with.
     fn first_end_after(&self, at_ms: i64) -> i64 {
+        let at_ms = at_ms.clamp(-FAR_MS, FAR_MS);
         let phase = self.size_ms.rem_euclid(self.slide_ms);
-        let into = at_ms.saturating_sub(phase).rem_euclid(self.slide_ms);
-        at_ms.saturating_sub(into).saturating_add(self.slide_ms)
+        at_ms - (at_ms - phase).rem_euclid(self.slide_ms) + self.slide_ms
     }
 
     /// The pane of a time at or after the head's start.
     #[inline]
     fn pane_of(&self, from_head_ms: i64) -> usize {
         match u32::try_from(from_head_ms) {
-            Ok(near) => ((u128::from(near) * u128::from(self.reciprocal)) >> 64) as usize,
+            // With the reciprocal rounded down and the distance rounded up the quotient is exact, for 1 ms too.
+            Ok(near) => (((u128::from(near) + 1) * u128::from(self.reciprocal)) >> 64) as usize,
             Err(_) => (from_head_ms / self.pane_ms) as usize,
         }
     }
@@ -170,7 +193,7 @@ impl<K: Key, A: Aggregate> Sliding<K, A> {
 
     /// Where the ring begins.
     fn head_ms(&self, st: &WindowState<A::Part>) -> i64 {
-        st.open_end_ms.saturating_sub(self.size_ms).saturating_sub(self.pane_ms)
+        st.open_end_ms - self.size_ms - self.pane_ms
     }
 
     /// The panes of the window that ends at `end_ms`, counted from the head.
@@ -185,6 +208,11 @@ impl<K: Key, A: Aggregate> Sliding<K, A> {
         last_ms - last_ms.rem_euclid(self.slide_ms) + self.size_ms
     }
 
+    /// Windows that end by then are closed, by the watermark or ahead of it.
+    fn closed_ms(&self, st: &WindowState<A::Part>, watermark_ms: i64) -> i64 {
+        watermark_ms.saturating_sub(self.lateness_ms).max(st.floor_ms)
+    }
+
     /// Begins the windows of a key, first or after a stretch without rows, around a row at `at_ms`. False if every
     /// window that holds the row is closed.
     #[cold]
@@ -195,62 +223,91 @@ impl<K: Key, A: Aggregate> Sliding<K, A> {
         cx: &mut Context<'_, K, Change<WindowRow<K, A::Out>>>,
     ) -> bool {
         let watermark_ms = cx.watermark_ms();
-        let closed_ms = watermark_ms.saturating_sub(self.lateness_ms).max(st.floor_ms);
         let next_end_ms = self.first_end_after(watermark_ms.max(st.floor_ms));
-        let open_end_ms = self.first_end_after(closed_ms.max(at_ms)).min(next_end_ms);
-        if at_ms < open_end_ms.saturating_sub(self.size_ms) {
+        let open_end_ms = self.first_end_after(self.closed_ms(st, watermark_ms).max(at_ms)).min(next_end_ms);
+        if !(-TIME_MAX_MS..=TIME_MAX_MS).contains(&at_ms) || at_ms < open_end_ms - self.size_ms {
             return false;
         }
         (st.next_end_ms, st.open_end_ms) = (next_end_ms, open_end_ms);
         st.panes.reserve((self.size_ms / self.pane_ms) as usize + 2);
-        cx.wake_at_event_ms(next_end_ms);
+        self.ask(st, cx);
         true
     }
 
     /// Reaches back for a row before the ring, as far as windows can still be corrected. False if it is late.
     #[cold]
-    fn reach_back(&self, st: &mut WindowState<A::Part>, at_ms: i64, watermark_ms: i64) -> bool {
-        let closed_ms = watermark_ms.saturating_sub(self.lateness_ms).max(st.floor_ms);
-        let open_end_ms = self.first_end_after(closed_ms.max(at_ms));
+    fn reach_back(
+        &self,
+        st: &mut WindowState<A::Part>,
+        at_ms: i64,
+        cx: &mut Context<'_, K, Change<WindowRow<K, A::Out>>>,
+    ) -> bool {
+        let open_end_ms = self.first_end_after(self.closed_ms(st, cx.watermark_ms()).max(at_ms));
         if open_end_ms >= st.open_end_ms || at_ms < open_end_ms - self.size_ms {
             return false;
         }
         let panes = ((st.open_end_ms - open_end_ms) / self.pane_ms) as usize;
+        if st.panes.len() + panes > RING_MAX {
+            return false;
+        }
         st.panes.reserve(st.panes.len() + panes);
         st.panes.retreat(panes);
         st.open_end_ms = open_end_ms;
+        self.ask(st, cx);
         true
     }
 
-    /// Before a row at `at_ms` is added: keeps what the emitted windows that hold it were made of.
+    /// Makes room for pane `k`, which a row at `at_ms` falls into. False if that is further ahead than can be held.
+    #[cold]
+    fn widen(&self, st: &mut WindowState<A::Part>, k: usize, at_ms: i64) -> bool {
+        let near = k < RING_MAX && at_ms <= TIME_MAX_MS;
+        if near {
+            st.panes.reserve(k + 1);
+        }
+        near
+    }
+
+    /// Asks to be woken when the next window is due, or when the first can be corrected no more.
+    fn ask(&self, st: &WindowState<A::Part>, cx: &mut Context<'_, K, Change<WindowRow<K, A::Out>>>) {
+        cx.wake_at_event_ms(st.next_end_ms);
+        if st.open_end_ms < st.next_end_ms {
+            cx.wake_at_event_ms(st.open_end_ms.saturating_add(self.lateness_ms));
+        }
+    }
+
+    /// Before a row at `at_ms` is added: keeps what the emitted windows that it can change were made of.
     #[cold]
     fn note_changes(
         &self,
         st: &mut WindowState<A::Part>,
         at_ms: i64,
+        every_ms: i64,
         cx: &mut Context<'_, K, Change<WindowRow<K, A::Out>>>,
     ) {
-        let Some(every_ms) = self.close.every_ms() else { return };
-        let mut end_ms = self.first_end_after(at_ms).max(st.open_end_ms);
-        while end_ms < st.next_end_ms && end_ms - self.size_ms <= at_ms {
-            let known = st.corrections.as_ref().map(|c| c.changed.binary_search_by_key(&end_ms, |(end_ms, _)| *end_ms));
-            if !matches!(known, Some(Ok(_))) {
-                let was = self.made_of(st, end_ms);
-                let quiet_ms = i64::MIN;
-                let all = st
-                    .corrections
-                    .get_or_insert_with(|| Box::new(Corrections { changed: Vec::new(), last_quiet_ms: quiet_ms }));
-                let at = all.changed.partition_point(|(known_ms, _)| *known_ms < end_ms);
-                all.changed.insert(at, (end_ms, was));
+        let from_ms = self.first_end_after(at_ms).max(st.open_end_ms);
+        // The window that begins after the row's pane looks back at it.
+        let to_ms = self.first_end_after(at_ms + self.size_ms + self.pane_ms).min(st.next_end_ms);
+        if from_ms >= to_ms {
+            return;
+        }
+        let fresh = || Box::new(Corrections { changed: Vec::new(), last_quiet_ms: i64::MIN });
+        let mut all = st.corrections.take().unwrap_or_else(fresh);
+        let low = all.changed.partition_point(|(end_ms, _)| *end_ms < from_ms);
+        let high = all.changed.partition_point(|(end_ms, _)| *end_ms < to_ms);
+        if ((high - low) as i64) < (to_ms - from_ms) / self.slide_ms {
+            let after = all.changed.split_off(high);
+            let mut known = all.changed.split_off(low).into_iter().peekable();
+            let mut end_ms = from_ms;
+            while end_ms < to_ms {
+                let one = known.next_if(|(known_ms, _)| *known_ms == end_ms);
+                all.changed.push(one.unwrap_or_else(|| (end_ms, self.made_of(st, end_ms))));
+                end_ms += self.slide_ms;
             }
-            end_ms += self.slide_ms;
+            all.changed.extend(after);
         }
-        if let Some(all) = &st.corrections
-            && !all.changed.is_empty()
-        {
-            // Not before the next tick, so that the rows of one tick make one correction.
-            cx.wake_at_quiet_ms(all.last_quiet_ms.saturating_add(every_ms).max(cx.quiet_ms().saturating_add(1)));
-        }
+        // Not before the next tick, so that the rows of one tick make one correction.
+        cx.wake_at_quiet_ms(all.last_quiet_ms.saturating_add(every_ms).max(cx.quiet_ms().saturating_add(1)));
+        st.corrections = Some(all);
     }
 
     fn made_of(&self, st: &mut WindowState<A::Part>, end_ms: i64) -> Option<Emitted<A::Part>> {
@@ -265,7 +322,7 @@ impl<K: Key, A: Aggregate> Sliding<K, A> {
         Some(WindowRow { key: key.clone(), span, value })
     }
 
-    /// Emits the corrections of windows that end by `upto_ms`.
+    /// Emits the corrections of windows that end by `upto_ms`, those whose value is another than was emitted.
     fn correct(
         &self,
         st: &mut WindowState<A::Part>,
@@ -275,14 +332,15 @@ impl<K: Key, A: Aggregate> Sliding<K, A> {
         let Some(mut all) = st.corrections.take() else { return };
         let rest = all.changed.split_off(all.changed.partition_point(|(end_ms, _)| *end_ms <= upto_ms));
         for (end_ms, was) in std::mem::replace(&mut all.changed, rest) {
-            if let Some(row) = was.and_then(|was| self.row_of(cx.key(), end_ms, &was)) {
-                cx.emit(Change::Retract(row));
+            let was = was.and_then(|was| self.row_of(cx.key(), end_ms, &was));
+            let is = self.made_of(st, end_ms).and_then(|is| self.row_of(cx.key(), end_ms, &is));
+            if was == is {
+                continue;
             }
-            if let Some(row) = self.made_of(st, end_ms).and_then(|is| self.row_of(cx.key(), end_ms, &is)) {
-                cx.emit(Change::Insert(row));
-            }
+            all.last_quiet_ms = cx.quiet_ms();
+            was.into_iter().for_each(|row| cx.emit(Change::Retract(row)));
+            is.into_iter().for_each(|row| cx.emit(Change::Insert(row)));
         }
-        all.last_quiet_ms = cx.quiet_ms();
         st.corrections = Some(all);
     }
 
@@ -296,7 +354,7 @@ impl<K: Key, A: Aggregate> Sliding<K, A> {
     ) {
         while st.next_end_ms <= upto_ms && !st.panes.is_empty() {
             let end_ms = st.next_end_ms;
-            if self.lateness_ms == 0 && end_ms <= closed_ms {
+            if self.every_ms.is_none() && end_ms <= closed_ms {
                 self.seal(st, end_ms);
             }
             match self.made_of(st, end_ms) {
@@ -314,7 +372,7 @@ impl<K: Key, A: Aggregate> Sliding<K, A> {
         if st.panes.is_empty() {
             (st.next_end_ms, st.open_end_ms) = (i64::MAX, i64::MAX);
         } else {
-            cx.wake_at_event_ms(st.next_end_ms);
+            self.ask(st, cx);
         }
     }
 
@@ -322,17 +380,21 @@ impl<K: Key, A: Aggregate> Sliding<K, A> {
     #[cold]
     fn skip(&self, st: &mut WindowState<A::Part>, upto_ms: i64) {
         let (from, _) = self.panes_of(st, st.next_end_ms);
-        match st.panes.next_occupied(from) {
-            Some(k) => {
-                let pane_ms = self.head_ms(st) + k as i64 * self.pane_ms;
-                st.next_end_ms = self.first_end_after(pane_ms).max(st.next_end_ms + self.slide_ms);
-            }
-            None if upto_ms == END_MS => {
-                st.floor_ms = st.floor_ms.max(st.next_end_ms - self.slide_ms);
-                st.panes.clear();
-            }
-            None => st.next_end_ms = self.first_end_after(upto_ms),
-        }
+        let not_due_ms = self.first_end_after(upto_ms);
+        let next_ms = match st.panes.next_occupied(from) {
+            // A window that is not due yet may still get rows, although the panes before the next one have none.
+            Some(k) => self.first_end_after(self.head_ms(st) + k as i64 * self.pane_ms).min(not_due_ms),
+            None => not_due_ms,
+        };
+        st.next_end_ms = next_ms.max(st.next_end_ms + self.slide_ms);
+    }
+
+    /// Closes all windows that have rows as they are, ahead of the watermark. The last pane is kept where the next window
+    /// looks back at it.
+    fn close_all(&self, st: &mut WindowState<A::Part>, cx: &mut Context<'_, K, Change<WindowRow<K, A::Out>>>) {
+        let last_end_ms = self.last_end_ms(st);
+        st.floor_ms = st.floor_ms.max(last_end_ms);
+        self.run(st, last_end_ms, last_end_ms, cx);
     }
 
     /// No row is expected any more in the panes that the window ending at `end_ms` is the first to hold.
@@ -351,7 +413,7 @@ impl<K: Key, A: Aggregate> Sliding<K, A> {
         cx: &mut Context<'_, K, Change<WindowRow<K, A::Out>>>,
     ) {
         while st.open_end_ms <= closed_ms && st.open_end_ms < st.next_end_ms && !st.panes.is_empty() {
-            if self.lateness_ms > 0 {
+            if self.every_ms.is_some() {
                 self.correct(st, st.open_end_ms, cx);
                 self.seal(st, st.open_end_ms);
             }
@@ -378,22 +440,23 @@ impl<K: Key, A: Aggregate> Detector for Sliding<K, A> {
         if st.open_end_ms == i64::MAX && !self.begin(st, at_ms, cx) {
             return Verdict::Late;
         }
-        if at_ms < st.open_end_ms - self.size_ms && !self.reach_back(st, at_ms, cx.watermark_ms()) {
+        if at_ms < st.open_end_ms - self.size_ms && !self.reach_back(st, at_ms, cx) {
             return Verdict::Late;
         }
-        let head_ms = st.open_end_ms - self.size_ms - self.pane_ms;
-        let k = self.pane_of(at_ms - head_ms);
-        if self.aggregate.sealed_is_shut() {
-            let closed_ms = cx.watermark_ms().saturating_sub(self.lateness_ms);
-            if head_ms + (k as i64 + 1) * self.pane_ms <= closed_ms.max(st.floor_ms) {
-                return Verdict::Late;
-            }
+        let head_ms = self.head_ms(st);
+        let k = self.pane_of(at_ms.wrapping_sub(head_ms));
+        if k >= st.panes.cap() && !self.widen(st, k, at_ms) {
+            return Verdict::Late;
         }
-        if self.lateness_ms > 0 && st.open_end_ms < st.next_end_ms {
-            self.note_changes(st, at_ms, cx);
+        if self.aggregate.sealed_is_shut()
+            && head_ms + (k as i64 + 1) * self.pane_ms <= self.closed_ms(st, cx.watermark_ms())
+        {
+            return Verdict::Late;
         }
-        if k >= st.panes.cap() {
-            st.panes.reserve(k + 1);
+        if let Some(every_ms) = self.every_ms
+            && st.open_end_ms < st.next_end_ms
+        {
+            self.note_changes(st, at_ms, every_ms, cx);
         }
         let verdict = st.panes.add(k, |part| {
             let verdict = self.aggregate.add(part, row, at_ms);
@@ -417,20 +480,23 @@ impl<K: Key, A: Aggregate> Detector for Sliding<K, A> {
         if st.open_end_ms == i64::MAX {
             return;
         }
-        let watermark_ms = cx.watermark_ms();
-        if watermark_ms == END_MS {
-            self.correct(st, END_MS, cx);
-            st.floor_ms = st.floor_ms.max(self.last_end_ms(st));
-            return self.run(st, END_MS, END_MS, cx);
+        if cx.watermark_ms() != END_MS {
+            let watermark_ms = cx.watermark_ms().min(FAR_MS);
+            return self.run(st, watermark_ms, watermark_ms.saturating_sub(self.lateness_ms), cx);
         }
-        self.run(st, watermark_ms, watermark_ms.saturating_sub(self.lateness_ms), cx);
+        if self.every_ms.is_none() {
+            return self.close_all(st, cx);
+        }
+        // Another split may go on with the key: what it brings within the allowed lateness is a correction.
+        self.correct(st, END_MS, cx);
+        self.run(st, self.last_end_ms(st), i64::MIN, cx);
     }
 
     fn on_quiet(&self, st: &mut Self::State, cx: &mut Context<'_, K, Self::Out>) {
         if st.open_end_ms == i64::MAX {
             return;
         }
-        if let Some(every_ms) = self.close.every_ms()
+        if let Some(every_ms) = self.every_ms
             && let Some(all) = &st.corrections
             && !all.changed.is_empty()
         {
@@ -442,18 +508,19 @@ impl<K: Key, A: Aggregate> Detector for Sliding<K, A> {
             }
         }
         let Some(patience_ms) = self.patience_ms else { return };
+        if st.last_quiet_ms == i64::MIN {
+            // The row came before the first tick: its silence can be measured from here on.
+            st.last_quiet_ms = cx.quiet_ms();
+        }
         let due_ms = st.last_quiet_ms.saturating_add(patience_ms);
         if cx.quiet_ms() < due_ms {
             return cx.wake_at_quiet_ms(due_ms);
         }
-        let last_end_ms = self.last_end_ms(st);
-        if let Close::Hold { .. } = self.close {
-            st.floor_ms = st.floor_ms.max(last_end_ms);
-            self.run(st, END_MS, END_MS, cx);
-        } else if st.next_end_ms <= last_end_ms {
-            let closed_ms = cx.watermark_ms().saturating_sub(self.lateness_ms);
-            self.run(st, last_end_ms, closed_ms, cx);
+        if self.every_ms.is_none() {
+            return self.close_all(st, cx);
         }
+        let closed_ms = cx.watermark_ms().min(FAR_MS).saturating_sub(self.lateness_ms);
+        self.run(st, self.last_end_ms(st), closed_ms, cx);
     }
 }
 

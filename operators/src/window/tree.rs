@@ -26,35 +26,59 @@ impl<P: Clone> Tree<P> {
 
     /// The leaf, to be changed by the caller.
     pub(super) fn leaf_mut(&mut self, slot: usize) -> &mut Option<P> {
-        // Rows mostly fall into the pane of the row before.
-        if self.stale.last() != Some(&(slot as u32)) {
-            self.stale.push(slot as u32);
-        }
+        self.touch(slot);
         let cap = self.cap();
         &mut self.nodes[cap + slot]
     }
 
-    /// Brings the inner nodes up to date.
-    fn refresh(&mut self, merge: &impl Fn(&mut P, &P)) {
+    /// The inner nodes over a slot are to be brought up to date: its leaf changes, or the ring no longer begins there.
+    pub(super) fn touch(&mut self, slot: usize) {
+        // Rows mostly fall into the pane of the row before.
+        if self.stale.last() != Some(&(slot as u32)) {
+            if self.stale.len() >= self.nodes.len() {
+                self.stale.sort_unstable();
+                self.stale.dedup();
+            }
+            self.stale.push(slot as u32);
+        }
+    }
+
+    /// Brings the inner nodes up to date. A node over both the last and the first slot of the ring stays empty: it would
+    /// merge against the order of time, and no run needs it.
+    fn refresh(&mut self, head: usize, merge: &impl Fn(&mut P, &P)) {
         let cap = self.cap();
         let mut stale = std::mem::take(&mut self.stale);
         stale.sort_unstable();
         stale.dedup();
         let mut level: Vec<usize> = stale.iter().map(|slot| (cap + *slot as usize) / 2).collect();
+        let mut slots = 2;
         while level.first().is_some_and(|node| *node > 0) {
             level.dedup();
             for node in &level {
-                self.nodes[*node] = join(self.nodes[2 * node].as_ref(), self.nodes[2 * node + 1].as_ref(), merge);
+                let first = node * slots - cap;
+                let astride = first < head && head < first + slots;
+                let (low, high) = (self.nodes[2 * node].as_ref(), self.nodes[2 * node + 1].as_ref());
+                self.nodes[*node] = if astride { None } else { join(low, high, merge) };
             }
             level.iter_mut().for_each(|node| *node /= 2);
+            slots *= 2;
         }
         stale.clear();
         self.stale = stale;
     }
 
-    /// The merge of `count` slots from `low` on, around the ring, in order.
-    pub(super) fn merged_ring(&mut self, low: usize, count: usize, merge: &impl Fn(&mut P, &P)) -> Option<P> {
-        let (cap, high) = (self.cap(), low + count);
+    /// The merge of the `count` slots from the `from`-th on of the ring that begins at `head`, in order.
+    pub(super) fn merged_ring(
+        &mut self,
+        head: usize,
+        from: usize,
+        count: usize,
+        merge: &impl Fn(&mut P, &P),
+    ) -> Option<P> {
+        self.refresh(head, merge);
+        let cap = self.cap();
+        let low = (head + from) & (cap - 1);
+        let high = low + count;
         if high <= cap {
             return self.merged(low, high, merge);
         }
@@ -62,9 +86,8 @@ impl<P: Clone> Tree<P> {
         join(first.as_ref(), second.as_ref(), merge)
     }
 
-    /// The merge of the slots `from..to`, in order.
-    fn merged(&mut self, from: usize, to: usize, merge: &impl Fn(&mut P, &P)) -> Option<P> {
-        self.refresh(merge);
+    /// The merge of the slots `from..to`, in order. They do not reach over the head.
+    fn merged(&self, from: usize, to: usize, merge: &impl Fn(&mut P, &P)) -> Option<P> {
         let (mut left, mut right) = (None, None);
         let (mut low, mut high) = (self.cap() + from, self.cap() + to);
         while low < high {
@@ -101,17 +124,33 @@ mod tests {
     proptest! {
         #[test]
         fn every_run_is_the_fold_of_its_leaves(
-            changes in prop::collection::vec((0usize..16, prop::option::of(0u8..9)), 1..60),
+            changes in prop::collection::vec((0usize..16, prop::option::of(0u8..9), 0usize..20), 1..60),
             (a, b) in (0usize..=16, 0usize..=16),
         ) {
             let mut tree: Tree<Vec<u8>> = Tree::new(16);
             let merge = |into: &mut Vec<u8>, next: &Vec<u8>| into.extend(next);
-            for (slot, value) in changes {
+            let mut head = 0;
+            for (slot, value, head_after) in changes {
                 *tree.leaf_mut(slot) = value.map(|v| vec![v]);
                 let (from, to) = (a.min(b), a.max(b));
-                let expect: Vec<u8> = (from..to).filter_map(|s| tree.leaf(s).cloned()).flatten().collect();
-                prop_assert_eq!(tree.merged(from, to, &merge).unwrap_or_default(), expect);
+                let expect: Vec<u8> =
+                    (from..to).filter_map(|k| tree.leaf((head + k) % 16).cloned()).flatten().collect();
+                prop_assert_eq!(tree.merged_ring(head, from, to - from, &merge).unwrap_or_default(), expect);
+                prop_assert!(tree.stale.len() <= 32);
+                if head_after < 16 {
+                    tree.touch(head);
+                    head = head_after;
+                }
             }
         }
+    }
+
+    #[test]
+    fn what_is_noted_stays_bounded() {
+        let mut tree: Tree<u8> = Tree::new(64);
+        for n in 0..10_000 {
+            *tree.leaf_mut(n % 3) = Some(1);
+        }
+        assert!(tree.stale.len() <= 128);
     }
 }
