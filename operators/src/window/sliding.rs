@@ -207,7 +207,8 @@ impl<K: Key, A: Aggregate> Sliding<K, A> {
         true
     }
 
-    /// Reaches back for a row before the ring, as far as windows can still be corrected. False if it is late.
+    /// Reaches back for a row that also belongs to windows before the first, as far as they can still be corrected. False
+    /// if they all cannot.
     #[cold]
     fn reach_back(&self, st: &mut WindowState<A::Part>, at_ms: i64, watermark_ms: i64) -> bool {
         let closed_ms = watermark_ms.saturating_sub(self.lateness_ms).max(st.floor_ms);
@@ -232,7 +233,10 @@ impl<K: Key, A: Aggregate> Sliding<K, A> {
     ) {
         let Some(every_ms) = self.close.every_ms() else { return };
         let mut end_ms = self.first_end_after(at_ms).max(st.open_end_ms);
-        while end_ms < st.next_end_ms && end_ms - self.size_ms <= at_ms {
+        // The pane of the row is also the one before the window that starts at its end.
+        let pane_end_ms = at_ms - at_ms.rem_euclid(self.pane_ms) + self.pane_ms;
+        let last_start_ms = if self.aggregate.reads_before() { pane_end_ms } else { at_ms };
+        while end_ms < st.next_end_ms && end_ms - self.size_ms <= last_start_ms {
             let known = st.corrections.as_ref().map(|c| c.changed.binary_search_by_key(&end_ms, |(end_ms, _)| *end_ms));
             if !matches!(known, Some(Ok(_))) {
                 let was = self.made_of(st, end_ms);
@@ -325,7 +329,9 @@ impl<K: Key, A: Aggregate> Sliding<K, A> {
         match st.panes.next_occupied(from) {
             Some(k) => {
                 let pane_ms = self.head_ms(st) + k as i64 * self.pane_ms;
-                st.next_end_ms = self.first_end_after(pane_ms).max(st.next_end_ms + self.slide_ms);
+                // A window that is not due yet may still get rows, also one before the next that has some.
+                let next_end_ms = self.first_end_after(pane_ms).min(self.first_end_after(upto_ms));
+                st.next_end_ms = next_end_ms.max(st.next_end_ms + self.slide_ms);
             }
             None if upto_ms == END_MS => {
                 st.floor_ms = st.floor_ms.max(st.next_end_ms - self.slide_ms);
@@ -378,7 +384,10 @@ impl<K: Key, A: Aggregate> Detector for Sliding<K, A> {
         if st.open_end_ms == i64::MAX && !self.begin(st, at_ms, cx) {
             return Verdict::Late;
         }
-        if at_ms < st.open_end_ms - self.size_ms && !self.reach_back(st, at_ms, cx.watermark_ms()) {
+        if at_ms < st.open_end_ms - self.slide_ms
+            && !self.reach_back(st, at_ms, cx.watermark_ms())
+            && at_ms < st.open_end_ms - self.size_ms
+        {
             return Verdict::Late;
         }
         let head_ms = st.open_end_ms - self.size_ms - self.pane_ms;
