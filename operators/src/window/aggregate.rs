@@ -51,6 +51,12 @@ pub trait Aggregate: Send + Sync + 'static {
         false
     }
 
+    /// Whether [`finish`](Aggregate::finish) looks at `before`, which is not given otherwise. Then a late row also changes
+    /// the window that starts where its pane ends.
+    fn reads_before(&self) -> bool {
+        false
+    }
+
     /// Adds a row that happened at `at_ms` (the row's event time, corrected where its key's clock error is known).
     /// [`Verdict::Duplicate`] if it repeats one that was added; [`Verdict::Late`] leaves the part unchanged.
     fn add(&self, part: &mut Self::Part, row: &Self::In, at_ms: i64) -> Verdict;

@@ -33,6 +33,8 @@ pub struct Sliding<K, A> {
     size_ms: i64,
     slide_ms: i64,
     pane_ms: i64,
+    size_panes: usize,
+    slide_panes: usize,
     /// `floor((2^64 - 1) / pane_ms)`: divides distances below `2^32` by a multiplication.
     reciprocal: u64,
     close: Close,
@@ -137,6 +139,8 @@ impl<K: Key, A: Aggregate> Sliding<K, A> {
             size_ms,
             slide_ms,
             pane_ms,
+            size_panes: (size_ms / pane_ms) as usize,
+            slide_panes: (slide_ms / pane_ms) as usize,
             reciprocal,
             close,
             lateness_ms,
@@ -187,10 +191,6 @@ impl<K: Key, A: Aggregate> Sliding<K, A> {
         }
     }
 
-    fn slide_panes(&self) -> usize {
-        (self.slide_ms / self.pane_ms) as usize
-    }
-
     /// Where the ring begins.
     fn head_ms(&self, st: &WindowState<A::Part>) -> i64 {
         st.open_end_ms - self.size_ms - self.pane_ms
@@ -199,7 +199,7 @@ impl<K: Key, A: Aggregate> Sliding<K, A> {
     /// The panes of the window that ends at `end_ms`, counted from the head.
     fn panes_of(&self, st: &WindowState<A::Part>, end_ms: i64) -> (usize, usize) {
         let from = self.pane_of(end_ms - st.open_end_ms) + 1;
-        (from, from + (self.size_ms / self.pane_ms) as usize)
+        (from, from + self.size_panes)
     }
 
     /// The end of the last window that holds the last pane with rows.
@@ -229,7 +229,7 @@ impl<K: Key, A: Aggregate> Sliding<K, A> {
             return false;
         }
         (st.next_end_ms, st.open_end_ms) = (next_end_ms, open_end_ms);
-        st.panes.reserve((self.size_ms / self.pane_ms) as usize + 2);
+        st.panes.reserve(self.size_panes + 2);
         self.ask(st, cx);
         true
     }
@@ -285,8 +285,9 @@ impl<K: Key, A: Aggregate> Sliding<K, A> {
         cx: &mut Context<'_, K, Change<WindowRow<K, A::Out>>>,
     ) {
         let from_ms = self.first_end_after(at_ms).max(st.open_end_ms);
-        // The window that begins after the row's pane looks back at it.
-        let to_ms = self.first_end_after(at_ms + self.size_ms + self.pane_ms).min(st.next_end_ms);
+        // The window that begins after the row's pane may look back at it.
+        let reach_ms = if self.aggregate.reads_before() { self.pane_ms } else { 0 };
+        let to_ms = self.first_end_after(at_ms + self.size_ms + reach_ms).min(st.next_end_ms);
         if from_ms >= to_ms {
             return;
         }
@@ -313,7 +314,8 @@ impl<K: Key, A: Aggregate> Sliding<K, A> {
     fn made_of(&self, st: &mut WindowState<A::Part>, end_ms: i64) -> Option<Emitted<A::Part>> {
         let (from, to) = self.panes_of(st, end_ms);
         let part = st.panes.merged(from, to, |into, next| self.aggregate.merge(into, next))?;
-        Some(Emitted { part, before: st.panes.get(from - 1).cloned() })
+        let before = if self.aggregate.reads_before() { st.panes.get(from - 1).cloned() } else { None };
+        Some(Emitted { part, before })
     }
 
     fn row_of(&self, key: &K, end_ms: i64, of: &Emitted<A::Part>) -> Option<WindowRow<K, A::Out>> {
@@ -400,7 +402,7 @@ impl<K: Key, A: Aggregate> Sliding<K, A> {
     /// No row is expected any more in the panes that the window ending at `end_ms` is the first to hold.
     fn seal(&self, st: &mut WindowState<A::Part>, end_ms: i64) {
         let (_, to) = self.panes_of(st, end_ms);
-        for k in to - self.slide_panes()..to {
+        for k in to - self.slide_panes..to {
             st.panes.change(k, |part| self.aggregate.seal(part));
         }
     }
@@ -417,7 +419,7 @@ impl<K: Key, A: Aggregate> Sliding<K, A> {
                 self.correct(st, st.open_end_ms, cx);
                 self.seal(st, st.open_end_ms);
             }
-            st.panes.advance(self.slide_panes());
+            st.panes.advance(self.slide_panes);
             st.open_end_ms += self.slide_ms;
         }
     }
@@ -434,7 +436,7 @@ impl<K: Key, A: Aggregate> Detector for Sliding<K, A> {
         Describe { kind: "sliding_window", params: self.params(), ordered }
     }
 
-    #[inline]
+    #[inline(always)]
     fn on_row(&self, st: &mut Self::State, row: &A::In, cx: &mut Context<'_, K, Self::Out>) -> Verdict {
         let at_ms = cx.event_time_ms();
         if st.open_end_ms == i64::MAX && !self.begin(st, at_ms, cx) {

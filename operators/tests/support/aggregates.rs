@@ -92,6 +92,10 @@ impl Aggregate for Integral {
         true
     }
 
+    fn reads_before(&self) -> bool {
+        true
+    }
+
     fn add(&self, part: &mut Samples, row: &Reading, at_ms: i64) -> Verdict {
         assert!(part.folded.is_none(), "a shut pane takes no rows");
         let at = part.open.partition_point(|sample| (sample.0, sample.1) < (at_ms, row.id));

@@ -114,6 +114,10 @@ impl Aggregate for CraneStats {
         true
     }
 
+    fn reads_before(&self) -> bool {
+        true
+    }
+
     #[inline]
     fn add(&self, part: &mut OverloadPart, reading: &CraneReading, at_ms: i64) -> Verdict {
         part.add(Sample::new(at_ms, self.rating.level(reading), reading))
