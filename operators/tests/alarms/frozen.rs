@@ -75,6 +75,7 @@ impl Decoder<SiteRow> for Json {
 
 /// Cranes behind a line that can be cut, and a host that keeps the clock and passes on what people do.
 struct Line {
+    job: Job,
     running: Running,
     stage: Stage<Scene>,
     host: Sender<SiteRow>,
@@ -92,9 +93,10 @@ impl Line {
             let rows = cranes.union(flow.channel("host")).key_by(SiteRow::crane);
             rows.detect("overload", site_alarms(Ladder::crane_overload())).out.to_channel("alarms");
         });
-        let mut running = job.ticks(TICKS).start().unwrap();
+        let job = job.ticks(TICKS);
+        let mut running = job.clone().record().start().unwrap();
         let (host, alarms) = (running.sender("host").unwrap(), running.receiver("alarms").unwrap());
-        Line { running, stage, host, alarms, sent: 0, now_ms: 0 }
+        Line { job, running, stage, host, alarms, sent: 0, now_ms: 0 }
     }
 
     /// The outside does these things, and all of them have entered the job.
@@ -135,10 +137,22 @@ impl Line {
         self.host(vec![SiteRow::Person { crane, at_ms: self.now_ms, event }]);
     }
 
+    /// All that left, which must be the same to the byte with any number of workers and however it is cut.
     fn end(mut self) -> Vec<Alarm<u32>> {
         drop((self.stage, self.host));
-        let all = self.alarms.rows().collect();
+        let all: Vec<Alarm<u32>> = self.alarms.rows().collect();
         self.running.wait().unwrap();
+        let recording = self.running.recording().unwrap();
+        let expected = serde_json::to_string(&all).unwrap();
+        for workers in 1..=4 {
+            for recording in [recording.clone(), recording.recut(workers as u64, 7)] {
+                let mut running = self.job.clone().workers(workers).replay(&recording).unwrap();
+                let rx = running.receiver::<Alarm<u32>>("alarms").unwrap();
+                let again: Vec<Alarm<u32>> = rx.rows().collect();
+                running.wait().unwrap();
+                assert_eq!(serde_json::to_string(&again).unwrap(), expected, "{workers} workers");
+            }
+        }
         all
     }
 }
