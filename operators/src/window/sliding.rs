@@ -442,7 +442,11 @@ impl<K: Key, A: Aggregate> Detector for Sliding<K, A> {
         if st.open_end_ms == i64::MAX && !self.begin(st, at_ms, cx) {
             return Verdict::Late;
         }
-        if at_ms < st.open_end_ms - self.size_ms && !self.reach_back(st, at_ms, cx) {
+        // A row before the last slide of the first window also belongs to windows before that one.
+        if at_ms < st.open_end_ms - self.slide_ms
+            && !self.reach_back(st, at_ms, cx)
+            && at_ms < st.open_end_ms - self.size_ms
+        {
             return Verdict::Late;
         }
         let head_ms = self.head_ms(st);
