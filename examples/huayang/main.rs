@@ -101,7 +101,7 @@ fn simulated(running: &mut Running, day: Day, hours: f64) -> Result<Metrics, Fai
     drop(sender);
     let metrics = running.wait()?;
     bar.finish_and_clear();
-    println!("{sent} readings of {hours} hours in {:.1} s", bar.elapsed().as_secs_f64());
+    eprintln!("{sent} readings of {hours} hours in {:.1} s", bar.elapsed().as_secs_f64());
     Ok(metrics)
 }
 

@@ -181,7 +181,7 @@ impl<D: Detector> Fused for D {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn warm(&self, st: &D::State, event_ms: i64) -> u64 {
         Detector::warm(self, st, event_ms)
     }

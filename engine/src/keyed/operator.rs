@@ -99,7 +99,7 @@ impl<F: Fused<In: Timed>, KF: Fn(&F::In) -> F::Key> Core<F, KF> {
 
     /// Finds the slots of rows. Where states are too many to stay near the core, each kind of memory is first touched for
     /// all rows in a loop of its own, so short that the misses of many rows overlap.
-    #[inline]
+    #[inline(always)]
     fn look_up(&mut self, chunk: &[F::In], found: &mut [u32; LOOK_AHEAD]) {
         if self.slots.len() > FITS_IN_CACHE {
             let mut touched = 0;

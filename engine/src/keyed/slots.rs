@@ -47,7 +47,7 @@ impl<K: Key, S: Default> Slots<K, S> {
     }
 
     /// The slot of a key, made if it is new.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn find(&mut self, key: K) -> u32 {
         let hash = key.stable_hash();
         let mask = self.index.len() - 1;
@@ -117,7 +117,7 @@ impl<K: Key, S: Default> Slots<K, S> {
         self.index = wider;
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn get(&mut self, slot: u32) -> &mut Slot<K, S> {
         let (chunk, at) = within(slot);
         &mut self.chunks[chunk][at]

@@ -32,6 +32,21 @@ impl<P: Default> Default for Panes<P> {
     }
 }
 
+impl<P: Clone + Default> Large<P> {
+    fn add<R>(&mut self, k: usize, add: impl FnOnce(&mut P) -> (R, bool)) -> R {
+        let leaf = self.tree.leaf_mut((self.head as usize + k) & (self.tree.cap() - 1));
+        let was_empty = leaf.is_none();
+        let (result, has_rows) = add(leaf.get_or_insert_with(P::default));
+        if has_rows {
+            self.occupied += u32::from(was_empty);
+            self.len = self.len.max(k as u32 + 1);
+        } else if was_empty {
+            *leaf = None;
+        }
+        result
+    }
+}
+
 impl<P: Clone + Default> Panes<P> {
     /// Makes room for at least `panes` panes.
     #[cold]
@@ -78,7 +93,7 @@ impl<P: Clone + Default> Panes<P> {
     }
 
     /// Pane `k`, to add a row to. The caller says by the result of `add` whether it has rows from now on.
-    #[inline]
+    #[inline(always)]
     pub(super) fn add<R>(&mut self, k: usize, add: impl FnOnce(&mut P) -> (R, bool)) -> R {
         match self {
             Panes::Flat { head, mask, parts } => {
@@ -87,19 +102,7 @@ impl<P: Clone + Default> Panes<P> {
                 *mask |= u32::from(has_rows) << slot;
                 result
             }
-            Panes::Tree(large) => {
-                let Large { head, occupied, len, tree } = &mut **large;
-                let leaf = tree.leaf_mut((*head as usize + k) & (tree.cap() - 1));
-                let was_empty = leaf.is_none();
-                let (result, has_rows) = add(leaf.get_or_insert_with(P::default));
-                if has_rows {
-                    *occupied += u32::from(was_empty);
-                    *len = (*len).max(k as u32 + 1);
-                } else if was_empty {
-                    *leaf = None;
-                }
-                result
-            }
+            Panes::Tree(large) => large.add(k, add),
         }
     }
 

@@ -475,7 +475,7 @@ impl<K: Key, A: Aggregate> Detector for Sliding<K, A> {
         verdict
     }
 
-    #[inline]
+    #[inline(always)]
     fn warm(&self, st: &Self::State, event_ms: i64) -> u64 {
         // Before the first row the difference wraps, and the pane is one that does not exist.
         let k = self.pane_of(event_ms.wrapping_sub(st.open_end_ms.wrapping_sub(self.size_ms + self.pane_ms)));
