@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 use proptest::test_runner::Config;
-use support::detectors::{Memory, Tally};
-use support::{BY_ROWS, Row, SOON, recorded, replayed, rest, row};
+use support::detectors::{Memory, Silence, Tally};
+use support::{BY_ROWS, Row, SOON, recorded, replayed, rest, row, settles};
 use watchfire_engine::{EventTime, Flow, Job, Key, Recording, Stream};
 
 const BOUNDS: EventTime = EventTime {
@@ -197,6 +197,41 @@ fn epochs_may_be_bounded_in_any_way() {
     {
         let job = job.clone().epoch_rows_max(rows_max).epochs_in_flight_max(in_flight).workers(workers);
         assert_eq!(recorded(&job, batches(cut)).0, left, "{rows_max} {in_flight} {cut} {workers}");
+    }
+}
+
+/// Two operators that one tick wakes say what they say in one place: the order of the union decides.
+#[test]
+fn what_one_tick_causes_on_both_sides_of_a_union_is_told_apart() {
+    for left_first in [true, false] {
+        let job = Job::new(move |flow| {
+            let side = |channel: &str, mark: i64| {
+                let keyed = flow.channel::<Row>(channel).key_by(|r| r.key);
+                let silent = keyed.detect(&format!("{channel} silent"), Silence { after_ms: 300 }).out;
+                silent.map(move |r| Row { value: mark, ..r })
+            };
+            let (left, right) = (side("in", 1), side("b", 2));
+            if left_first { left.union(right) } else { right.union(left) }.to_channel("out");
+        });
+        let job = job.ticks(BY_ROWS);
+        let mut running = job.clone().record().start().unwrap();
+        let ends = ["in", "b"].map(|name| running.sender::<Row>(name).unwrap());
+        let out = running.receiver::<Row>("out").unwrap();
+        ends.iter().for_each(|end| end.send((0..50).map(|key| row(0, key, 0)).collect()).unwrap());
+        assert!(settles(|| running.metrics().sources.values().all(|source| source.read == 50)));
+        ends[0].send((1..8).map(|n| row(n * 100, 99, 0)).collect()).unwrap();
+        drop(ends);
+        running.wait().unwrap();
+        let (left, recording) = (rest(&out), running.recording().unwrap());
+        let mut expected: Vec<u32> = (0..50).collect();
+        expected.sort_by_key(|key| key.stable_hash() >> 32);
+        let marks = if left_first { [1, 2] } else { [2, 1] };
+        let expected: Vec<(u32, i64)> = expected.iter().flat_map(|key| marks.map(|mark| (*key, mark))).collect();
+        let pairs = |rows: &[Row]| rows.iter().map(|r| (r.key, r.value)).collect::<Vec<_>>();
+        assert_eq!(pairs(&left), expected);
+        for workers in 1..=4 {
+            assert_eq!(replayed(&job.clone().workers(workers), &recording), left, "{workers} workers");
+        }
     }
 }
 

@@ -82,7 +82,8 @@ impl Outage {
         (outage, gates.into_iter().map(OpensAtEnd).collect())
     }
 
-    fn source(&self) -> Scripted {
+    /// `lost` is how the source falls silent: its connection breaks, or it says that it is behind.
+    fn source(&self, lost: &Step) -> Scripted {
         let (both, one) = (Step::Rows(vec![row(0, 0, 0), row(0, 1, 0)]), |key| Step::Rows(vec![row(0, key, 0)]));
         let source = Scripted::endless(vec![(
             "a",
@@ -95,7 +96,7 @@ impl Outage {
                 Step::Wait(self.speaks.clone()),
                 both,
                 Step::Wait(self.away.clone()),
-                Step::Retry,
+                lost.clone(),
                 one(8),
                 Step::Wait(self.back.clone()),
                 Step::Idle,
@@ -109,9 +110,9 @@ impl Outage {
 
 #[test]
 fn silence_is_frozen_while_the_source_is_away() {
-    for workers in [1, 2] {
+    for (workers, lost, opened) in [(1, Step::Retry, 2), (2, Step::Retry, 2), (1, Step::Behind, 1)] {
         let (outage, _open) = Outage::new();
-        let source = outage.source();
+        let source = outage.source(&lost);
         let of = source.clone();
         let job = Job::new(move |flow| {
             flow.channel::<Row>("clock").to_channel("clock out");
@@ -149,7 +150,10 @@ fn silence_is_frozen_while_the_source_is_away() {
         assert_eq!(all[..3], expected, "after it had caught up at 1,000");
         let expected = [(90_600, 0, 1_200), (90_600, 1, 1_200), (90_600, 7, 1_200), (90_600, 8, 1_200)];
         assert_eq!(all[3..], expected, "no storm after the outage, and no silence lost");
-        assert_eq!(source.log().iter().filter(|done| matches!(done, support::source::Done::Opened(..))).count(), 2);
+        assert_eq!(
+            source.log().iter().filter(|done| matches!(done, support::source::Done::Opened(..))).count(),
+            opened
+        );
     }
 }
 

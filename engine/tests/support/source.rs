@@ -16,6 +16,7 @@ pub(crate) enum Step {
     /// Bodies that need not be rows.
     Raw(Vec<&'static str>),
     Idle,
+    Behind,
     Retry,
     Fatal,
     Expired,
@@ -195,6 +196,7 @@ impl Reader<u64> for Reads {
                         Some(Ok(self.gave(bodies.iter().map(|body| (*body).to_owned()).collect(), room)))
                     }
                     Some(Step::Idle) => Some(Ok(Next::Idle)),
+                    Some(Step::Behind) => Some(Ok(Next::Behind)),
                     Some(Step::Panic) => panic!("the reader met the script"),
                     Some(step) => Some(Err(failure(&step).unwrap())),
                 };
