@@ -42,7 +42,7 @@ pub enum Replay {
 pub enum KeyPlacement {
     /// All rows of one key come from one split, so their order is that split's order.
     OneSplit,
-    /// A key may come from several splits: order-dependent operators need [`merge_splits`](crate::Stream::merge_splits).
+    /// A key may come from several splits: order-dependent operators need [`Flow::source_merged`](crate::Flow::source_merged).
     AnySplit,
 }
 

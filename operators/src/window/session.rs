@@ -218,6 +218,10 @@ impl<K: Key, A: Aggregate> Detector for Sessions<K, A> {
 
     fn on_quiet(&self, st: &mut Self::State, cx: &mut Context<'_, K, Self::Out>) {
         let Some(patience_ms) = self.close.patience_ms() else { return };
+        if st.last_quiet_ms == i64::MIN {
+            // The last row came before the clock had a reading: silence counts from the first.
+            st.last_quiet_ms = cx.quiet_ms();
+        }
         let due_ms = st.last_quiet_ms.saturating_add(patience_ms);
         let quiet = cx.quiet_ms() >= due_ms;
         if !quiet {

@@ -442,6 +442,10 @@ impl<K: Key, A: Aggregate> Detector for Sliding<K, A> {
             }
         }
         let Some(patience_ms) = self.patience_ms else { return };
+        if st.last_quiet_ms == i64::MIN {
+            // The last row came before the clock had a reading: silence counts from the first.
+            st.last_quiet_ms = cx.quiet_ms();
+        }
         let due_ms = st.last_quiet_ms.saturating_add(patience_ms);
         if cx.quiet_ms() < due_ms {
             return cx.wake_at_quiet_ms(due_ms);
