@@ -8,3 +8,14 @@
 pub use watchfire_connectors as connect;
 pub use watchfire_engine::*;
 pub use watchfire_operators::{alarm, crane, window};
+
+/// The how-to pages: their programs run as documentation tests.
+#[cfg(doctest)]
+mod how_to {
+    #[doc = include_str!("../docs/add-a-connector.md")]
+    mod add_a_connector {}
+    #[doc = include_str!("../docs/add-a-detector.md")]
+    mod add_a_detector {}
+    #[doc = include_str!("../docs/add-an-operator.md")]
+    mod add_an_operator {}
+}
