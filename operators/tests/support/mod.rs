@@ -5,6 +5,7 @@
 #![allow(dead_code, unreachable_pub)]
 
 pub mod aggregates;
+pub mod draw;
 pub mod model;
 pub mod sessions;
 
@@ -18,6 +19,13 @@ use watchfire_engine::{
     Metrics, Receiver, Recording, Running, Sender, Skewed, TickSource, Timed, Verdict,
 };
 use watchfire_operators::window::WindowRow;
+
+/// So many cases, or as many as `PROPTEST_CASES` says.
+pub fn cases(cases: u32) -> proptest::test_runner::Config {
+    let default = proptest::test_runner::Config::default();
+    let cases = if std::env::var_os("PROPTEST_CASES").is_some() { default.cases } else { cases };
+    proptest::test_runner::Config { cases, failure_persistence: None, ..default }
+}
 
 /// The rows of all tests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
