@@ -197,7 +197,7 @@ impl<V: Data + Ord> Model<V> {
     fn must_be_right(&self, watch: &Watch<V>, due: impl Fn(i64) -> bool) {
         for end in watch.taken.windows.keys().copied().filter(|end| due(*end)) {
             let shown = watch.shown.get(&end).map(|row| row.value.clone());
-            same(&shown, &self.value_of(&watch.taken, end), &format!("the window that ends at {end}"));
+            assert_eq!(shown, self.value_of(&watch.taken, end), "the window that ends at {end}");
         }
     }
 
@@ -284,7 +284,11 @@ pub fn causes<V: Clone>(log: Vec<Seen<V>>) -> Vec<(Seen<V>, Vec<Change<WindowRow
     all
 }
 
-/// As `assert_eq`, with a name to what differs.
-pub fn same<T: PartialEq + Debug>(found: &T, expected: &T, what: &str) {
-    assert!(found == expected, "{what}:\n   found {found:?}\nexpected {expected:?}");
+/// As `assert_eq`, with a name to what differs, from the first difference on.
+pub fn same<T: PartialEq + Debug>(found: &[T], expected: &[T], what: &str) {
+    if found != expected {
+        let at = found.iter().zip(expected).take_while(|(a, b)| a == b).count();
+        let part = |all: &[T]| format!("{:?}", all.iter().skip(at).take(3).collect::<Vec<_>>());
+        panic!("{what}, entry {at}:\n   found {}\nexpected {}", part(found), part(expected));
+    }
 }
