@@ -59,10 +59,10 @@ proptest! {
 proptest! {
     #![proptest_config(support::cases(16))]
 
-    /// A window of as many panes as a flat ring holds, and one of just more, over the same rows.
+    /// Windows of as many panes as a flat ring holds, and of just more, over the same rows.
     #[test]
     fn trees_and_flat_rings_are_the_same(rows in walks(), slide_ms in 1i64..60, more in 1i64..3, seed in 0u64..100) {
-        for panes in [30, 32, 32 + more] {
+        for panes in [5, 6, 6 + more] {
             let close = Close::Provisional { after_quiet_ms: 2_000, every_ms: 500, allowed_lateness_ms: 300 };
             let (size_ms, shut, value) = (panes * slide_ms, true, integral as support::model::Value<_>);
             let model = Model { size_ms, slide_ms, disorder_ms: 100, close, shut, value };
@@ -103,7 +103,8 @@ proptest! {
         let in_pieces = run_all_ways::<Vec<u32>>(&merged, &feeds, 7);
         let at_once = run::<Vec<u32>>(&flow(Setting::disorder(0)), &batches(&sorted, 4_096));
         same(&in_pieces.log, &at_once.log, "the log of the merged splits");
-        prop_assert!(in_pieces.late.is_empty());
+        same(&in_pieces.late, &at_once.late, "the late rows of the merged splits");
+        prop_assert!(in_pieces.late.is_empty() || which == 1);
     }
 }
 

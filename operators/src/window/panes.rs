@@ -200,3 +200,6 @@ impl<P: Clone + Default> Panes<P> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -280,3 +280,6 @@ impl<K: Key, A: Aggregate> Detector for Sessions<K, A> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,8 +3,8 @@
 //! Rows go into panes of `gcd(size, slide)`; a window merges its panes. Per row: one pane update. Per emitted window: a
 //! merge of its panes, or of logarithmically many parts where there are many. Empty stretches are skipped.
 //!
-//! Memory per key: `(size + disorder + allowed lateness) / pane + 3` parts, rounded up to a power of two, twice that
-//! above 32; never more than [`RING_MAX`] panes.
+//! Memory per key: 8 parts, or `(size + disorder + allowed lateness) / pane + 3` where that is more, rounded up to a power
+//! of two and doubled; never more than [`RING_MAX`] panes.
 
 use watchfire_engine::{Change, Context, Describe, Detector, END_MS, Error, Key, State, Stored, Verdict, rkyv};
 
@@ -537,3 +537,6 @@ impl<K: Key, A: Aggregate> Detector for Sliding<K, A> {
 fn gcd(a: i64, b: i64) -> i64 {
     if b == 0 { a } else { gcd(b, a % b) }
 }
+
+#[cfg(test)]
+mod tests;
