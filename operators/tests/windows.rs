@@ -1,4 +1,5 @@
 //! Tumbling and sliding windows against plain references, through real jobs.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod support;
 

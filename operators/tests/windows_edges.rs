@@ -1,4 +1,5 @@
 //! Windows where it is narrow: many panes, odd lengths, far times, ended and merged splits, books.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod support;
 

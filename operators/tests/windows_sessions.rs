@@ -1,4 +1,5 @@
 //! Sessions against a plain reference, through real jobs.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod support;
 

@@ -2,7 +2,7 @@
 //!
 //! A flow made by [`job`] writes a log: every row and every tick in ingest order, each followed by the changes that it
 //! caused. A reference reads the rows and ticks of the log and says which changes must follow.
-#![allow(dead_code, unreachable_pub)]
+#![allow(dead_code, unreachable_pub, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 pub mod aggregates;
 pub mod draw;

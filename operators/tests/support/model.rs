@@ -272,9 +272,12 @@ impl<V: Data + Ord> Watch<V> {
     }
 }
 
+/// A row, a tick or the end, and the changes that it caused.
+pub type Caused<V> = (Seen<V>, Vec<Change<WindowRow<u32, V>>>);
+
 /// Each entry of a log that is not a change, with the changes that it caused.
-pub fn causes<V: Clone>(log: Vec<Seen<V>>) -> Vec<(Seen<V>, Vec<Change<WindowRow<u32, V>>>)> {
-    let mut all: Vec<(Seen<V>, Vec<Change<WindowRow<u32, V>>>)> = Vec::new();
+pub fn causes<V: Clone>(log: Vec<Seen<V>>) -> Vec<Caused<V>> {
+    let mut all: Vec<Caused<V>> = Vec::new();
     for seen in log {
         match seen {
             Seen::Change(change) => all.last_mut().expect("a change has a cause").1.push(change),
