@@ -125,6 +125,16 @@ impl<T: Data + Timed> SourceIntake<T> {
         Ok(())
     }
 
+    /// Takes over the splits that were opened since the last time.
+    fn take_over(&mut self, cut: &Cut<'_>) {
+        for opened in self.gate.take_opened() {
+            if let Some(merger) = &mut self.merger {
+                merger.open(opened.split, merge_clock(cut));
+            }
+            self.splits.push(opened);
+        }
+    }
+
     fn take_rows(&mut self, split: u32, rows: Vec<T>, cut: &mut Cut<'_>) {
         let Some(merger) = &mut self.merger else {
             return cut.rows(self.input, split, false, rows);
@@ -182,12 +192,7 @@ fn merge_clock(cut: &Cut<'_>) -> i64 {
 
 impl<T: Data + Timed> Intake for SourceIntake<T> {
     fn pull(&mut self, cut: &mut Cut<'_>) -> Result<(), Error> {
-        for opened in self.gate.take_opened() {
-            if let Some(merger) = &mut self.merger {
-                merger.open(opened.split, merge_clock(cut));
-            }
-            self.splits.push(opened);
-        }
+        self.take_over(cut);
         // Splits take turns batch by batch, so that a full one does not starve the others.
         let mut moved = true;
         while moved && cut.room > 0 {
@@ -206,7 +211,12 @@ impl<T: Data + Timed> Intake for SourceIntake<T> {
                     index += 1;
                     continue;
                 }
-                match queue.take() {
+                let taken = queue.take();
+                if self.merger.is_some() {
+                    // A split that was opened before these rows were sent, or before this one ended, holds them back.
+                    self.take_over(cut);
+                }
+                match taken {
                     Ok(arrival) => {
                         self.arrival(split, arrival, cut)?;
                         (moved, index) = (true, index + 1);

@@ -203,3 +203,6 @@ impl<P: Clone + Default> Panes<P> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

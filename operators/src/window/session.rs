@@ -110,9 +110,15 @@ impl<K: Key, A: Aggregate> Sessions<K, A> {
         }
     }
 
-    /// Emits all sessions that have changed since they were emitted.
+    /// What was emitted of it no longer holds, or it came about when the watermark had passed its end: it goes with a tick.
+    fn pending(&self, session: &Session<A::Part>, watermark_ms: i64) -> bool {
+        !session.outdated.is_empty() || (!session.emitted && self.end_of(session) <= watermark_ms)
+    }
+
+    /// Emits all sessions that wait for a tick.
     fn correct(&self, st: &mut SessionState<A::Part>, cx: &mut Context<'_, K, Out<K, A>>) {
-        for session in st.sessions.iter_mut().filter(|session| !session.outdated.is_empty()) {
+        let watermark_ms = cx.watermark_ms();
+        for session in st.sessions.iter_mut().filter(|session| self.pending(session, watermark_ms)) {
             self.emit(session, cx);
         }
     }
@@ -217,7 +223,7 @@ impl<K: Key, A: Aggregate> Detector for Sessions<K, A> {
         if verdict == Verdict::Applied {
             let session = &st.sessions[at];
             self.ask(session, cx);
-            if !session.outdated.is_empty() {
+            if self.pending(session, cx.watermark_ms()) {
                 // Not before the next tick, so that the rows of one tick make one correction.
                 let due_ms = st.last_correction_ms.saturating_add(self.close.every_ms().unwrap_or(0));
                 cx.wake_at_quiet_ms(due_ms.max(cx.quiet_ms().saturating_add(1)));
@@ -255,7 +261,7 @@ impl<K: Key, A: Aggregate> Detector for Sessions<K, A> {
             cx.wake_at_quiet_ms(due_ms);
         }
         if let Some(every_ms) = self.close.every_ms()
-            && st.sessions.iter().any(|session| !session.outdated.is_empty())
+            && st.sessions.iter().any(|session| self.pending(session, cx.watermark_ms()))
         {
             let due_ms = st.last_correction_ms.saturating_add(every_ms);
             if cx.quiet_ms() >= due_ms {
@@ -274,3 +280,6 @@ impl<K: Key, A: Aggregate> Detector for Sessions<K, A> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

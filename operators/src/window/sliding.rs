@@ -3,8 +3,8 @@
 //! Rows go into panes of `gcd(size, slide)`; a window merges its panes. Per row: one pane update. Per emitted window: a
 //! merge of its panes, or of logarithmically many parts where there are many. Empty stretches are skipped.
 //!
-//! Memory per key: `(size + disorder + allowed lateness) / pane + 3` parts, rounded up to a power of two, twice that
-//! above 32; never more than [`RING_MAX`] panes.
+//! Memory per key: 8 parts, or `(size + disorder + allowed lateness) / pane + 3` where that is more, rounded up to a power
+//! of two and doubled; never more than [`RING_MAX`] panes.
 
 use watchfire_engine::{Change, Context, Describe, Detector, END_MS, Error, Key, State, Stored, Verdict, rkyv};
 
@@ -42,8 +42,10 @@ pub struct Sliding<K, A> {
     lateness_ms: i64,
     /// The quiet time after which it waits no longer.
     patience_ms: Option<i64>,
-    /// And the quiet time between corrections, where there are any.
+    /// The quiet time between corrections, where there are any.
     every_ms: Option<i64>,
+    /// A row that is further before the end of the ring's first window may belong to windows before it, or be late.
+    reach_ms: i64,
     aggregate: A,
     key: std::marker::PhantomData<fn(K)>,
 }
@@ -133,22 +135,22 @@ impl<K: Key, A: Aggregate> Sliding<K, A> {
             return wrong(what, "choose a longer slide, or a size that is a multiple of it");
         }
         let reciprocal = u64::MAX / pane_ms.unsigned_abs();
-        let key = std::marker::PhantomData;
-        let (close, lateness_ms, patience_ms, every_ms) = (Close::Final, 0, None, None);
-        Ok(Sliding {
+        let sliding = Sliding {
             size_ms,
             slide_ms,
             pane_ms,
             size_panes: (size_ms / pane_ms) as usize,
             slide_panes: (slide_ms / pane_ms) as usize,
             reciprocal,
-            close,
-            lateness_ms,
-            patience_ms,
-            every_ms,
+            close: Close::Final,
+            lateness_ms: 0,
+            patience_ms: None,
+            every_ms: None,
+            reach_ms: size_ms,
             aggregate,
-            key,
-        })
+            key: std::marker::PhantomData,
+        };
+        Ok(sliding.close(Close::Final))
     }
 
     /// Windows that follow one another without overlap.
@@ -163,7 +165,9 @@ impl<K: Key, A: Aggregate> Sliding<K, A> {
     #[must_use]
     pub fn close(self, close: Close) -> Self {
         let (lateness_ms, patience_ms, every_ms) = (close.lateness_ms(), close.patience_ms(), close.every_ms());
-        Sliding { close, lateness_ms, patience_ms, every_ms, ..self }
+        // Without corrections the ring begins with the first window that is not closed: there is none before it.
+        let reach_ms = if every_ms.is_some() { self.slide_ms } else { self.size_ms };
+        Sliding { close, lateness_ms, patience_ms, every_ms, reach_ms, ..self }
     }
 
     fn params(&self) -> String {
@@ -234,7 +238,8 @@ impl<K: Key, A: Aggregate> Sliding<K, A> {
         true
     }
 
-    /// Reaches back for a row before the ring, as far as windows can still be corrected. False if it is late.
+    /// Reaches back for a row that windows before the ring's first hold, as far as those can still be corrected. False if
+    /// the row is late.
     #[cold]
     fn reach_back(
         &self,
@@ -243,7 +248,10 @@ impl<K: Key, A: Aggregate> Sliding<K, A> {
         cx: &mut Context<'_, K, Change<WindowRow<K, A::Out>>>,
     ) -> bool {
         let open_end_ms = self.first_end_after(self.closed_ms(st, cx.watermark_ms()).max(at_ms));
-        if open_end_ms >= st.open_end_ms || at_ms < open_end_ms - self.size_ms {
+        if open_end_ms >= st.open_end_ms {
+            return at_ms >= st.open_end_ms - self.size_ms;
+        }
+        if at_ms < open_end_ms - self.size_ms {
             return false;
         }
         let panes = ((st.open_end_ms - open_end_ms) / self.pane_ms) as usize;
@@ -442,11 +450,7 @@ impl<K: Key, A: Aggregate> Detector for Sliding<K, A> {
         if st.open_end_ms == i64::MAX && !self.begin(st, at_ms, cx) {
             return Verdict::Late;
         }
-        // A row before the last slide of the first window also belongs to windows before that one.
-        if at_ms < st.open_end_ms - self.slide_ms
-            && !self.reach_back(st, at_ms, cx)
-            && at_ms < st.open_end_ms - self.size_ms
-        {
+        if at_ms < st.open_end_ms - self.reach_ms && !self.reach_back(st, at_ms, cx) {
             return Verdict::Late;
         }
         let head_ms = self.head_ms(st);
@@ -533,3 +537,6 @@ impl<K: Key, A: Aggregate> Detector for Sliding<K, A> {
 fn gcd(a: i64, b: i64) -> i64 {
     if b == 0 { a } else { gcd(b, a % b) }
 }
+
+#[cfg(test)]
+mod tests;

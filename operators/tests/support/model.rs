@@ -197,7 +197,7 @@ impl<V: Data + Ord> Model<V> {
     fn must_be_right(&self, watch: &Watch<V>, due: impl Fn(i64) -> bool) {
         for end in watch.taken.windows.keys().copied().filter(|end| due(*end)) {
             let shown = watch.shown.get(&end).map(|row| row.value.clone());
-            same(&shown, &self.value_of(&watch.taken, end), &format!("the window that ends at {end}"));
+            assert_eq!(shown, self.value_of(&watch.taken, end), "the window that ends at {end}");
         }
     }
 
@@ -272,9 +272,12 @@ impl<V: Data + Ord> Watch<V> {
     }
 }
 
+/// A row, a tick or the end, and the changes that it caused.
+pub type Caused<V> = (Seen<V>, Vec<Change<WindowRow<u32, V>>>);
+
 /// Each entry of a log that is not a change, with the changes that it caused.
-pub fn causes<V: Clone>(log: Vec<Seen<V>>) -> Vec<(Seen<V>, Vec<Change<WindowRow<u32, V>>>)> {
-    let mut all: Vec<(Seen<V>, Vec<Change<WindowRow<u32, V>>>)> = Vec::new();
+pub fn causes<V: Clone>(log: Vec<Seen<V>>) -> Vec<Caused<V>> {
+    let mut all: Vec<Caused<V>> = Vec::new();
     for seen in log {
         match seen {
             Seen::Change(change) => all.last_mut().expect("a change has a cause").1.push(change),
@@ -284,7 +287,11 @@ pub fn causes<V: Clone>(log: Vec<Seen<V>>) -> Vec<(Seen<V>, Vec<Change<WindowRow
     all
 }
 
-/// As `assert_eq`, with a name to what differs.
-pub fn same<T: PartialEq + Debug>(found: &T, expected: &T, what: &str) {
-    assert!(found == expected, "{what}:\n   found {found:?}\nexpected {expected:?}");
+/// As `assert_eq`, with a name to what differs, from the first difference on.
+pub fn same<T: PartialEq + Debug>(found: &[T], expected: &[T], what: &str) {
+    if found != expected {
+        let at = found.iter().zip(expected).take_while(|(a, b)| a == b).count();
+        let part = |all: &[T]| format!("{:?}", all.iter().skip(at).take(3).collect::<Vec<_>>());
+        panic!("{what}, entry {at}:\n   found {}\nexpected {}", part(found), part(expected));
+    }
 }

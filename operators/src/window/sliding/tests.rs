@@ -1,0 +1,101 @@
+use super::*;
+use crate::window::{Count, count};
+use proptest::prelude::*;
+use std::fmt::Write as _;
+
+fn windows(size_ms: i64, slide_ms: i64) -> Sliding<u32, Count<u8>> {
+    Sliding::new(size_ms, slide_ms, count()).unwrap()
+}
+
+proptest! {
+    /// Ends are the multiples of the slide, offset by the size; the first after a time is at most a slide away.
+    #[test]
+    fn ends_are_aligned_and_the_next_is_the_nearest(
+        slide_ms in 1i64..5_000, more in 0i64..5_000, at_ms in -1_000_000_000i64..1_000_000_000,
+    ) {
+        let windows = windows(slide_ms + more, slide_ms);
+        let end_ms = windows.first_end_after(at_ms);
+        prop_assert!(at_ms < end_ms && end_ms <= at_ms + slide_ms);
+        prop_assert_eq!((end_ms - windows.size_ms).rem_euclid(slide_ms), 0);
+        prop_assert_eq!(windows.first_end_after(end_ms), end_ms + slide_ms);
+    }
+
+    /// The multiplication divides exactly, for panes of any length and distances of any size.
+    #[test]
+    fn panes_are_found_by_multiplication(
+        pane_ms in prop_oneof![1i64..100, 1i64..10_000_000_000], near in 0i64..(1 << 34), panes in 0i64..1 << 20,
+    ) {
+        let windows = windows(pane_ms, pane_ms);
+        let edge_ms = panes.saturating_mul(pane_ms).min(1 << 40);
+        for from_head_ms in [near, edge_ms, (edge_ms - 1).max(0), i64::from(u32::MAX), i64::from(u32::MAX) + 1] {
+            prop_assert_eq!(windows.pane_of(from_head_ms), (from_head_ms / pane_ms) as usize, "{} of {}", from_head_ms, pane_ms);
+        }
+    }
+}
+
+#[test]
+fn far_times_stay_within_what_can_be_reckoned_with() {
+    for at_ms in [i64::MIN, i64::MAX, -FAR_MS, FAR_MS] {
+        for (size_ms, slide_ms) in [(1, 1), (60_000, 7_000), (LENGTH_MAX_MS, LENGTH_MAX_MS)] {
+            let windows = windows(size_ms, slide_ms);
+            let end_ms = windows.first_end_after(at_ms);
+            assert_eq!((end_ms - size_ms).rem_euclid(slide_ms), 0);
+            assert!(end_ms.abs() <= FAR_MS + LENGTH_MAX_MS);
+        }
+    }
+}
+
+fn example() -> WindowState<u64> {
+    let mut panes = Panes::default();
+    panes.add(1, |part| (*part = 7, true));
+    panes.add(3, |part| (*part = 9, true));
+    let was = Some(Emitted { part: 7, before: Some(3) });
+    let corrections = Some(Box::new(Corrections { changed: vec![(1_000, was), (2_000, None)], last_quiet_ms: 1_500 }));
+    WindowState { open_end_ms: 1_000, panes, next_end_ms: 3_000, floor_ms: -5, last_quiet_ms: 2_500, corrections }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        write!(text, "{byte:02x}").unwrap();
+        text
+    })
+}
+
+const GOLDEN: &str = concat!(
+    "e8030000000000000100000000000000070000000000000001000000000000000300000000000000d007000000000000",
+    "0000000000000000000000000000000000000000000000000000000000000000b0ffffff02000000dc05000000000000",
+    "e80300000000000000000000000000000a00000000000000000000000000000007000000000000000000000000000000",
+    "09000000000000000000000000000000000000000000000000000000000000000000000000000000b80b000000000000",
+    "fbffffffffffffffc409000000000000010000007cffffff",
+);
+const GOLDEN_TREE: &str = concat!(
+    "000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000",
+    "000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000",
+    "000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000",
+    "000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000",
+    "000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000",
+    "000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000",
+    "000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000",
+    "000000000000000000000000000000000000000000000000000000000000000001000000000000000100000000000000",
+    "000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000",
+    "000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000",
+    "000000000000000000000000000000000000000000000000000000000000000000000000070000000200000001000000",
+    "06000000ecfdffff20000000e4ffffff0200000000000000ffffffffffffff7f01000000d4ffffff0000000000000000",
+    "000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000",
+    "00000000000000000000000000000000ffffffffffffff7f000000000000008000000000000000800000000000000000",
+);
+
+#[test]
+fn the_bytes_stay_the_same() {
+    let mut large = WindowState::<u64>::default();
+    large.panes.reserve(9);
+    large.panes.advance(2);
+    large.panes.add(5, |part| (*part = 1, true));
+    for (state, golden) in [(example(), GOLDEN), (large, GOLDEN_TREE)] {
+        let bytes = state.encode().unwrap();
+        assert_eq!(hex(&bytes), golden, "the stored form changed: states need a new version");
+        let back = WindowState::<u64>::decode(&bytes).unwrap();
+        assert_eq!(format!("{back:?}"), format!("{state:?}"));
+        assert!(WindowState::<u64>::decode(&bytes[..bytes.len() - 8]).is_err());
+    }
+}
