@@ -15,7 +15,11 @@ fn named(text: &str) -> Vec<(usize, String)> {
         }
         all.extend(line.split('`').skip(1).step_by(2).map(|word| (number + 1, word.to_owned())));
         let links = line.split("](").skip(1).filter_map(|rest| rest.split([')', '#']).next());
-        all.extend(links.filter(|link| !link.is_empty() && !link.contains("://")).map(|link| (number + 1, format!("./{link}"))));
+        all.extend(
+            links
+                .filter(|link| !link.is_empty() && !link.contains("://"))
+                .map(|link| (number + 1, format!("./{link}"))),
+        );
     }
     all
 }

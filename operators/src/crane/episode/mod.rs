@@ -317,9 +317,13 @@ impl<K: Key> Detector for OverloadEpisodes<K> {
     }
 
     fn on_quiet(&self, st: &mut EpisodeState, cx: Cx<'_, '_, K>) {
-        let Some(rare) = &st.rare else { return };
+        let Some(rare) = &mut st.rare else { return };
         let quiet_ms = cx.quiet_ms();
-        let (correct_at_ms, tell_at_ms) = (rare.correct_at_ms, rare.tell_at_ms);
+        let correct_at_ms = rare.correct_at_ms;
+        // What was noticed before the clock had a reading is counted from its first.
+        let unread = rare.tell_at_ms == i64::MIN.saturating_add(self.config.open_after_ms);
+        let tell_at_ms = if unread { quiet_ms.saturating_add(self.config.open_after_ms) } else { rare.tell_at_ms };
+        rare.tell_at_ms = tell_at_ms;
         let is_told_early = rare.told.iter().any(|told| told.is_early);
         if rare.is_stale {
             if quiet_ms < correct_at_ms {

@@ -144,7 +144,7 @@ pub(in crate::crane) fn readings(
         for (crane, steps, ratio, reeving, radius_m, operator, off_ms) in all {
             at_ms += steps * step_ms + if steps == 0 { 0 } else { off_ms };
             reeving_now = if reeving == 4 { reeving_now } else { reeving };
-            reeving_now = if reeving == 3 && made.len() % 2 == 0 { 4 } else { reeving_now };
+            reeving_now = if reeving == 3 && made.len().is_multiple_of(2) { 4 } else { reeving_now };
             let rated = RatedLoad::qtz63().rated_kg(reeving_now, radius_m).kg().unwrap_or(3_000.0);
             let wind_mps = operator.map(|number| 3.5 * f64::from(number));
             let reading = CraneReading::new(crane, at_ms, ratio * rated, radius_m, reeving_now);

@@ -36,7 +36,7 @@ pub(super) fn windows(config: &OverloadConfig, book: &ChartBook, all: &[CraneRea
     }
     let mut rows = Vec::new();
     for (crane, mut of_crane) in by_crane {
-        of_crane.sort_by(|a, b| (a.0, a.1, a.2.reeving).cmp(&(b.0, b.1, b.2.reeving)));
+        of_crane.sort_by_key(|a| (a.0, a.1, a.2.reeving));
         let (first_ms, last_ms) = (of_crane[0].0, of_crane[of_crane.len() - 1].0);
         let mut start_ms = (first_ms - config.size_ms).div_euclid(config.slide_ms) * config.slide_ms;
         while start_ms <= last_ms {
