@@ -48,13 +48,13 @@ fn leaves_none(
     let mut running = flowing.job().start().unwrap();
     let sender = running.sender::<Row>("in").unwrap();
     let _out = running.receiver::<Row>("out").unwrap();
-    assert!(settles(|| !threads().is_empty()), "{what}: threads are counted");
     let _ = sender.send(rows(0..100));
     row.into_iter().for_each(|row| drop(sender.send(vec![row])));
     if what == "wait" {
         drop(sender);
     }
     let error = end(&mut running);
+    // That threads are counted at all is seen below, of a job that goes on running.
     assert_eq!(error.is_some(), what.contains("fail") || what.contains("panic"), "{what}: {error:?}");
     assert!(settles(|| threads().is_empty()), "{what}: {:?}", threads());
 }

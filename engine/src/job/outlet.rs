@@ -229,7 +229,8 @@ impl<T: Send + 'static> Outlet<T> {
     pub(crate) fn done(&self) -> u64 {
         match self {
             Outlet::Host { .. } => u64::MAX,
-            Outlet::Task { done, .. } => done.load(Ordering::Acquire),
+            // In one order with the wish to be woken, so that one side always sees the other.
+            Outlet::Task { done, .. } => done.load(Ordering::SeqCst),
         }
     }
 }
@@ -331,7 +332,7 @@ impl<T: Send + 'static, S: Sink, E: Encoder<T>> WriterTask<S, E, T> {
                     {
                         prepared.push((number, bytes));
                     }
-                    self.done.store(epoch, Ordering::Release);
+                    self.done.store(epoch, Ordering::SeqCst);
                     self.nudge.give();
                 }
                 ToTask::Commit(upto) => {

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use watchfire_engine::{Error, Flow, Job, Metrics, Receiver, Recording, TickSource, Timed};
 
 /// Longer than anything takes on a loaded machine; reached only by a test that fails.
-pub(crate) const SOON: Duration = Duration::from_secs(40);
+pub(crate) const SOON: Duration = Duration::from_secs(30);
 
 /// A clock that stands still for as long as any test runs, ahead of every row.
 pub(crate) const STANDING: TickSource = TickSource::Scaled { interval_ms: 1, start_ms: 1_000_000_000_000, speed: 1e-9 };
@@ -150,7 +150,7 @@ impl Drop for OpensAtEnd {
 pub(crate) fn in_time<R: Send + 'static>(body: impl FnOnce() -> R + Send + 'static) -> R {
     let (tell, told) = std::sync::mpsc::channel();
     std::thread::spawn(move || tell.send(body()));
-    told.recv_timeout(SOON).expect("it hangs, or it panicked")
+    told.recv_timeout(2 * SOON).expect("it hangs, or it panicked")
 }
 
 /// `file:line` of the one line of a file that ends in `marker`.
