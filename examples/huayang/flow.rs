@@ -46,7 +46,10 @@ impl<T> From<Change<T>> for Line<T> {
 
 /// Refuses what no crane can have measured; it becomes a dead letter.
 fn plausible(reading: &CraneReading) -> Result<(), Error> {
-    reading.validate().map_err(|e| Error::new(e.code(), format!("field {}: {e}", e.field())))
+    reading.validate().map_err(|e| {
+        let text = e.to_string();
+        Error::new(e.code(), text.strip_prefix(e.code()).unwrap_or(&text).trim_start())
+    })
 }
 
 /// The job that watches the cranes.

@@ -230,6 +230,10 @@ impl<F: Fused<In: Timed>, KF: Fn(&F::In) -> F::Key> Core<F, KF> {
 
     /// One closed epoch: rows and signals in ingest order, however they were cut into batches.
     fn epoch(&mut self, mut batches: Vec<Batch<F::In>>, mut controls: Vec<Control>, caps: &[Capability<u64>]) {
+        for control in controls.iter_mut().filter(|control| control.signal == Signal::End) {
+            // What the operators before emit at the end comes before the end of this one.
+            control.at += self.depth as u64;
+        }
         controls.sort_unstable_by_key(|control| control.at);
         batches.sort_by_key(|batch| batch.places.first());
         let mut batches = batches.into_iter().peekable();
