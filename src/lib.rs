@@ -1,4 +1,4 @@
-//! Turns live streams from a city district into safety decisions: incrementally, within milliseconds, exactly once.
+//! Turns live streams from a city district into safety decisions, incrementally and within milliseconds.
 //!
 //! **The answer never depends on how the input was batched, how many workers ran, or how fast it was replayed.**
 //!
@@ -12,6 +12,8 @@ pub use watchfire_operators::{alarm, crane, window};
 /// The how-to pages: their programs run as documentation tests.
 #[cfg(doctest)]
 mod how_to {
+    #[doc = include_str!("../README.md")]
+    mod readme {}
     #[doc = include_str!("../docs/add-a-connector.md")]
     mod add_a_connector {}
     #[doc = include_str!("../docs/add-a-detector.md")]
