@@ -80,7 +80,14 @@ impl EpisodeConfig {
     ///
     /// # Errors
     /// `E0162` if the utilisations are not `0 < release_at <= enter_at < 2147` (and `excess_above` likewise above 0), if
-    /// a time is negative or above 31 days, if `max_gap_ms` is 0, or if `max_silence_ms` is below `max_gap_ms`.
+    /// a time is negative or above 31 days, if `max_gap_ms` or `update_every_ms` is 0, or if `max_silence_ms` is below
+    /// `max_gap_ms`.
+    ///
+    /// ```
+    /// use watchfire_operators::crane::EpisodeConfig;
+    /// let hasty = EpisodeConfig { max_silence_ms: 1_000, ..EpisodeConfig::default() };
+    /// assert!(hasty.check().unwrap_err().to_string().contains("max_silence_ms 1000 is not from 3000"));
+    /// ```
     pub fn check(&self) -> Result<(), Error> {
         let wrong = |what: String, remedy: &str| Err(Error::new("E0162", what).at("overload episodes").remedy(remedy));
         let share = |limit: f64| limit > 0.0 && limit < Level::RATIO_MAX;

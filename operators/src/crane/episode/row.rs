@@ -7,6 +7,12 @@ use super::point::Point;
 use crate::crane::stats::level::{mean_of, real_of, share_of};
 
 /// How an episode ended.
+///
+/// ```
+/// use watchfire_operators::crane::EpisodeEnd;
+/// let seen_to_end = |end| matches!(end, EpisodeEnd::Released | EpisodeEnd::ReevingChanged);
+/// assert!(seen_to_end(EpisodeEnd::Released) && !seen_to_end(EpisodeEnd::Silent));
+/// ```
 #[derive(
     Clone,
     Copy,

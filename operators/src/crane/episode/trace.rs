@@ -1,8 +1,8 @@
 //! What is kept of a crane's readings for as long as late ones can still change its episodes: runs of equal points in
-//! chunks of a few dozen bytes.
+//! chunks of some two hundred bytes.
 //!
-//! A run of one distance costs nothing per point, a point out of step about 2 bytes, a lost reading about 4, a change of
-//! level (only at or above the release threshold) about 8. Chunks bound the work of an insertion and let calm stretches
+//! A run of one distance costs nothing per point, a point out of step 2 to 3 bytes, a lost reading about 4, a change of
+//! level (only at or above the release threshold) about 10. Chunks bound the work of an insertion and let calm stretches
 //! be skipped unread.
 
 use watchfire_engine::rkyv;
@@ -13,7 +13,7 @@ use super::row::Found;
 use crate::crane::stats::level::Level;
 
 /// A chunk takes no more runs once it holds this; a chunk that an insertion made larger is halved.
-const CHUNK_BYTES: usize = 112;
+const CHUNK_BYTES: usize = 240;
 
 /// Points in time order.
 #[derive(Clone, Debug, PartialEq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
@@ -223,6 +223,10 @@ impl Trace {
         if self.chunks.last().is_none_or(|chunk| chunk.bytes.len() >= CHUNK_BYTES) {
             if let Some(full) = self.chunks.last_mut() {
                 full.bytes.shrink_to_fit();
+            }
+            if self.chunks.len() == self.chunks.capacity() {
+                // Doubling would leave half of the list unused in most cranes for most of the time.
+                self.chunks.reserve_exact(self.chunks.len() / 4 + 1);
             }
             self.chunks.push(Chunk::new(self.tail.first_ms));
             self.cursor = Cursor::at(self.tail.first_ms);

@@ -55,6 +55,11 @@ fn content(r: &CraneReading) -> u32 {
 ///
 /// Open, it takes 16 bytes a reading. Shut, it takes 96 bytes however many they were, and 80 more for every change of
 /// the reeving.
+///
+/// ```
+/// use watchfire_operators::crane::OverloadPart;
+/// assert!(size_of::<OverloadPart>() <= 96);
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
 pub struct OverloadPart(pub(super) Pane);
 

@@ -74,6 +74,18 @@ impl OverloadWindow {
     /// Whether any stretch of the window must be treated as at or above the threshold of this place in
     /// [`OverloadConfig::thresholds`](super::OverloadConfig::thresholds): some time was spent there. Time that is
     /// unknown or uncovered is not counted and must be looked at by itself.
+    ///
+    /// ```
+    /// # use watchfire_operators::crane::{CraneReading, CraneStats, ChartBook, OverloadConfig, RatedLoad};
+    /// # use watchfire_operators::window::{Aggregate, Span};
+    /// # let book = ChartBook::new(vec![RatedLoad::qtz63()], &[], Some("QTZ63"))?;
+    /// # let stats = CraneStats::new(&OverloadConfig::default(), book.into())?;
+    /// # let mut part = Default::default();
+    /// stats.add(&mut part, &CraneReading::new(1, 0, 0.0, 51.0, 4), 0); // no load at all, but beyond the jib
+    /// let window = stats.finish(Span { start_ms: 0, end_ms: 1_000 }, &part, None).unwrap();
+    /// assert!(window.reaches(3));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn reaches(&self, threshold: usize) -> bool {
         self.stretches().any(|stretch| stretch.above_ms.get(threshold).is_some_and(|ms| *ms > 0))

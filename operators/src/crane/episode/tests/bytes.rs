@@ -77,7 +77,7 @@ fn damaged_bytes_are_refused_or_harmless() {
 
 #[test]
 fn an_idle_crane_is_small() {
-    assert!(size_of::<EpisodeState>() <= 240, "{}", size_of::<EpisodeState>());
+    assert!(size_of::<EpisodeState>() <= 176, "{}", size_of::<EpisodeState>());
     assert_eq!(size_of::<Point>(), 24);
-    println!("state {} bytes, told {} bytes", size_of::<EpisodeState>(), size_of::<Told>());
+    assert!(size_of::<Told>() <= 120, "{}", size_of::<Told>());
 }

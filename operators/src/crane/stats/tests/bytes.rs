@@ -58,3 +58,13 @@ fn a_sample_and_a_pane_are_small() {
     assert_eq!(size_of::<Sample>(), 16);
     assert!(size_of::<OverloadPart>() <= 96, "{}", size_of::<OverloadPart>());
 }
+
+/// Windows and episodes of one crane at one reading a second, five seconds of disorder: what is live at most, without
+/// the allocator's own share. The rest of the 2 KiB a crane belongs to its alarm and to the engine's slot.
+#[test]
+fn a_crane_at_one_hertz_fits_its_share() {
+    let windows = size_of::<WindowState<OverloadPart>>() + 2 * 12 * size_of::<Sample>();
+    let pending = 8 * 24;
+    let episodes = size_of::<crate::crane::EpisodeState>() + pending;
+    assert!(windows + episodes <= 1_664, "windows {windows}, episodes {episodes}");
+}
