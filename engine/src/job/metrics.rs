@@ -159,7 +159,7 @@ impl Registry {
     }
 
     /// Begins every counter of a plan at zero, so that none is missing before its first row.
-    pub(crate) fn expect(&self, plan: &Plan) {
+    pub(crate) fn begin_at_zero(&self, plan: &Plan) {
         for (_, node) in plan.named() {
             match node.kind {
                 Kind::Source { .. } => drop(self.source(&node.name)),

@@ -188,7 +188,7 @@ impl Job {
         }
         let nodes = plan.nodes.iter().enumerate().map(|(id, node)| (node.name.clone(), plan.place(id)));
         let shared = Shared::new(nodes, self.workers);
-        shared.metrics.expect(&plan);
+        shared.metrics.begin_at_zero(&plan);
         let mut start = Start {
             shared: shared.clone(),
             io: self.io.clone(),

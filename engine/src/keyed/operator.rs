@@ -55,7 +55,31 @@ struct Core<F: Fused, KF> {
     out_of_bound: u64,
 }
 
+/// The ports of what no detector took: rows that came too late, and rows from the future.
+type AsidePorts<T> = (Port<Late<T>>, Port<Skewed<T>>);
+
 impl<F: Fused<In: Timed>, KF: Fn(&F::In) -> F::Key> Core<F, KF> {
+    fn new(fused: F, key_of: KF, bounds: EventTime, depth: usize, ports: F::Ports, aside: AsidePorts<F::In>) -> Self {
+        let (late, skewed) = aside;
+        Core {
+            fused,
+            key_of,
+            bounds,
+            depth,
+            slots: Slots::new(),
+            timers: Timers::default(),
+            clocks: Clocks::new(),
+            wrong_clocks: WrongClocks::default(),
+            limit_ms: i64::MAX,
+            ports,
+            late,
+            skewed,
+            rows_in: 0,
+            diverted: 0,
+            out_of_bound: 0,
+        }
+    }
+
     /// Rows of one batch, in their order.
     fn batch(&mut self, batch: &Batch<F::In>) {
         self.rows_in += batch.rows.len() as u64;
@@ -370,23 +394,7 @@ where
     let ((late, late_out), (skewed, skewed_out)) = (wiring.port(), wiring.port());
     let ports_count = builder.shape().outputs();
     let (current, worker) = (live.current.clone(), live.scope.index());
-    let mut core = Core {
-        fused,
-        key_of,
-        bounds,
-        depth,
-        slots: Slots::new(),
-        timers: Timers::default(),
-        clocks: Clocks::new(),
-        wrong_clocks: WrongClocks::default(),
-        limit_ms: i64::MAX,
-        ports,
-        late,
-        skewed,
-        rows_in: 0,
-        diverted: 0,
-        out_of_bound: 0,
-    };
+    let mut core = Core::new(fused, key_of, bounds, depth, ports, (late, skewed));
     builder.build(move |caps| {
         drop(caps);
         let mut waiting: BTreeMap<u64, Waiting<F::In>> = BTreeMap::new();

@@ -148,7 +148,7 @@ impl Drop for OpensAtEnd {
 
 /// Runs `body` on a thread of its own; its result, or a failed test if it hangs.
 pub(crate) fn in_time<R: Send + 'static>(body: impl FnOnce() -> R + Send + 'static) -> R {
-    let (tell, told) = std::sync::mpsc::channel();
+    let (tell, told) = std::sync::mpsc::sync_channel(1);
     std::thread::spawn(move || tell.send(body()));
     told.recv_timeout(2 * SOON).expect("it hangs, or it panicked")
 }

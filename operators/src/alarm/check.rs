@@ -51,6 +51,15 @@ impl LadderError {
     }
 }
 
+/// A ladder that cannot run, as an error of the engine: the code of its first finding, and all of them as text.
+impl From<LadderError> for watchfire_engine::Error {
+    fn from(ladder: LadderError) -> Self {
+        let code = ladder.findings().first().map_or("E0131", |finding| finding.code);
+        watchfire_engine::Error::new(code, format!("the alarm ladder cannot run: {ladder}"))
+            .remedy("mend every finding")
+    }
+}
+
 impl fmt::Display for LadderError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (i, finding) in self.findings.iter().enumerate() {

@@ -4,7 +4,7 @@ use std::fmt::{self, Write as _};
 use std::marker::PhantomData;
 
 use serde::{Deserialize, Serialize};
-use watchfire_engine::{Context, Data, Describe, Detector, Error, Key, State, Timed, Verdict};
+use watchfire_engine::{Context, Data, Describe, Detector, Key, State, Timed, Verdict};
 
 use super::{
     AlarmChange, AlarmMachine, AlarmState, Event, EventError, KeyedAlarmId, Ladder, LadderError, Outcome,
@@ -262,14 +262,6 @@ impl<K, T, F: Clone> Clone for Alarms<K, T, F> {
         let Alarms { machine, signal, about, silence_ms, repeats_are_idle, rows } = self;
         let (machine, signal, about) = (machine.clone(), signal.clone(), about.clone());
         Alarms { machine, signal, about, silence_ms: *silence_ms, repeats_are_idle: *repeats_are_idle, rows: *rows }
-    }
-}
-
-/// A ladder that cannot run, as an error of the engine: the code of its first finding, and all of them as text.
-impl From<LadderError> for Error {
-    fn from(ladder: LadderError) -> Self {
-        let code = ladder.findings().first().map_or("E0131", |finding| finding.code);
-        Error::new(code, format!("the alarm ladder cannot run: {ladder}")).remedy("mend every finding")
     }
 }
 

@@ -1,6 +1,6 @@
 //! A source that is cut off: its silence means nothing, but people's time goes on.
 
-use std::sync::mpsc::{Receiver as Script, Sender as Stage, channel};
+use std::sync::mpsc::{Receiver as Script, SyncSender as Stage, sync_channel};
 use std::sync::{Mutex, PoisonError};
 
 use super::*;
@@ -86,7 +86,7 @@ struct Line {
 
 impl Line {
     fn new() -> Self {
-        let (stage, script) = channel();
+        let (stage, script) = sync_channel(1_024);
         let played = Played(Arc::new(Mutex::new(script)));
         let job = Job::new(move |flow| {
             let cranes = flow.source::<SiteRow, _, _>("cranes", played.clone(), Json).rows;
