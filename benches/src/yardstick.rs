@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use watchfire_engine::{Timed, Verdict};
 use watchfire_operators::window::{Aggregate, Span};
 
-const T0_MS: i64 = 1_700_000_000_000;
+pub(crate) const T0_MS: i64 = 1_700_000_000_000;
 /// Window size.
 pub const SIZE_MS: i64 = 60_000;
 /// Window slide.
@@ -58,16 +58,22 @@ fn mix(mut z: u64) -> u64 {
     z ^ (z >> 31)
 }
 
-fn draw(a: u64, b: u64, c: u64) -> u64 {
+pub(crate) fn draw(a: u64, b: u64, c: u64) -> u64 {
     mix(mix(mix(a) ^ b) ^ c)
 }
 
-fn unit(x: u64) -> f64 {
+pub(crate) fn unit(x: u64) -> f64 {
     (x >> 11) as f64 / (1u64 << 53) as f64
 }
 
 /// `n` readings at 1 Hz a crane, in arrival order, up to 3 s out of order; about one reading in 2,500 overloads.
 pub fn generate(cranes: u32, n: usize) -> Vec<Reading> {
+    let arrivals = arrivals(cranes, n).into_iter();
+    arrivals.map(|(second, crane)| reading(u64::from(crane), u64::from(second))).collect()
+}
+
+/// Second and crane of `n` readings in arrival order.
+pub(crate) fn arrivals(cranes: u32, n: usize) -> Vec<(u32, u32)> {
     let mut order = Vec::with_capacity(n);
     'all: for second in 0.. {
         for crane in 0..u64::from(cranes) {
@@ -79,10 +85,11 @@ pub fn generate(cranes: u32, n: usize) -> Vec<Reading> {
         }
     }
     order.sort_unstable();
-    order.into_iter().map(|(_, second, crane)| reading(u64::from(crane), u64::from(second))).collect()
+    order.into_iter().map(|(_, second, crane)| (second, crane)).collect()
 }
 
-fn reading(c: u64, s: u64) -> Reading {
+/// Reading `s` of crane `c`.
+pub fn reading(c: u64, s: u64) -> Reading {
     let radius_m = 2.5 + 57.4 * unit(draw(3, c, s / 30));
     let block = draw(4, c, s / 10);
     let (start, len) = ((block >> 32) % 6, 1 + (block >> 40) % 4);
