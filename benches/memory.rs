@@ -47,7 +47,7 @@ fn measure<T: Data>(
     for second in 0..SECONDS {
         for first in (0..KEYS).step_by(BATCH as usize) {
             let keys = first..(first + BATCH).min(KEYS);
-            let turned = |key: u32| second ^ u64::from(key % 3 == 0);
+            let turned = |key: u32| second ^ u64::from(key.is_multiple_of(3));
             send.send(keys.map(|key| reading(u64::from(key), turned(key))).collect()).expect("runs");
         }
     }
