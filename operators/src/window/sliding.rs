@@ -367,10 +367,13 @@ impl<K: Key, A: Aggregate> Sliding<K, A> {
             if self.every_ms.is_none() && end_ms <= closed_ms {
                 self.seal(st, end_ms);
             }
-            match self.made_of(st, end_ms) {
-                Some(is) => {
-                    if let Some(row) = self.row_of(cx.key(), end_ms, &is) {
-                        cx.emit(Change::Insert(row));
+            let (from, to) = self.panes_of(st, end_ms);
+            match st.panes.merged(from, to, |into, next| self.aggregate.merge(into, next)) {
+                Some(part) => {
+                    let before = if self.aggregate.reads_before() { st.panes.get(from - 1) } else { None };
+                    let span = self.span(end_ms);
+                    if let Some(value) = self.aggregate.finish(span, &part, before) {
+                        cx.emit(Change::Insert(WindowRow { key: cx.key().clone(), span, value }));
                     }
                     st.next_end_ms = end_ms + self.slide_ms;
                 }

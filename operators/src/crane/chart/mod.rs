@@ -277,13 +277,11 @@ impl Curve {
     pub fn rated(&self, radius_m: f64) -> Rated {
         match self.at_or_beyond(radius_m) {
             Ok((point_radius_m, point)) => {
-                // At a point the printed load is returned as it is; a division could miss it by a rounding step. Up to
-                // the first point, and on a plateau, there is nothing to divide: radius 0 must not give 0 / 0.
-                let kg = if point_radius_m == radius_m || point.moment_kgm == 0.0 {
-                    point.kg
-                } else {
-                    (point.moment_kgm / radius_m + point.slope_kg).max(point.kg).min(point.previous_kg)
-                };
+                // No branch that hangs on the radius: the next crane's is elsewhere. Up to the first point and on a
+                // plateau both bounds are the same load, also where radius 0 gives 0 / 0: `max` drops a NaN. At a point
+                // the printed load is returned as it is; a division could miss it by a rounding step.
+                let between_kg = (point.moment_kgm / radius_m + point.slope_kg).max(point.kg).min(point.previous_kg);
+                let kg = if point_radius_m == radius_m { point.kg } else { between_kg };
                 Rated::Kg(kg.min(self.cap_kg))
             }
             Err(none) => none,

@@ -1,5 +1,7 @@
 //! The readings of one pane: sorted while it is open, folded into stretches of one reeving when it is shut.
 
+use std::borrow::Cow;
+
 use watchfire_engine::{Verdict, rkyv};
 
 use super::OVERLOAD_THRESHOLDS;
@@ -145,34 +147,37 @@ impl Stretch {
     }
 
     /// The last reading speaks until `until_ms` or for the gap, whichever is shorter.
-    #[inline]
+    ///
+    /// Durations add up to a window at most, which is below 2^31 ms: plain additions cannot overflow.
+    #[inline(always)]
     pub(super) fn reach(&mut self, until_ms: i64, rules: &Rules) {
         let for_ms = until_ms.saturating_sub(self.last_ms).clamp(0, rules.max_gap_ms) as u32;
         for (above_ms, threshold) in self.above_ms.iter_mut().zip(&rules.thresholds) {
-            *above_ms = above_ms.saturating_add(if self.last >= *threshold { for_ms } else { 0 });
+            *above_ms = above_ms.wrapping_add(if self.last >= *threshold { for_ms } else { 0 });
         }
         match self.last {
-            Level::UNKNOWN => self.unknown_ms = self.unknown_ms.saturating_add(for_ms),
-            Level::BEYOND_JIB => self.beyond_ms = self.beyond_ms.saturating_add(for_ms),
+            Level::UNKNOWN => self.unknown_ms = self.unknown_ms.wrapping_add(for_ms),
+            Level::BEYOND_JIB => self.beyond_ms = self.beyond_ms.wrapping_add(for_ms),
             ratio => {
-                self.ratio_ms = self.ratio_ms.saturating_add(for_ms);
-                self.weighted = self.weighted.saturating_add(i64::from(ratio.raw()) * i64::from(for_ms));
+                self.ratio_ms = self.ratio_ms.wrapping_add(for_ms);
+                self.weighted = self.weighted.wrapping_add(i64::from(ratio.raw()) * i64::from(for_ms));
             }
         }
     }
 
     /// Appends a later stretch of the same reeving.
+    #[inline(always)]
     fn join(&mut self, next: &Stretch) {
-        self.weighted = self.weighted.saturating_add(next.weighted);
+        self.weighted = self.weighted.wrapping_add(next.weighted);
         for (into, from) in self.above_ms.iter_mut().zip(next.above_ms) {
-            *into = into.saturating_add(from);
+            *into = into.wrapping_add(from);
         }
-        self.ratio_ms = self.ratio_ms.saturating_add(next.ratio_ms);
-        self.unknown_ms = self.unknown_ms.saturating_add(next.unknown_ms);
-        self.beyond_ms = self.beyond_ms.saturating_add(next.beyond_ms);
-        self.readings = self.readings.saturating_add(next.readings);
-        self.unknown = self.unknown.saturating_add(next.unknown);
-        self.beyond = self.beyond.saturating_add(next.beyond);
+        self.ratio_ms = self.ratio_ms.wrapping_add(next.ratio_ms);
+        self.unknown_ms = self.unknown_ms.wrapping_add(next.unknown_ms);
+        self.beyond_ms = self.beyond_ms.wrapping_add(next.beyond_ms);
+        self.readings = self.readings.wrapping_add(next.readings);
+        self.unknown = self.unknown.wrapping_add(next.unknown);
+        self.beyond = self.beyond.wrapping_add(next.beyond);
         if next.max > self.max {
             self.max = next.max;
             let after_ms = next.first_ms + i64::from(next.max_after_ms) - self.first_ms;
@@ -196,24 +201,24 @@ impl Folded {
         self.earlier().first().unwrap_or(&self.latest).first_ms
     }
 
-    #[cold]
     fn change(&mut self, next: Stretch) {
         let ended = std::mem::replace(&mut self.latest, next);
-        self.earlier.get_or_insert_default().0.push(ended);
-    }
-
-    #[inline]
-    fn push(&mut self, sample: Sample, rules: &Rules) {
-        self.latest.reach(sample.at_ms, rules);
-        if self.latest.reeving == sample.reeving() {
-            self.latest.read(sample.at_ms, sample.level, 1);
-        } else {
-            self.change(Stretch::begin(sample.at_ms, sample.level, sample.reeving(), 1));
-        }
+        change(&mut self.earlier, ended);
     }
 
     /// Appends what follows in time.
+    #[inline]
     pub(super) fn append(&mut self, next: &Folded, rules: &Rules) {
+        if next.earlier.is_none() && self.latest.reeving == next.latest.reeving {
+            self.latest.reach(next.latest.first_ms, rules);
+            return self.latest.join(&next.latest);
+        }
+        self.append_changed(next, rules);
+    }
+
+    /// As [`append`](Self::append), where the reeving changes.
+    #[cold]
+    fn append_changed(&mut self, next: &Folded, rules: &Rules) {
         for (n, stretch) in next.earlier().iter().chain([&next.latest]).enumerate() {
             if n > 0 {
                 self.change(*stretch);
@@ -229,14 +234,25 @@ impl Folded {
     }
 }
 
+#[cold]
+fn change(earlier: &mut Option<Box<Earlier>>, ended: Stretch) {
+    earlier.get_or_insert_default().0.push(ended);
+}
+
 /// Folds rising samples; `None` if there are none.
 fn fold(samples: &[Sample], rules: &Rules) -> Option<Folded> {
     let (first, rest) = samples.split_first()?;
-    let mut folded = Folded::begin(Stretch::begin(first.at_ms, first.level, first.reeving(), 1));
+    let (mut latest, mut earlier) = (Stretch::begin(first.at_ms, first.level, first.reeving(), 1), None);
     for sample in rest {
-        folded.push(*sample, rules);
+        latest.reach(sample.at_ms, rules);
+        if latest.reeving == sample.reeving() {
+            latest.read(sample.at_ms, sample.level, 1);
+        } else {
+            let ended = std::mem::replace(&mut latest, Stretch::begin(sample.at_ms, sample.level, sample.reeving(), 1));
+            change(&mut earlier, ended);
+        }
     }
-    Some(folded)
+    Some(Folded { latest, earlier })
 }
 
 impl OverloadPart {
@@ -261,6 +277,7 @@ impl OverloadPart {
         }
     }
 
+    #[inline]
     pub(super) fn shut(&mut self, rules: &Rules) {
         if let Pane::Open(samples) = &self.0 {
             self.0 = fold(samples, rules).map_or(Pane::Empty, Pane::Shut);
@@ -268,15 +285,24 @@ impl OverloadPart {
     }
 
     /// The pane as if it were shut.
-    pub(super) fn folded(&self, rules: &Rules) -> Option<Folded> {
+    pub(super) fn folded(&self, rules: &Rules) -> Option<Cow<'_, Folded>> {
         match &self.0 {
             Pane::Empty => None,
-            Pane::Open(samples) => fold(samples, rules),
-            Pane::Shut(folded) => Some(folded.clone()),
+            Pane::Open(samples) => fold(samples, rules).map(Cow::Owned),
+            Pane::Shut(folded) => Some(Cow::Borrowed(folded)),
         }
     }
 
+    #[inline]
     pub(super) fn append(&mut self, next: &OverloadPart, rules: &Rules) {
+        if let (Pane::Shut(all), Pane::Shut(next)) = (&mut self.0, &next.0) {
+            return all.append(next, rules);
+        }
+        self.append_open(next, rules);
+    }
+
+    /// As [`append`](Self::append), where one of them is not shut.
+    fn append_open(&mut self, next: &OverloadPart, rules: &Rules) {
         self.shut(rules);
         match (&mut self.0, &next.0) {
             (_, Pane::Empty) => {}

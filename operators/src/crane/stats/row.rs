@@ -155,18 +155,20 @@ pub(super) fn window(
     before: Option<&OverloadPart>,
     rules: &Rules,
 ) -> Option<OverloadWindow> {
-    let mut all = part.folded(rules)?;
+    let folded = part.folded(rules)?;
     let carried = before.and_then(OverloadPart::last);
-    if let Some((at_ms, level, reeving)) = carried
-        && at_ms.saturating_add(rules.max_gap_ms) > span.start_ms
-        && all.first_ms() > span.start_ms
-    {
-        // Only what is left of its reach falls into the window.
-        let left = Rules { max_gap_ms: at_ms + rules.max_gap_ms - span.start_ms, ..*rules };
-        let mut with = Folded::begin(Stretch::begin(span.start_ms, level, reeving, 0));
-        with.append(&all, &left);
-        all = with;
-    }
+    let mut all = match carried {
+        Some((at_ms, level, reeving))
+            if at_ms.saturating_add(rules.max_gap_ms) > span.start_ms && folded.first_ms() > span.start_ms =>
+        {
+            // Only what is left of its reach falls into the window.
+            let left = Rules { max_gap_ms: at_ms + rules.max_gap_ms - span.start_ms, ..*rules };
+            let mut with = Folded::begin(Stretch::begin(span.start_ms, level, reeving, 0));
+            with.append(&folded, &left);
+            with
+        }
+        _ => folded.into_owned(),
+    };
     all.latest.reach(span.end_ms, rules);
     Some(row(span, &all))
 }
