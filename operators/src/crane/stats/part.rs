@@ -148,19 +148,19 @@ impl Stretch {
 
     /// The last reading speaks until `until_ms` or for the gap, whichever is shorter.
     ///
-    /// Durations add up to a window at most, which is below 2^31 ms: plain additions cannot overflow.
+    /// Sums saturate: in a window too long for them an overload must not wrap round to a short one.
     #[inline(always)]
     pub(super) fn reach(&mut self, until_ms: i64, rules: &Rules) {
         let for_ms = until_ms.saturating_sub(self.last_ms).clamp(0, rules.max_gap_ms) as u32;
         for (above_ms, threshold) in self.above_ms.iter_mut().zip(&rules.thresholds) {
-            *above_ms = above_ms.wrapping_add(if self.last >= *threshold { for_ms } else { 0 });
+            *above_ms = above_ms.saturating_add(if self.last >= *threshold { for_ms } else { 0 });
         }
         match self.last {
-            Level::UNKNOWN => self.unknown_ms = self.unknown_ms.wrapping_add(for_ms),
-            Level::BEYOND_JIB => self.beyond_ms = self.beyond_ms.wrapping_add(for_ms),
+            Level::UNKNOWN => self.unknown_ms = self.unknown_ms.saturating_add(for_ms),
+            Level::BEYOND_JIB => self.beyond_ms = self.beyond_ms.saturating_add(for_ms),
             ratio => {
-                self.ratio_ms = self.ratio_ms.wrapping_add(for_ms);
-                self.weighted = self.weighted.wrapping_add(i64::from(ratio.raw()) * i64::from(for_ms));
+                self.ratio_ms = self.ratio_ms.saturating_add(for_ms);
+                self.weighted = self.weighted.saturating_add(i64::from(ratio.raw()) * i64::from(for_ms));
             }
         }
     }
@@ -168,16 +168,16 @@ impl Stretch {
     /// Appends a later stretch of the same reeving.
     #[inline(always)]
     fn join(&mut self, next: &Stretch) {
-        self.weighted = self.weighted.wrapping_add(next.weighted);
+        self.weighted = self.weighted.saturating_add(next.weighted);
         for (into, from) in self.above_ms.iter_mut().zip(next.above_ms) {
-            *into = into.wrapping_add(from);
+            *into = into.saturating_add(from);
         }
-        self.ratio_ms = self.ratio_ms.wrapping_add(next.ratio_ms);
-        self.unknown_ms = self.unknown_ms.wrapping_add(next.unknown_ms);
-        self.beyond_ms = self.beyond_ms.wrapping_add(next.beyond_ms);
-        self.readings = self.readings.wrapping_add(next.readings);
-        self.unknown = self.unknown.wrapping_add(next.unknown);
-        self.beyond = self.beyond.wrapping_add(next.beyond);
+        self.ratio_ms = self.ratio_ms.saturating_add(next.ratio_ms);
+        self.unknown_ms = self.unknown_ms.saturating_add(next.unknown_ms);
+        self.beyond_ms = self.beyond_ms.saturating_add(next.beyond_ms);
+        self.readings = self.readings.saturating_add(next.readings);
+        self.unknown = self.unknown.saturating_add(next.unknown);
+        self.beyond = self.beyond.saturating_add(next.beyond);
         if next.max > self.max {
             self.max = next.max;
             let after_ms = next.first_ms + i64::from(next.max_after_ms) - self.first_ms;
