@@ -26,7 +26,7 @@ const LEAST: i32 = i32::MIN + 1;
 /// Points of the longer curve.
 const POINTS: usize = 12;
 
-/// One curve: between two points the rated load is `moment / radius + slope`.
+/// One curve: between two points the rated moment is `moment + slope * radius`.
 #[derive(Debug)]
 struct Curve {
     /// Beyond the last point infinite, so that counting those below a radius needs no end.
@@ -66,8 +66,10 @@ impl Curve {
             return BEYOND_JIB;
         }
         let piece = &self.pieces[i];
-        let rated_kg = (piece.moment_kgm / radius_m + piece.slope_kg).max(piece.least_kg).min(piece.most_kg);
-        let ratio = load_kg / rated_kg;
+        let (least_kgm, most_kgm) = (piece.least_kg * radius_m, piece.most_kg * radius_m);
+        let between_kgm = piece.moment_kgm + piece.slope_kg * radius_m;
+        let rated_kgm = if between_kgm < least_kgm { least_kgm } else { between_kgm };
+        let ratio = load_kg * radius_m / if rated_kgm > most_kgm { most_kgm } else { rated_kgm };
         (ratio * 1_000_000.0 + 0.5f64.copysign(ratio)) as i32
     }
 }

@@ -21,11 +21,17 @@ impl Place {
         Place { at, path: [0; DEPTH_MAX] }
     }
 
-    /// The same place with `word` at `depth`. Plans deeper than `DEPTH_MAX` are refused by `check`.
-    pub(crate) fn with(mut self, depth: usize, word: u32) -> Self {
+    /// Puts `word` at `depth`. Plans deeper than `DEPTH_MAX` are refused by `check`.
+    #[inline]
+    pub(crate) fn set(&mut self, depth: usize, word: u32) {
         if let Some(slot) = self.path.get_mut(depth) {
             *slot = word;
         }
+    }
+
+    /// The same place with `word` at `depth`.
+    pub(crate) fn with(mut self, depth: usize, word: u32) -> Self {
+        self.set(depth, word);
         self
     }
 }

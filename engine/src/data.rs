@@ -61,6 +61,7 @@ impl Real {
     ///
     /// # Errors
     /// `E0201` for NaN and the infinities.
+    #[inline]
     pub fn new(value: f64) -> Result<Self, Error> {
         if value.is_finite() {
             Ok(Real(value + 0.0))
@@ -70,6 +71,7 @@ impl Real {
     }
 
     /// The number.
+    #[inline]
     pub fn get(self) -> f64 {
         self.0
     }

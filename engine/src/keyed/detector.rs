@@ -124,16 +124,21 @@ pub(crate) enum Cause {
 }
 
 impl Now {
-    #[cold]
-    fn next_place(&mut self) -> Place {
+    /// Appends the place of the next emission.
+    #[inline]
+    fn place_into(&mut self, places: &mut Vec<Place>) {
         let (base, hash) = match self.cause {
             Cause::Row(at) => (Place::top(at), 0),
             Cause::Derived(place) => (place, 0),
             Cause::Clock(at, hash) => (Place::top(at), hash),
         };
-        let place = base.with(self.depth, hash).with(self.depth + 1, self.emitted);
+        places.push(base);
+        // In place: a copy made right after would wait until the single words have been stored.
+        if let Some(place) = places.last_mut() {
+            place.set(self.depth, hash);
+            place.set(self.depth + 1, self.emitted);
+        }
         self.emitted += 1;
-        place
     }
 }
 
@@ -183,7 +188,7 @@ impl<K, O> Context<'_, K, O> {
     #[inline]
     pub fn emit(&mut self, row: O) {
         self.rows.push(row);
-        self.places.push(self.now.next_place());
+        self.now.place_into(self.places);
     }
 
     /// Asks for [`Detector::on_watermark`] when the key's watermark reaches `at_ms`. Of several wishes the earliest

@@ -127,8 +127,11 @@ impl<O: Data> Port<O> {
         if self.rows.is_empty() {
             return;
         }
-        self.book.emitted += self.rows.len() as u64;
-        let (mut rows, mut places) = (std::mem::take(&mut self.rows), std::mem::take(&mut self.places));
+        let count = self.rows.len();
+        self.book.emitted += count as u64;
+        // The next epoch will emit about as many.
+        let mut rows = std::mem::replace(&mut self.rows, Vec::with_capacity(count));
+        let mut places = std::mem::replace(&mut self.places, Vec::with_capacity(count));
         if !places.is_sorted() {
             // Timers fire by due time, but the order of what one tick causes must not depend on who fired what.
             let mut both: Vec<(Place, O)> = places.into_iter().zip(rows).collect();

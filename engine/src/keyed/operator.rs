@@ -19,7 +19,7 @@ use crate::job::metrics::KeyedStats;
 use crate::time::{END_MS, EventTime};
 use crate::{Data, Key, Timed};
 
-/// Rows whose slots are looked up before the first of them is processed, so that their cache misses overlap.
+/// Rows whose memory is touched before the first of them is processed.
 const LOOK_AHEAD: usize = 64;
 
 /// Up to so many keys nothing is read ahead: their states stay near the core by themselves.
@@ -99,7 +99,6 @@ impl<F: Fused<In: Timed>, KF: Fn(&F::In) -> F::Key> Core<F, KF> {
 
     #[inline]
     fn rows(&mut self, batch: &Batch<F::In>, cause: impl Fn(usize) -> Cause) {
-        let mut found = [0; LOOK_AHEAD];
         let mut now = Now {
             cause: Cause::Row(0),
             event_ms: 0,
@@ -112,45 +111,53 @@ impl<F: Fused<In: Timed>, KF: Fn(&F::In) -> F::Key> Core<F, KF> {
             depth: self.depth,
         };
         for (n, chunk) in batch.rows.chunks(LOOK_AHEAD).enumerate() {
-            self.look_up(chunk, &mut found);
-            for (i, (row, slot)) in chunk.iter().zip(&found).enumerate() {
+            if self.slots.len() > FITS_IN_CACHE {
+                self.read_ahead(chunk);
+            }
+            for (i, row) in chunk.iter().enumerate() {
                 now.cause = cause(n * LOOK_AHEAD + i);
                 now.emitted = 0;
-                self.row(*slot, row, batch.split, &mut now);
+                self.row(row, batch.split, &mut now);
             }
         }
     }
 
-    /// Finds the slots of rows. Where states are too many to stay near the core, each kind of memory is first touched for
-    /// all rows in a loop of its own, so short that the misses of many rows overlap.
-    #[inline(always)]
-    fn look_up(&mut self, chunk: &[F::In], found: &mut [u32; LOOK_AHEAD]) {
-        if self.slots.len() > FITS_IN_CACHE {
-            let mut touched = 0;
-            for (row, slot) in chunk.iter().zip(found.iter_mut()) {
-                *slot = self.slots.likely((self.key_of)(row).stable_hash());
-            }
-            for slot in &found[..chunk.len()] {
-                touched ^= self.slots.touch(*slot);
-            }
-            for (row, slot) in chunk.iter().zip(found.iter()) {
-                if let Some(s) = self.slots.peek(*slot) {
-                    touched ^= self.fused.warm(&s.states, row.event_time_ms()) as i64;
-                }
-            }
-            std::hint::black_box(touched);
+    /// Each kind of memory that the rows need is touched for all of them in a loop of its own, so short that the misses of
+    /// many rows overlap.
+    fn read_ahead(&self, chunk: &[F::In]) {
+        let mut touched = 0;
+        let mut likely = [0; LOOK_AHEAD];
+        for (row, slot) in chunk.iter().zip(&mut likely) {
+            *slot = self.slots.likely((self.key_of)(row).stable_hash());
         }
-        for (row, slot) in chunk.iter().zip(found) {
-            *slot = self.slots.find((self.key_of)(row));
+        for slot in &likely[..chunk.len()] {
+            touched ^= self.slots.touch(*slot);
         }
+        for (row, slot) in chunk.iter().zip(&likely) {
+            if let Some(s) = self.slots.peek(*slot) {
+                touched ^= self.fused.warm(&s.states, row.event_time_ms()) as i64;
+            }
+        }
+        std::hint::black_box(touched);
     }
 
     #[inline(always)]
-    fn row(&mut self, slot: u32, row: &F::In, split: u32, now: &mut Now) {
+    fn row(&mut self, row: &F::In, split: u32, now: &mut Now) {
         let Core {
-            fused, bounds, slots, timers, wrong_clocks, limit_ms, ports, late: late_port, skewed, diverted, ..
+            fused,
+            key_of,
+            bounds,
+            slots,
+            timers,
+            wrong_clocks,
+            limit_ms,
+            ports,
+            late: late_port,
+            skewed,
+            diverted,
+            ..
         } = self;
-        let s = slots.get(slot);
+        let (slot, s) = slots.find(key_of(row));
         if s.time.split != split
             && let Some(before) = s.time.fed_by(split)
         {

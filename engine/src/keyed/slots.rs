@@ -48,7 +48,7 @@ impl<K: Key, S: Default> Slots<K, S> {
 
     /// The slot of a key, made if it is new.
     #[inline(always)]
-    pub(crate) fn find(&mut self, key: K) -> u32 {
+    pub(crate) fn find(&mut self, key: K) -> (u32, &mut Slot<K, S>) {
         let hash = key.stable_hash();
         let mask = self.index.len() - 1;
         // The upper bits choose the worker; the lower ones are still even among its keys.
@@ -56,10 +56,11 @@ impl<K: Key, S: Default> Slots<K, S> {
         loop {
             let entry = self.index[at];
             if entry.slot == EMPTY.slot {
-                return self.insert(key, hash, at);
+                let slot = self.insert(key, hash, at);
+                return (slot, self.get(slot));
             }
             if entry.half == (hash >> 32) as u32 && self.get(entry.slot).key == key {
-                return entry.slot;
+                return (entry.slot, self.get(entry.slot));
             }
             at = (at + 1) & mask;
         }
@@ -141,7 +142,7 @@ mod tests {
             let mut model: HashMap<u64, u32> = HashMap::new();
             for key in keys {
                 let next = model.len() as u32;
-                prop_assert_eq!(slots.find(key), *model.entry(key).or_insert(next));
+                prop_assert_eq!(slots.find(key).0, *model.entry(key).or_insert(next));
                 prop_assert_eq!(slots.get(model[&key]).key, key);
             }
             prop_assert_eq!(slots.len() as usize, model.len());

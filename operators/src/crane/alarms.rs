@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use watchfire_engine::Key;
 
-use super::{ChartBook, ChartMode, CraneReading, Rated, RatedLoad, ReadingLimits, Utilisation};
+use super::{ChartBook, ChartMode, CraneReading, RatedLoad, ReadingLimits, Utilisation};
 use crate::alarm::{Alarms, Ladder, LadderError, Signal, UnknownCause};
 
 /// Settings of the overload alarm.
@@ -118,8 +118,8 @@ pub fn crane_alarms(
 pub fn crane_signal(book: &ChartBook, mode: ChartMode, load_min_kg: f64, reading: &CraneReading) -> Signal {
     let CraneReading { load_kg, radius_m, .. } = *reading;
     let Some(chart) = book.chart(reading.crane) else { return Signal::Unknown(UnknownCause::NoLimit) };
-    let rated = chart.curve(reading.reeving).map_or(Rated::NoReeving, |curve| curve.rated_in(mode, radius_m));
-    match rated.utilisation(load_kg) {
+    let Some(curve) = chart.curve(reading.reeving) else { return Signal::Unknown(UnknownCause::NoLimit) };
+    match curve.utilisation_in(mode, load_kg, radius_m) {
         Utilisation::Ratio(_) if load_kg < load_min_kg => Signal::Unknown(UnknownCause::OutOfRange),
         Utilisation::Ratio(ratio) => Signal::Value(ratio),
         // The end of the jib is a place; an infinite radius is none.

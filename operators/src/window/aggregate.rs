@@ -72,8 +72,11 @@ pub trait Aggregate: Send + Sync + 'static {
     /// merged must not change what [`finish`](Aggregate::finish) makes of them, for a correction repeats from the sealed
     /// part what was emitted from the open one. Unless [`sealed_is_shut`](Aggregate::sealed_is_shut), a late row may still
     /// be added to a sealed part. Not called for sessions.
-    fn seal(&self, part: &mut Self::Part) {
+    ///
+    /// Gives a part without rows for a pane to come: the default, or one that has the room which the samples took.
+    fn seal(&self, part: &mut Self::Part) -> Self::Part {
         let _ = part;
+        Self::Part::default()
     }
 
     /// Appends a part that follows `into` in time. Associative.

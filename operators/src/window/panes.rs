@@ -9,10 +9,13 @@ use super::tree::Tree;
 const FLAT: usize = 8;
 
 /// A ring of panes. Pane `k` is the `k`-th after the head; a pane without rows holds nothing.
+///
+/// What every row reads stands in the first three bytes, not within a part where the compiler finds room for it.
 #[derive(Clone, Debug, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
+#[repr(u8)]
 pub(super) enum Panes<P> {
-    /// Bit `s` of the mask says that slot `s` has rows; the parts of other slots are the default.
-    Flat { head: u32, mask: u32, parts: [P; FLAT] },
+    /// Bit `s` of the mask says that slot `s` has rows; the parts of other slots have none.
+    Flat { head: u8, mask: u8, parts: [P; FLAT] },
     /// Boxed, for it is rare and must not make every key larger.
     Tree(Box<Large<P>>),
 }
@@ -99,7 +102,7 @@ impl<P: Clone + Default> Panes<P> {
             Panes::Flat { head, mask, parts } => {
                 let slot = (*head as usize + k) & (FLAT - 1);
                 let (result, has_rows) = add(&mut parts[slot]);
-                *mask |= u32::from(has_rows) << slot;
+                *mask |= u8::from(has_rows) << slot;
                 result
             }
             Panes::Tree(large) => large.add(k, add),
@@ -128,10 +131,8 @@ impl<P: Clone + Default> Panes<P> {
 
     /// Changes pane `k` if it has rows.
     #[inline]
-    pub(super) fn change(&mut self, k: usize, change: impl FnOnce(&mut P)) {
-        if self.get(k).is_some() {
-            self.add(k, |part| (change(part), true));
-        }
+    pub(super) fn change<R>(&mut self, k: usize, change: impl FnOnce(&mut P) -> R) -> Option<R> {
+        self.get(k).is_some().then(|| self.add(k, |part| (change(part), true)))
     }
 
     /// The merge of the panes `from..to` in time order; `None` if none of them has rows.
@@ -159,8 +160,8 @@ impl<P: Clone + Default> Panes<P> {
         }
     }
 
-    /// Forgets the first `panes` panes and moves the head past them.
-    pub(super) fn advance(&mut self, panes: usize) {
+    /// Forgets the first `panes` panes and moves the head past them. `blank` has no rows; a pane to come may begin with it.
+    pub(super) fn advance(&mut self, panes: usize, blank: &mut P) {
         let cap = self.cap();
         match self {
             Panes::Flat { head, mask, parts } => {
@@ -168,10 +169,10 @@ impl<P: Clone + Default> Panes<P> {
                     let slot = (*head as usize + k) & (cap - 1);
                     if *mask >> slot & 1 == 1 {
                         *mask &= !(1 << slot);
-                        parts[slot] = P::default();
+                        parts[slot] = std::mem::take(blank);
                     }
                 }
-                *head = ((*head as usize + panes) & (cap - 1)) as u32;
+                *head = ((*head as usize + panes) & (cap - 1)) as u8;
             }
             Panes::Tree(large) => {
                 let Large { head, occupied, len, tree } = &mut **large;
@@ -192,12 +193,12 @@ impl<P: Clone + Default> Panes<P> {
     /// Moves the head back over `panes` panes without rows. Room for them must have been reserved.
     pub(super) fn retreat(&mut self, panes: usize) {
         let cap = self.cap();
-        let back = |head: &mut u32| *head = ((*head as usize + cap - panes % cap) & (cap - 1)) as u32;
+        let back = |head: usize| (head + cap - panes % cap) & (cap - 1);
         match self {
-            Panes::Flat { head, .. } => back(head),
+            Panes::Flat { head, .. } => *head = back(usize::from(*head)) as u8,
             Panes::Tree(large) => {
                 large.tree.touch(large.head as usize);
-                back(&mut large.head);
+                large.head = back(large.head as usize) as u32;
                 large.len += if large.len == 0 { 0 } else { panes as u32 };
             }
         }

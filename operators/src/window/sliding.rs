@@ -59,17 +59,17 @@ impl<K: Key, A: Aggregate> std::fmt::Debug for Sliding<K, A> {
 /// The windows of one key.
 ///
 /// Its ring begins one pane before the first window that can still change, for aggregates whose samples reach over the
-/// edge of a pane.
+/// edge of a pane. What every row reads stands first: with the key's clock it fills one cache line.
 #[derive(Clone, Debug, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
 #[repr(C)]
 pub struct WindowState<P> {
     /// The end of the first window that can still change, `i64::MAX` while no pane has rows.
     open_end_ms: i64,
+    /// Windows that end by then were closed for good ahead of the watermark.
+    floor_ms: i64,
     panes: Panes<P>,
     /// The end of the first window that was not emitted: those before were, or had no rows.
     next_end_ms: i64,
-    /// Windows that end by then were closed for good ahead of the watermark.
-    floor_ms: i64,
     /// The quiet clock at the last row.
     last_quiet_ms: i64,
     corrections: Option<Box<Corrections<P>>>,
@@ -362,10 +362,11 @@ impl<K: Key, A: Aggregate> Sliding<K, A> {
         closed_ms: i64,
         cx: &mut Context<'_, K, Change<WindowRow<K, A::Out>>>,
     ) {
+        let mut blank = A::Part::default();
         while st.next_end_ms <= upto_ms && !st.panes.is_empty() {
             let end_ms = st.next_end_ms;
             if self.every_ms.is_none() && end_ms <= closed_ms {
-                self.seal(st, end_ms);
+                blank = self.seal(st, end_ms);
             }
             let (from, to) = self.panes_of(st, end_ms);
             match st.panes.merged(from, to, |into, next| self.aggregate.merge(into, next)) {
@@ -379,9 +380,9 @@ impl<K: Key, A: Aggregate> Sliding<K, A> {
                 }
                 None => self.skip(st, upto_ms),
             }
-            self.let_go(st, closed_ms, cx);
+            self.let_go(st, closed_ms, &mut blank, cx);
         }
-        self.let_go(st, closed_ms, cx);
+        self.let_go(st, closed_ms, &mut blank, cx);
         if st.panes.is_empty() {
             (st.next_end_ms, st.open_end_ms) = (i64::MAX, i64::MAX);
         } else {
@@ -411,11 +412,11 @@ impl<K: Key, A: Aggregate> Sliding<K, A> {
     }
 
     /// No row is expected any more in the panes that the window ending at `end_ms` is the first to hold.
-    fn seal(&self, st: &mut WindowState<A::Part>, end_ms: i64) {
+    /// Gives a part for a pane to come.
+    fn seal(&self, st: &mut WindowState<A::Part>, end_ms: i64) -> A::Part {
         let (_, to) = self.panes_of(st, end_ms);
-        for k in to - self.slide_panes..to {
-            st.panes.change(k, |part| self.aggregate.seal(part));
-        }
+        let sealed = (to - self.slide_panes..to).filter_map(|k| st.panes.change(k, |part| self.aggregate.seal(part)));
+        sealed.last().unwrap_or_default()
     }
 
     /// Lets go of emitted windows that can change no more, and of the panes that only they held.
@@ -423,14 +424,15 @@ impl<K: Key, A: Aggregate> Sliding<K, A> {
         &self,
         st: &mut WindowState<A::Part>,
         closed_ms: i64,
+        blank: &mut A::Part,
         cx: &mut Context<'_, K, Change<WindowRow<K, A::Out>>>,
     ) {
         while st.open_end_ms <= closed_ms && st.open_end_ms < st.next_end_ms && !st.panes.is_empty() {
             if self.every_ms.is_some() {
                 self.correct(st, st.open_end_ms, cx);
-                self.seal(st, st.open_end_ms);
+                *blank = self.seal(st, st.open_end_ms);
             }
-            st.panes.advance(self.slide_panes);
+            st.panes.advance(self.slide_panes, blank);
             st.open_end_ms += self.slide_ms;
         }
     }
@@ -462,6 +464,7 @@ impl<K: Key, A: Aggregate> Detector for Sliding<K, A> {
             return Verdict::Late;
         }
         if self.aggregate.sealed_is_shut()
+            && at_ms < cx.watermark_ms().max(st.floor_ms)
             && head_ms + (k as i64 + 1) * self.pane_ms <= self.closed_ms(st, cx.watermark_ms())
         {
             return Verdict::Late;

@@ -103,8 +103,12 @@ impl Aggregate for Integral {
         Verdict::Applied
     }
 
-    fn seal(&self, part: &mut Samples) {
-        *part = Samples { folded: part.fold(), open: Vec::new() };
+    fn seal(&self, part: &mut Samples) -> Samples {
+        let folded = part.fold();
+        let mut open = std::mem::take(&mut part.open);
+        open.clear();
+        part.folded = folded;
+        Samples { folded: None, open }
     }
 
     fn merge(&self, into: &mut Samples, next: &Samples) {

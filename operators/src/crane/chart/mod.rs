@@ -154,8 +154,11 @@ pub enum ChartMode {
     Strict,
 }
 
-/// Up to this many points, counting those below a radius beats a binary search, whose branches cannot be predicted.
-const COUNT_UP_TO: usize = 32;
+/// Nearer to the axis than this a load has next to no moment, and is compared with the rated load itself.
+const MOMENT_FROM_M: f64 = 0.001;
+
+/// Cells of a curve's index at most; a chart with points so close that more were needed is searched in halves.
+const CELLS_MAX: usize = 256;
 
 /// The points of one curve before they are checked. Radii in metres and loads in kilograms, both above 0; radii
 /// strictly rising, loads not rising.
@@ -180,8 +183,10 @@ pub struct CurveSpec {
 /// One point, with the interpolation from the point before it worked out in advance.
 #[derive(Clone, Debug, PartialEq)]
 struct Point {
+    radius_m: f64,
     kg: f64,
-    previous_kg: f64,
+    /// The load of the point before, or the cap of the curve if that is less.
+    most_kg: f64,
     /// Between the previous point and this one the rated load is `moment_kgm / radius + slope_kg`.
     moment_kgm: f64,
     slope_kg: f64,
@@ -189,8 +194,8 @@ struct Point {
 
 /// The rated load of one crane model in one reeving, over the radius.
 ///
-/// A look-up is a scan of a flat array (a binary search above 32 points) and at most one division: a few nanoseconds,
-/// no allocation. Get the curve once per run of readings with the same reeving and keep it.
+/// A look-up is one step into an index of equal lengths of jib (a binary search where points lie very close together)
+/// and at most one division: a few nanoseconds, no allocation. Get the curve once per run of readings with the same reeving and keep it.
 ///
 /// ```
 /// use watchfire_operators::crane::{Rated, RatedLoad};
@@ -204,8 +209,35 @@ struct Point {
 pub struct Curve {
     falls: u8,
     cap_kg: f64,
-    radii_m: Box<[f64]>,
     points: Box<[Point]>,
+    index: Index,
+}
+
+/// Equal cells of the radius, each with at most one point in it: so that a look-up takes no branch that hangs on the
+/// radius, and no scan.
+#[derive(Clone, Debug, PartialEq)]
+struct Index {
+    cells_per_m: f64,
+    /// How many points lie before each cell. Empty if no number of cells up to [`CELLS_MAX`] tells all points apart.
+    before: Box<[u8]>,
+}
+
+impl Index {
+    fn new(radii_m: &[f64]) -> Self {
+        let reach_m = radii_m.last().copied().unwrap_or(0.0);
+        let mut cells = radii_m.len().next_power_of_two();
+        while cells <= CELLS_MAX && radii_m.len() < CELLS_MAX {
+            let cells_per_m = cells as f64 / reach_m;
+            let cell_of = |radius_m: &f64| (radius_m * cells_per_m) as u32;
+            if cells_per_m.is_finite() && radii_m.is_sorted_by(|a, b| cell_of(a) < cell_of(b)) {
+                // The last point may be rounded to the cell after the last.
+                let before = |cell| radii_m.iter().filter(|radius_m| cell_of(radius_m) < cell).count() as u8;
+                return Index { cells_per_m, before: (0..=cells as u32).map(before).collect() };
+            }
+            cells *= 2;
+        }
+        Index { cells_per_m: 0.0, before: Box::default() }
+    }
 }
 
 impl Curve {
@@ -219,11 +251,17 @@ impl Curve {
                 Some(_) => (radius_m * kg - radius_0_m * kg_0) / (radius_m - radius_0_m),
                 None => kg,
             };
-            built.push(Point { kg, previous_kg: kg_0, moment_kgm: radius_0_m * (kg_0 - slope_kg), slope_kg });
+            built.push(Point {
+                radius_m,
+                kg,
+                most_kg: kg_0.min(cap_kg),
+                moment_kgm: radius_0_m * (kg_0 - slope_kg),
+                slope_kg,
+            });
             previous = Some((radius_m, kg));
         }
-        let radii_m = points.iter().map(|point| point.0).collect();
-        Self { falls, cap_kg, radii_m, points: built.into_boxed_slice() }
+        let radii_m: Vec<f64> = points.iter().map(|point| point.0).collect();
+        Self { falls, cap_kg, points: built.into_boxed_slice(), index: Index::new(&radii_m) }
     }
 
     /// Falls of rope that this curve is for.
@@ -242,7 +280,7 @@ impl Curve {
     /// Radius of the last point, metres: the end of the jib as far as the chart knows.
     #[must_use]
     pub fn reach_m(&self) -> f64 {
-        self.radii_m.last().copied().unwrap_or(0.0)
+        self.points.last().map_or(0.0, |point| point.radius_m)
     }
 
     /// The points as given: (radius in metres, load in kilograms), radii rising.
@@ -252,7 +290,7 @@ impl Curve {
     /// assert_eq!(chart.curve(4).unwrap().points().last(), Some((50.0, 1_300.0)));
     /// ```
     pub fn points(&self) -> impl DoubleEndedIterator<Item = (f64, f64)> + '_ {
-        self.radii_m.iter().zip(&self.points).map(|(radius_m, point)| (*radius_m, point.kg))
+        self.points.iter().map(|point| (point.radius_m, point.kg))
     }
 
     /// The rated load at a radius (metres), with the product of load and radius interpolated between points.
@@ -263,7 +301,7 @@ impl Curve {
     /// - Beyond the last point: [`Rated::BeyondJib`]. A negative radius or NaN: [`Rated::Unknown`].
     /// - Not rising with the radius.
     ///
-    /// O(points) up to 32 of them, O(log points) above.
+    /// O(1); O(log points) where points lie closer together than a 256th of the jib.
     ///
     /// ```
     /// use watchfire_operators::crane::RatedLoad;
@@ -276,13 +314,13 @@ impl Curve {
     #[must_use]
     pub fn rated(&self, radius_m: f64) -> Rated {
         match self.at_or_beyond(radius_m) {
-            Ok((point_radius_m, point)) => {
+            Ok(point) => {
                 // No branch that hangs on the radius: the next crane's is elsewhere. Up to the first point and on a
                 // plateau both bounds are the same load, also where radius 0 gives 0 / 0: `max` drops a NaN. At a point
                 // the printed load is returned as it is; a division could miss it by a rounding step.
-                let between_kg = (point.moment_kgm / radius_m + point.slope_kg).max(point.kg).min(point.previous_kg);
-                let kg = if point_radius_m == radius_m { point.kg } else { between_kg };
-                Rated::Kg(kg.min(self.cap_kg))
+                let between_kg = (point.moment_kgm / radius_m + point.slope_kg).max(point.kg);
+                let kg = if point.radius_m == radius_m { point.kg } else { between_kg };
+                Rated::Kg(kg.min(point.most_kg))
             }
             Err(none) => none,
         }
@@ -301,7 +339,7 @@ impl Curve {
     #[must_use]
     pub fn rated_strict(&self, radius_m: f64) -> Rated {
         match self.at_or_beyond(radius_m) {
-            Ok((_, point)) => Rated::Kg(point.kg.min(self.cap_kg)),
+            Ok(point) => Rated::Kg(point.kg.min(self.cap_kg)),
             Err(none) => none,
         }
     }
@@ -323,7 +361,8 @@ impl Curve {
         }
     }
 
-    /// A load (kilograms) at a radius (metres) as a share of the rated load there.
+    /// A load (kilograms) at a radius (metres) as a share of the rated load there, with the product of load and radius
+    /// interpolated between points; see [`utilisation_in`](Self::utilisation_in).
     ///
     /// ```
     /// use watchfire_operators::crane::{RatedLoad, Utilisation};
@@ -333,25 +372,60 @@ impl Curve {
     #[inline]
     #[must_use]
     pub fn utilisation(&self, load_kg: f64, radius_m: f64) -> Utilisation {
-        self.rated(radius_m).utilisation(load_kg)
+        self.utilisation_in(ChartMode::Product, load_kg, radius_m)
+    }
+
+    /// A load (kilograms) at a radius (metres) as a share of the rated load there, as a load moment limiter reckons it:
+    /// load moment over rated moment. That is the load over [`rated_in`](Self::rated_in), with one division, up to the
+    /// rounding of the last digit; at a point of the chart it is the load over the printed load.
+    ///
+    /// ```
+    /// use watchfire_operators::crane::{ChartMode, RatedLoad, Utilisation};
+    /// let chart = RatedLoad::qtz63();
+    /// let curve = chart.curve(4).unwrap();
+    /// assert_eq!(curve.utilisation_in(ChartMode::Strict, 4_420.0, 15.1), Utilisation::Ratio(1.0));
+    /// assert_eq!(curve.utilisation_in(ChartMode::Product, 1_000.0, 51.0), Utilisation::BeyondJib);
+    /// ```
+    #[inline]
+    #[must_use]
+    pub fn utilisation_in(&self, mode: ChartMode, load_kg: f64, radius_m: f64) -> Utilisation {
+        let moment_kgm = load_kg * radius_m;
+        let far_enough = mode == ChartMode::Product && radius_m >= MOMENT_FROM_M && moment_kgm.is_finite();
+        if !far_enough {
+            return self.rated_in(mode, radius_m).utilisation(load_kg);
+        }
+        match self.at_or_beyond(radius_m) {
+            Ok(point) => {
+                let between_kgm = point.moment_kgm + point.slope_kg * radius_m;
+                let (least_kgm, most_kgm) = (point.kg * radius_m, point.most_kg * radius_m);
+                let rated_kgm = if point.radius_m == radius_m { least_kgm } else { between_kgm };
+                // Nothing here is NaN: comparing is all that the least and the greatest need.
+                let rated_kgm = if rated_kgm < least_kgm { least_kgm } else { rated_kgm };
+                Utilisation::Ratio(moment_kgm / if rated_kgm > most_kgm { most_kgm } else { rated_kgm })
+            }
+            Err(none) => none.utilisation(load_kg),
+        }
     }
 
     /// The first point whose radius is not below the given one.
     #[inline]
-    fn at_or_beyond(&self, radius_m: f64) -> Result<(f64, &Point), Rated> {
+    fn at_or_beyond(&self, radius_m: f64) -> Result<&Point, Rated> {
         if radius_m.is_nan() || radius_m < 0.0 {
             return Err(Rated::Unknown);
         }
-        let below = |point_radius_m: &f64| *point_radius_m < radius_m;
-        let index = if self.radii_m.len() <= COUNT_UP_TO {
-            self.radii_m.iter().filter(|point_radius_m| below(point_radius_m)).count()
-        } else {
-            self.radii_m.partition_point(below)
+        let cell = (radius_m * self.index.cells_per_m) as u32 as usize;
+        let at = match self.index.before.get(cell) {
+            // Rounding keeps order: points of cells before this one are below the radius, those of cells after are not.
+            Some(before) => usize::from(*before) + self.one_below(usize::from(*before), radius_m),
+            None if self.index.before.is_empty() => self.points.partition_point(|point| point.radius_m < radius_m),
+            None => return Err(Rated::BeyondJib),
         };
-        match (self.radii_m.get(index), self.points.get(index)) {
-            (Some(point_radius_m), Some(point)) => Ok((*point_radius_m, point)),
-            _ => Err(Rated::BeyondJib),
-        }
+        self.points.get(at).ok_or(Rated::BeyondJib)
+    }
+
+    #[inline]
+    fn one_below(&self, at: usize, radius_m: f64) -> usize {
+        self.points.get(at).map_or(0, |point| usize::from(point.radius_m < radius_m))
     }
 }
 
@@ -453,7 +527,7 @@ impl RatedLoad {
     #[inline]
     #[must_use]
     pub fn utilisation(&self, reeving: u8, load_kg: f64, radius_m: f64) -> Utilisation {
-        self.rated_kg(reeving, radius_m).utilisation(load_kg)
+        self.curve(reeving).map_or(Utilisation::NoReeving, |curve| curve.utilisation(load_kg, radius_m))
     }
 
     /// The greatest load the crane lifts in any reeving, kilograms.

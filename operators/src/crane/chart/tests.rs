@@ -354,6 +354,43 @@ proptest! {
     }
 
     #[test]
+    fn moments_compare_as_loads_do(
+        spec in any_curve(), load_kg in -100.0..9_000.0_f64, share in prop_oneof![0.0..1.1_f64, 0.0..1e-6_f64]
+    ) {
+        let free = ChartLimits { moment_min_kgm: 0.0, ..ChartLimits::default() };
+        let chart = RatedLoad::new_within("P", &[spec], &free).unwrap();
+        let curve = chart.curve(4).unwrap();
+        let radius_m = share * curve.reach_m();
+        for mode in [ChartMode::Product, ChartMode::Strict] {
+            match (curve.rated_in(mode, radius_m), curve.utilisation_in(mode, load_kg, radius_m)) {
+                (Rated::Kg(kg), Utilisation::Ratio(ratio)) => {
+                    prop_assert!((ratio - load_kg / kg).abs() <= 1e-13 * ratio.abs(), "{ratio} at {kg}");
+                }
+                (rated, other) => prop_assert_eq!(rated.utilisation(load_kg), other),
+            }
+        }
+    }
+
+    #[test]
+    fn the_index_finds_what_a_scan_finds(
+        steps in prop::collection::vec(prop_oneof![0.001..0.01_f64, 0.1..9.0_f64], 1..40),
+        asked in prop::collection::vec(0.0..1.1_f64, 1..20)
+    ) {
+        let mut points = Vec::new();
+        let mut radius_m = 0.0;
+        for step_m in steps {
+            radius_m += step_m;
+            points.push((radius_m, 1_000.0));
+        }
+        let curve = Curve::from_sound(4, 6_000.0, &points);
+        let near = points.iter().flat_map(|point| [point.0.next_down(), point.0, point.0.next_up()]);
+        for asked_m in near.chain(asked.iter().map(|share| share * radius_m)).chain([0.0, f64::INFINITY]) {
+            let scanned = points.iter().map(|point| point.0).find(|point_m| *point_m >= asked_m);
+            prop_assert_eq!(curve.at_or_beyond(asked_m).ok().map(|point| point.radius_m), scanned);
+        }
+    }
+
+    #[test]
     fn any_text_is_answered(text in "\\PC{0,200}") {
         let _ = ChartBook::from_toml(&text);
     }

@@ -25,6 +25,7 @@ impl Level {
     pub(in crate::crane) const BEYOND_JIB: Level = Level(i32::MAX);
     /// Ratios are clamped to plus and minus this.
     pub(in crate::crane) const RATIO_MAX: f64 = 2_147.0;
+    const RAW_MAX: i32 = 2_147_000_000;
 
     #[inline]
     pub(in crate::crane) fn of(utilisation: Utilisation) -> Level {
@@ -38,9 +39,8 @@ impl Level {
     /// A ratio, to the nearest millionth, halves away from zero.
     #[inline]
     pub(in crate::crane) fn ratio(ratio: f64) -> Level {
-        // Truncation after adding a half: `round` is a call into the mathematics library.
-        let clamped = ratio.clamp(-Self::RATIO_MAX, Self::RATIO_MAX);
-        Level((clamped * PER_UNIT + 0.5f64.copysign(clamped)) as i32)
+        // Truncation after adding a half: `round` is a call into the mathematics library. The cast itself saturates.
+        Level(((ratio * PER_UNIT + 0.5f64.copysign(ratio)) as i32).clamp(-Self::RAW_MAX, Self::RAW_MAX))
     }
 
     #[inline]
@@ -50,6 +50,17 @@ impl Level {
 
     pub(in crate::crane) fn from_raw(raw: i32) -> Level {
         Level(raw)
+    }
+
+    /// The same order in a number without a sign.
+    #[inline]
+    pub(in crate::crane) fn ordinal(self) -> u32 {
+        self.0.cast_unsigned() ^ 1 << 31
+    }
+
+    #[inline]
+    pub(in crate::crane) fn from_ordinal(ordinal: u32) -> Level {
+        Level((ordinal ^ 1 << 31).cast_signed())
     }
 
     #[inline]
@@ -65,16 +76,19 @@ impl Level {
 }
 
 /// Millionths as a measured value.
+#[inline]
 pub(in crate::crane) fn real_of(millionths: i64) -> Option<Real> {
     Real::new(millionths as f64 / PER_UNIT).ok()
 }
 
 /// A mean of millionths over time, as a measured value; `None` over no time.
+#[inline]
 pub(in crate::crane) fn mean_of(millionth_ms: i64, over_ms: i64) -> Option<Real> {
     if over_ms > 0 { Real::new(millionth_ms as f64 / over_ms as f64 / PER_UNIT).ok() } else { None }
 }
 
 /// A duration as a share of a longer one, 0 to 1; 0 of nothing.
+#[inline]
 pub(in crate::crane) fn share_of(part_ms: i64, whole_ms: i64) -> Real {
     let share = if whole_ms > 0 { part_ms as f64 / whole_ms as f64 } else { 0.0 };
     Real::new(share).unwrap_or_default()

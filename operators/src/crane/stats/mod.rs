@@ -128,14 +128,16 @@ impl Aggregate for CraneStats {
         part.touch()
     }
 
-    fn seal(&self, part: &mut OverloadPart) {
-        part.shut(&self.rules);
+    fn seal(&self, part: &mut OverloadPart) -> OverloadPart {
+        part.shut(&self.rules)
     }
 
+    #[inline(always)]
     fn merge(&self, into: &mut OverloadPart, next: &OverloadPart) {
         into.append(next, &self.rules);
     }
 
+    #[inline]
     fn finish(&self, span: Span, part: &OverloadPart, before: Option<&OverloadPart>) -> Option<OverloadWindow> {
         row::window(span, part, before, &self.rules)
     }

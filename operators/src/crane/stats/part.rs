@@ -14,6 +14,7 @@ const FIRST_ROOM: usize = 12;
 /// What the folding of samples depends on.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Rules {
+    /// Rising.
     pub(super) thresholds: [Level; OVERLOAD_THRESHOLDS],
     pub(super) max_gap_ms: i64,
 }
@@ -23,34 +24,44 @@ pub(super) struct Rules {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
 pub(super) struct Sample {
     at_ms: i64,
-    level: Level,
-    /// The reeving in the upper 8 bits, and 24 bits of a hash of everything the reading holds.
-    tag: u32,
+    /// From the top: the level in 32 bits, the reeving in 8, and 24 bits of a hash of everything the reading holds. One
+    /// word, for two words travel in registers and three fields do not.
+    says: u64,
 }
 
 impl Sample {
     #[inline]
     pub(super) fn new(at_ms: i64, level: Level, reading: &CraneReading) -> Self {
-        Sample { at_ms, level, tag: u32::from(reading.reeving) << 24 | content(reading) >> 8 }
+        let hash = content(reading) >> 8;
+        Sample { at_ms, says: u64::from(level.ordinal()) << 32 | u64::from(reading.reeving) << 24 | u64::from(hash) }
     }
 
+    #[inline]
+    fn level(self) -> Level {
+        Level::from_ordinal((self.says >> 32) as u32)
+    }
+
+    #[inline]
     fn reeving(self) -> u8 {
-        (self.tag >> 24) as u8
+        (self.says >> 24) as u8
     }
 }
 
-/// A hash of a reading's content: a multilinear form over odd constants (independent products), then mixed.
+/// A hash of a reading's content: each pair of measured values by one long multiplication.
 #[inline]
 fn content(r: &CraneReading) -> u32 {
     let wind = r.wind_mps.map_or(1, f64::to_bits);
     let height = r.hook_height_m.map_or(2, f64::to_bits);
     let operator = r.operator.map_or(3, |number| u64::from(number) + 4);
-    let sum = r.load_kg.to_bits().wrapping_mul(0x9E37_79B9_7F4A_7C15)
-        ^ r.radius_m.to_bits().wrapping_mul(0xBF58_476D_1CE4_E5B9).rotate_left(17)
-        ^ wind.wrapping_mul(0x94D0_49BB_1331_11EB).rotate_left(31)
-        ^ height.wrapping_mul(0xD6E8_FEB8_6659_FD93).rotate_left(43)
-        ^ operator.wrapping_mul(0xC2B2_AE3D_27D4_EB4F).rotate_left(53);
-    ((sum ^ sum >> 32).wrapping_mul(0xE703_7ED1_A0B4_28DB) >> 32) as u32
+    let lifted = mixed(r.load_kg.to_bits() ^ 0x9E37_79B9_7F4A_7C15, r.radius_m.to_bits() ^ 0xBF58_476D_1CE4_E5B9);
+    let around = mixed(wind ^ 0x94D0_49BB_1331_11EB, height ^ operator.wrapping_mul(0xD6E8_FEB8_6659_FD93));
+    ((lifted ^ around.rotate_left(29)).wrapping_mul(0xE703_7ED1_A0B4_28DB) >> 32) as u32
+}
+
+#[inline]
+fn mixed(a: u64, b: u64) -> u64 {
+    let product = u128::from(a) * u128::from(b);
+    (product >> 64) as u64 ^ product as u64
 }
 
 /// The readings of one pane of one crane; see [`CraneStats`](super::CraneStats).
@@ -69,8 +80,11 @@ pub struct OverloadPart(pub(super) Pane);
 pub(super) enum Pane {
     #[default]
     Empty,
-    /// Rising.
-    Open(Vec<Sample>),
+    /// Rising; the time of the last stands here too, so that a reading after it waits for nothing on the heap.
+    Open {
+        last_ms: i64,
+        samples: Vec<Sample>,
+    },
     Shut(Folded),
 }
 
@@ -93,13 +107,9 @@ pub(super) struct Stretch {
     pub(super) last_ms: i64,
     /// Millionths of the rated load times milliseconds.
     pub(super) weighted: i64,
-    pub(super) above_ms: [u32; OVERLOAD_THRESHOLDS],
+    pub(super) notable: Notable,
     pub(super) ratio_ms: u32,
-    pub(super) unknown_ms: u32,
-    pub(super) beyond_ms: u32,
     pub(super) readings: u32,
-    pub(super) unknown: u32,
-    pub(super) beyond: u32,
     /// The highest ratio, `LEAST` if there is none.
     pub(super) max: Level,
     /// When it was first reached, from `first_ms`.
@@ -108,6 +118,51 @@ pub(super) struct Stretch {
     pub(super) reeving: u8,
 }
 
+/// What a crane has only if it is near its limit or says nothing; nearly always zero, so that adding is seldom needed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
+pub(super) struct Notable {
+    pub(super) above_ms: [u32; OVERLOAD_THRESHOLDS],
+    pub(super) unknown_ms: u32,
+    pub(super) beyond_ms: u32,
+    pub(super) unknown: u32,
+    pub(super) beyond: u32,
+}
+
+impl Notable {
+    #[cold]
+    fn read(&mut self, level: Level, readings: u32) {
+        if level == Level::UNKNOWN {
+            self.unknown = self.unknown.saturating_add(readings);
+        } else if level == Level::BEYOND_JIB {
+            self.beyond = self.beyond.saturating_add(readings);
+        }
+    }
+
+    #[cold]
+    fn reach(&mut self, level: Level, for_ms: u32, rules: &Rules) {
+        for (above_ms, threshold) in self.above_ms.iter_mut().zip(&rules.thresholds) {
+            *above_ms = above_ms.saturating_add(if level >= *threshold { for_ms } else { 0 });
+        }
+        if level == Level::UNKNOWN {
+            self.unknown_ms = self.unknown_ms.saturating_add(for_ms);
+        } else if level == Level::BEYOND_JIB {
+            self.beyond_ms = self.beyond_ms.saturating_add(for_ms);
+        }
+    }
+
+    #[cold]
+    fn join(&mut self, next: &Notable) {
+        for (into, from) in self.above_ms.iter_mut().zip(next.above_ms) {
+            *into = into.saturating_add(from);
+        }
+        self.unknown_ms = self.unknown_ms.saturating_add(next.unknown_ms);
+        self.beyond_ms = self.beyond_ms.saturating_add(next.beyond_ms);
+        self.unknown = self.unknown.saturating_add(next.unknown);
+        self.beyond = self.beyond.saturating_add(next.beyond);
+    }
+}
+
+/// Sums saturate: in a window too long for them an overload must not wrap round to a short one.
 impl Stretch {
     /// One level at one instant, counted as `readings` readings.
     pub(super) fn begin(at_ms: i64, level: Level, reeving: u8, readings: u32) -> Self {
@@ -115,13 +170,9 @@ impl Stretch {
             first_ms: at_ms,
             last_ms: at_ms,
             weighted: 0,
-            above_ms: [0; OVERLOAD_THRESHOLDS],
+            notable: Notable::default(),
             ratio_ms: 0,
-            unknown_ms: 0,
-            beyond_ms: 0,
             readings: 0,
-            unknown: 0,
-            beyond: 0,
             max: Level::LEAST,
             max_after_ms: 0,
             last: level,
@@ -135,11 +186,9 @@ impl Stretch {
     #[inline]
     fn read(&mut self, at_ms: i64, level: Level, readings: u32) {
         (self.last_ms, self.last) = (at_ms, level);
-        self.readings += readings;
-        if level == Level::UNKNOWN {
-            self.unknown += readings;
-        } else if level == Level::BEYOND_JIB {
-            self.beyond += readings;
+        self.readings = self.readings.saturating_add(readings);
+        if !level.is_ratio() {
+            self.notable.read(level, readings);
         } else if level > self.max {
             self.max = level;
             self.max_after_ms = u32::try_from(at_ms - self.first_ms).unwrap_or(u32::MAX);
@@ -147,21 +196,16 @@ impl Stretch {
     }
 
     /// The last reading speaks until `until_ms` or for the gap, whichever is shorter.
-    ///
-    /// Sums saturate: in a window too long for them an overload must not wrap round to a short one.
     #[inline(always)]
     pub(super) fn reach(&mut self, until_ms: i64, rules: &Rules) {
-        let for_ms = until_ms.saturating_sub(self.last_ms).clamp(0, rules.max_gap_ms) as u32;
-        for (above_ms, threshold) in self.above_ms.iter_mut().zip(&rules.thresholds) {
-            *above_ms = above_ms.saturating_add(if self.last >= *threshold { for_ms } else { 0 });
+        debug_assert!(until_ms >= self.last_ms, "time order");
+        let for_ms = until_ms.wrapping_sub(self.last_ms).cast_unsigned().min(rules.max_gap_ms.cast_unsigned()) as u32;
+        if let Some(ratio) = self.last.millionths() {
+            self.ratio_ms = self.ratio_ms.saturating_add(for_ms);
+            self.weighted = self.weighted.saturating_add(ratio * i64::from(for_ms));
         }
-        match self.last {
-            Level::UNKNOWN => self.unknown_ms = self.unknown_ms.saturating_add(for_ms),
-            Level::BEYOND_JIB => self.beyond_ms = self.beyond_ms.saturating_add(for_ms),
-            ratio => {
-                self.ratio_ms = self.ratio_ms.saturating_add(for_ms);
-                self.weighted = self.weighted.saturating_add(i64::from(ratio.raw()) * i64::from(for_ms));
-            }
+        if self.last == Level::UNKNOWN || self.last >= rules.thresholds[0] {
+            self.notable.reach(self.last, for_ms, rules);
         }
     }
 
@@ -169,15 +213,11 @@ impl Stretch {
     #[inline(always)]
     fn join(&mut self, next: &Stretch) {
         self.weighted = self.weighted.saturating_add(next.weighted);
-        for (into, from) in self.above_ms.iter_mut().zip(next.above_ms) {
-            *into = into.saturating_add(from);
-        }
         self.ratio_ms = self.ratio_ms.saturating_add(next.ratio_ms);
-        self.unknown_ms = self.unknown_ms.saturating_add(next.unknown_ms);
-        self.beyond_ms = self.beyond_ms.saturating_add(next.beyond_ms);
         self.readings = self.readings.saturating_add(next.readings);
-        self.unknown = self.unknown.saturating_add(next.unknown);
-        self.beyond = self.beyond.saturating_add(next.beyond);
+        if next.notable != Notable::default() {
+            self.notable.join(&next.notable);
+        }
         if next.max > self.max {
             self.max = next.max;
             let after_ms = next.first_ms + i64::from(next.max_after_ms) - self.first_ms;
@@ -207,13 +247,14 @@ impl Folded {
     }
 
     /// Appends what follows in time.
-    #[inline]
+    #[inline(always)]
     pub(super) fn append(&mut self, next: &Folded, rules: &Rules) {
         if next.earlier.is_none() && self.latest.reeving == next.latest.reeving {
             self.latest.reach(next.latest.first_ms, rules);
-            return self.latest.join(&next.latest);
+            self.latest.join(&next.latest);
+        } else {
+            self.append_changed(next, rules);
         }
-        self.append_changed(next, rules);
     }
 
     /// As [`append`](Self::append), where the reeving changes.
@@ -242,13 +283,14 @@ fn change(earlier: &mut Option<Box<Earlier>>, ended: Stretch) {
 /// Folds rising samples; `None` if there are none.
 fn fold(samples: &[Sample], rules: &Rules) -> Option<Folded> {
     let (first, rest) = samples.split_first()?;
-    let (mut latest, mut earlier) = (Stretch::begin(first.at_ms, first.level, first.reeving(), 1), None);
+    let (mut latest, mut earlier) = (Stretch::begin(first.at_ms, first.level(), first.reeving(), 1), None);
     for sample in rest {
         latest.reach(sample.at_ms, rules);
         if latest.reeving == sample.reeving() {
-            latest.read(sample.at_ms, sample.level, 1);
+            latest.read(sample.at_ms, sample.level(), 1);
         } else {
-            let ended = std::mem::replace(&mut latest, Stretch::begin(sample.at_ms, sample.level, sample.reeving(), 1));
+            let ended =
+                std::mem::replace(&mut latest, Stretch::begin(sample.at_ms, sample.level(), sample.reeving(), 1));
             change(&mut earlier, ended);
         }
     }
@@ -260,60 +302,63 @@ impl OverloadPart {
     #[inline]
     pub(super) fn add(&mut self, sample: Sample) -> Verdict {
         match &mut self.0 {
-            Pane::Open(samples) => match samples.last() {
-                Some(last) if *last >= sample => insert(samples, sample),
-                _ => {
-                    samples.push(sample);
-                    Verdict::Applied
-                }
-            },
+            Pane::Open { last_ms, samples } if *last_ms < sample.at_ms => {
+                *last_ms = sample.at_ms;
+                samples.push(sample);
+                Verdict::Applied
+            }
+            Pane::Open { samples, .. } => insert(samples, sample),
             Pane::Empty => {
                 let mut samples = Vec::with_capacity(FIRST_ROOM);
                 samples.push(sample);
-                self.0 = Pane::Open(samples);
+                self.0 = Pane::Open { last_ms: sample.at_ms, samples };
                 Verdict::Applied
             }
             Pane::Shut(_) => Verdict::Late,
         }
     }
 
+    /// Folds the samples. Gives a pane without readings, with the room that they took.
     #[inline]
-    pub(super) fn shut(&mut self, rules: &Rules) {
-        if let Pane::Open(samples) = &self.0 {
-            self.0 = fold(samples, rules).map_or(Pane::Empty, Pane::Shut);
-        }
+    pub(super) fn shut(&mut self, rules: &Rules) -> OverloadPart {
+        let Pane::Open { samples, .. } = &mut self.0 else { return OverloadPart::default() };
+        let mut room = std::mem::take(samples);
+        self.0 = fold(&room, rules).map_or(Pane::Empty, Pane::Shut);
+        room.clear();
+        OverloadPart(Pane::Open { last_ms: i64::MIN, samples: room })
     }
 
     /// The pane as if it were shut.
     pub(super) fn folded(&self, rules: &Rules) -> Option<Cow<'_, Folded>> {
         match &self.0 {
             Pane::Empty => None,
-            Pane::Open(samples) => fold(samples, rules).map(Cow::Owned),
+            Pane::Open { samples, .. } => fold(samples, rules).map(Cow::Owned),
             Pane::Shut(folded) => Some(Cow::Borrowed(folded)),
         }
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn append(&mut self, next: &OverloadPart, rules: &Rules) {
-        if let (Pane::Shut(all), Pane::Shut(next)) = (&mut self.0, &next.0) {
-            return all.append(next, rules);
+        match (&mut self.0, &next.0) {
+            (Pane::Shut(all), Pane::Shut(next)) => all.append(next, rules),
+            _ => self.append_open(next, rules),
         }
-        self.append_open(next, rules);
     }
 
     /// As [`append`](Self::append), where one of them is not shut.
+    #[cold]
     fn append_open(&mut self, next: &OverloadPart, rules: &Rules) {
         self.shut(rules);
         match (&mut self.0, &next.0) {
             (_, Pane::Empty) => {}
             (Pane::Shut(all), Pane::Shut(next)) => all.append(next, rules),
-            (Pane::Shut(all), Pane::Open(samples)) => {
+            (Pane::Shut(all), Pane::Open { samples, .. }) => {
                 // A fold of its own, so that how an open pane is merged depends on its samples alone.
                 if let Some(next) = fold(samples, rules) {
                     all.append(&next, rules);
                 }
             }
-            (Pane::Empty | Pane::Open(_), next) => self.0 = next.clone(),
+            (Pane::Empty | Pane::Open { .. }, next) => self.0 = next.clone(),
         }
     }
 
@@ -321,7 +366,7 @@ impl OverloadPart {
     pub(super) fn last(&self) -> Option<(i64, Level, u8)> {
         match &self.0 {
             Pane::Empty => None,
-            Pane::Open(samples) => samples.last().map(|last| (last.at_ms, last.level, last.reeving())),
+            Pane::Open { samples, .. } => samples.last().map(|last| (last.at_ms, last.level(), last.reeving())),
             Pane::Shut(folded) => Some((folded.latest.last_ms, folded.latest.last, folded.latest.reeving)),
         }
     }
@@ -330,13 +375,13 @@ impl OverloadPart {
     #[inline]
     pub(super) fn touch(&self) -> u64 {
         match &self.0 {
-            Pane::Open(samples) => samples.last().map_or(0, |last| last.at_ms as u64),
+            Pane::Open { samples, .. } => samples.last().map_or(0, |last| last.at_ms as u64),
             Pane::Empty | Pane::Shut(_) => 0,
         }
     }
 }
 
-/// Inserts a reading that is not after the last; most belong near the end.
+/// Inserts a reading that is not later than the last; most belong near the end.
 #[cold]
 fn insert(samples: &mut Vec<Sample>, sample: Sample) -> Verdict {
     let after = samples.iter().rev().take_while(|known| **known > sample).count();

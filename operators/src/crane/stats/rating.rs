@@ -64,7 +64,7 @@ impl Rating {
         };
         let Some(chart) = self.book.charts().get(place as usize) else { return Level::UNKNOWN };
         match chart.curve(reading.reeving) {
-            Some(curve) => Level::of(curve.rated_in(self.mode, reading.radius_m).utilisation(reading.load_kg)),
+            Some(curve) => Level::of(curve.utilisation_in(self.mode, reading.load_kg, reading.radius_m)),
             None => Level::UNKNOWN,
         }
     }
@@ -72,9 +72,11 @@ impl Rating {
     #[cold]
     fn asked(&self, reading: &CraneReading) -> Level {
         let curve = self.book.chart(reading.crane).and_then(|chart| chart.curve(reading.reeving));
-        Level::of(curve.map_or(Utilisation::Unknown, |curve| {
-            curve.rated_in(self.mode, reading.radius_m).utilisation(reading.load_kg)
-        }))
+        Level::of(
+            curve.map_or(Utilisation::Unknown, |curve| {
+                curve.utilisation_in(self.mode, reading.load_kg, reading.radius_m)
+            }),
+        )
     }
 
     /// A text that names what the results depend on: the charts and the cranes are part of the fingerprint.

@@ -129,26 +129,29 @@ pub struct ReevingStats {
 }
 
 impl ReevingStats {
+    #[inline]
     fn of(stretch: &Stretch) -> Self {
         let has_ratio = stretch.max != Level::LEAST;
+        let notable = &stretch.notable;
         ReevingStats {
             reeving: stretch.reeving,
             from_ms: stretch.first_ms,
             readings: stretch.readings,
-            unknown_readings: stretch.unknown,
-            beyond_jib_readings: stretch.beyond,
+            unknown_readings: notable.unknown,
+            beyond_jib_readings: notable.beyond,
             mean_utilisation: mean_of(stretch.weighted, i64::from(stretch.ratio_ms)),
             max_utilisation: if has_ratio { real_of(i64::from(stretch.max.raw())) } else { None },
             max_at_ms: has_ratio.then(|| stretch.first_ms + i64::from(stretch.max_after_ms)),
-            above_ms: stretch.above_ms.map(i64::from),
-            covered_ms: i64::from(stretch.ratio_ms) + i64::from(stretch.beyond_ms),
-            beyond_jib_ms: i64::from(stretch.beyond_ms),
-            unknown_ms: i64::from(stretch.unknown_ms),
+            above_ms: notable.above_ms.map(i64::from),
+            covered_ms: i64::from(stretch.ratio_ms) + i64::from(notable.beyond_ms),
+            beyond_jib_ms: i64::from(notable.beyond_ms),
+            unknown_ms: i64::from(notable.unknown_ms),
         }
     }
 }
 
 /// The row of a window from its merged panes and the pane before it; `None` without readings.
+#[inline]
 pub(super) fn window(
     span: Span,
     part: &OverloadPart,
@@ -173,6 +176,7 @@ pub(super) fn window(
     Some(row(span, &all))
 }
 
+#[inline]
 fn row(span: Span, all: &Folded) -> OverloadWindow {
     let latest = ReevingStats::of(&all.latest);
     let earlier: Vec<ReevingStats> = all.earlier().iter().map(ReevingStats::of).collect();

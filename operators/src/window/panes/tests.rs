@@ -74,7 +74,7 @@ proptest! {
                     }
                 }
                 Step::Advance(count) => {
-                    panes.advance(count);
+                    panes.advance(count, &mut Vec::new());
                     model.head += count as i64;
                     model.rows = model.rows.split_off(&model.head);
                 }
