@@ -259,6 +259,7 @@ struct PlainKey {
     latest_ms: i64,
     due_event_ms: i64,
     due_quiet_ms: i64,
+    due_arrival_ms: i64,
 }
 
 impl Plain {
@@ -269,7 +270,8 @@ impl Plain {
     fn row(&mut self, r: &Row) -> Vec<Row> {
         let (key, mut out) = (r.key % self.keys, Vec::new());
         let memory = Memory::default();
-        let new = PlainKey { memory, latest_ms: i64::MIN, due_event_ms: i64::MAX, due_quiet_ms: i64::MAX };
+        let (due_event_ms, due_quiet_ms, due_arrival_ms) = (i64::MAX, i64::MAX, i64::MAX);
+        let new = PlainKey { memory, latest_ms: i64::MIN, due_event_ms, due_quiet_ms, due_arrival_ms };
         let s = self.states.entry(key).or_insert(new);
         if r.at_ms > s.latest_ms {
             s.latest_ms = r.at_ms;
@@ -286,6 +288,10 @@ impl Plain {
         s.due_event_ms = s.due_event_ms.min(r.at_ms + self.tally.close_after_ms);
         if self.arrival_ms != i64::MIN {
             s.due_quiet_ms = s.due_quiet_ms.min(self.arrival_ms + self.tally.quiet_after_ms);
+            if r.value % 4 == 0 {
+                s.memory.at_ms = self.arrival_ms + self.tally.quiet_after_ms / 2;
+                s.due_arrival_ms = s.due_arrival_ms.min(s.memory.at_ms);
+            }
         }
         out
     }
@@ -303,6 +309,16 @@ impl Plain {
                 fired.push((key.stable_hash() >> 32, row(s.latest_ms, *key, -3 * s.memory.mixed)));
             }
         }
+        for (key, s) in self.states.iter_mut().filter(|(_, s)| s.due_arrival_ms <= arrival_ms) {
+            s.due_arrival_ms = i64::MAX;
+            if arrival_ms < s.memory.at_ms {
+                s.due_arrival_ms = s.memory.at_ms;
+            } else if std::mem::take(&mut s.memory.at_ms) != 0 {
+                s.memory.mixed = (s.memory.mixed * 3 + 7) & 0xFFFF_FFFF;
+                fired.push((key.stable_hash() >> 32, row(s.latest_ms, *key, -4 * s.memory.mixed)));
+            }
+        }
+        // What a key says on its quiet clock comes before what it says on the arrival clock.
         fired.sort_by_key(|(hash, _)| *hash);
         fired.into_iter().map(|(_, r)| r).collect()
     }

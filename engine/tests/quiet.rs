@@ -5,7 +5,7 @@ mod support;
 
 use std::sync::Arc;
 
-use support::detectors::Silence;
+use support::detectors::{Alarmclock, Silence};
 use support::source::{Lines, Scripted, Step};
 use support::{BY_ROWS, Gate, OpensAtEnd, Row, SOON, in_time, rest, row, settles};
 use watchfire_engine::{Job, Key, Receiver, Running, Sender, TickSource};
@@ -191,5 +191,51 @@ fn timers_above_the_cap_are_carried_over_in_order() {
         second.sort_by_key(Key::stable_hash);
         assert_eq!(second, keys[256..], "{workers} workers: the rest at the next tick");
         assert_eq!(all.len(), 301);
+    }
+}
+
+/// Instants of the arrival clock come in their time, once each, also while the source is away, and whoever waits longest
+/// comes first.
+#[test]
+fn no_outage_puts_off_an_instant_of_the_arrival_clock() {
+    let mut keys: Vec<u32> = (0..).filter(|key: &u32| key.stable_hash() >> 54 == 700).take(300).collect();
+    keys.sort_by_key(Key::stable_hash);
+    for workers in [1, 2] {
+        // The highest hash has its time first, and half of the keys change their minds.
+        let mut rows: Vec<Row> = (1..).zip(keys.iter().rev()).map(|(n, key)| row(0, *key, n * 1_000)).collect();
+        rows.extend(keys.iter().step_by(2).map(|key| row(0, *key, 500_000)));
+        // Two keys more than may be woken at once, of which the two that come last asked last.
+        let crowd: Vec<Row> = (0..258).map(|n| row(0, keys[n], if n < 2 { 900_001 } else { 900_000 })).collect();
+        let source = Scripted::endless(vec![("a", vec![Step::Rows(rows), Step::Rows(crowd.clone()), Step::Retry])]);
+        let of = source.clone();
+        let job = Job::new(move |flow| {
+            flow.channel::<Row>("clock").to_channel("clock out");
+            let lines = flow.source("lines", of.clone(), Lines).rows;
+            lines.clone().to_channel("seen");
+            let early = lines.clone().filter(|r| r.value < 900_000).key_by(|r| r.key);
+            early.detect("early", Alarmclock).out.to_channel("out");
+            let crowd = lines.filter(|r| r.value >= 900_000).key_by(|r| r.key);
+            crowd.detect("crowd", Alarmclock).out.to_channel("crowd out");
+        });
+        let mut running = job.ticks(BY_ROWS).workers(workers).start().unwrap();
+        let clock = Clock::of(&mut running);
+        let (out, crowd_out) = (running.receiver::<Row>("out").unwrap(), running.receiver::<Row>("crowd out").unwrap());
+        let seen = running.receiver::<Row>("seen").unwrap();
+        clock.start();
+        let mut come = 0;
+        while come < 708 {
+            come += seen.recv().unwrap().rows.len();
+        }
+        (1..=300).for_each(|n| clock.advance(n * 1_000));
+        [500_000, 950_000, 950_100].into_iter().for_each(|ms| clock.advance(ms));
+        running.stop(SOON).unwrap();
+        let all = by_key(rest(&out));
+        let mut expected: Vec<(i64, u32, i64)> =
+            (1..).zip(keys.iter().rev()).filter(|(n, _)| n % 2 == 1).map(|(n, key)| (n * 1_000, *key, 1)).collect();
+        expected.extend(keys.iter().step_by(2).map(|key| (500_000, *key, 2)));
+        expected.sort_unstable();
+        assert_eq!(all, expected, "{workers} workers");
+        let last: Vec<(i64, u32)> = rest(&crowd_out)[256..].iter().map(|r| (r.at_ms, r.key)).collect();
+        assert_eq!(last, [(950_100, keys[0]), (950_100, keys[1])], "{workers} workers");
     }
 }

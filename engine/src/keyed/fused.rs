@@ -64,6 +64,7 @@ pub struct Moment<'a>(pub(crate) &'a mut Now);
 pub enum Clock {
     Event,
     Quiet,
+    Arrival,
 }
 
 /// What one detector did with its rows: `applied + late + duplicate` is what it was given.
@@ -178,6 +179,7 @@ impl<D: Detector> Fused for D {
         match clock {
             Clock::Event => self.on_watermark(st, &mut cx),
             Clock::Quiet => self.on_quiet(st, &mut cx),
+            Clock::Arrival => self.on_arrival(st, &mut cx),
         }
     }
 
