@@ -182,7 +182,8 @@ impl<K, O> Context<'_, K, O> {
     }
 
     /// The key's quiet clock: the arrival clock without the time during which the key's split was disconnected or
-    /// behind. Only for measuring silence: compare it with itself alone.
+    /// behind. The split is that of the key's last row, or of what caused it in the operators before. Only for measuring
+    /// silence: compare it with itself alone.
     #[inline]
     pub fn quiet_ms(&self) -> i64 {
         self.now.quiet_ms

@@ -85,6 +85,9 @@ impl<F: Fused<In: Timed>, KF: Fn(&F::In) -> F::Key> Core<F, KF> {
     /// Rows of one batch, in their order.
     fn batch(&mut self, batch: &Batch<F::In>) {
         self.rows_in += batch.rows.len() as u64;
+        F::feed(&mut self.ports, batch.split);
+        self.late.feed(batch.split);
+        self.skewed.feed(batch.split);
         if batch.late {
             self.out_of_bound += batch.rows.len() as u64;
             for (i, row) in batch.rows.iter().enumerate() {
@@ -266,6 +269,7 @@ impl<F: Fused<In: Timed>, KF: Fn(&F::In) -> F::Key> Core<F, KF> {
             emitted: if let Clock::Arrival = clock { 1 << 31 } else { 0 },
             depth: self.depth,
         };
+        F::feed(&mut self.ports, s.time.split);
         F::mark(&mut self.ports);
         self.fused.wake(&mut s.states, &s.key, clock, &mut Moment(&mut now), &mut self.ports);
         s.time.due_event_ms = now.due_event_ms;
@@ -297,10 +301,11 @@ impl<F: Fused<In: Timed>, KF: Fn(&F::In) -> F::Key> Core<F, KF> {
         self.flush(caps);
     }
 
-    /// Batches between two signals. What operators emitted on several workers interleaves row by row.
+    /// Batches between two signals. What operators emitted on several workers, or for several splits, interleaves row by
+    /// row.
     fn segment(&mut self, batches: impl Iterator<Item = Batch<F::In>>) {
-        let batches: Vec<Batch<F::In>> = batches.collect();
-        if batches.len() < 2 || !batches.iter().any(|batch| batch.places.is_tagged()) {
+        let batches: Vec<Batch<F::In>> = batches.filter(|batch| !batch.rows.is_empty()).collect();
+        if batches.windows(2).all(|two| two[0].is_before(&two[1])) {
             batches.iter().for_each(|batch| self.batch(batch));
             return;
         }

@@ -7,6 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use crate::batch::DERIVED;
 use crate::control::Health;
 use crate::key::key_group;
 
@@ -35,9 +36,10 @@ impl Clocks {
         self.arrival_ms
     }
 
-    /// The quiet clock of a split: arrival, less what was lost to outages.
+    /// The quiet clock of a split: arrival, less what was lost to outages. Of rows that an operator emitted it is that of
+    /// the split that caused them.
     pub(crate) fn quiet_ms(&self, split: u32) -> i64 {
-        match self.splits.get(&split) {
+        match self.splits.get(&(split & !DERIVED)) {
             Some(clock) => clock.frozen_since_ms.unwrap_or(self.arrival_ms).saturating_sub(clock.lost_ms),
             None => self.arrival_ms,
         }

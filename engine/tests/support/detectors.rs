@@ -149,6 +149,25 @@ impl Detector for Silence {
     }
 }
 
+/// Passes every row on as it is, whatever its key.
+pub(crate) struct Repeats;
+
+impl Detector for Repeats {
+    type Key = u32;
+    type In = Row;
+    type Out = Row;
+    type State = ();
+
+    fn describe(&self) -> Describe {
+        Describe { kind: "repeats", params: String::new(), ordered: false }
+    }
+
+    fn on_row(&self, _state: &mut (), row: &Row, cx: &mut Cx<'_>) -> Verdict {
+        cx.emit(row.clone());
+        Verdict::Applied
+    }
+}
+
 /// Says when the arrival clock has come to the value of a key's last row, and by how far it was passed.
 pub(crate) struct Alarmclock;
 
