@@ -101,7 +101,7 @@ impl<T: Data + Timed> SourceIntake<T> {
         match arrival {
             Arrival::Rows { rows, dead, read, decoded, acknowledge } => {
                 self.stats.count(read, decoded, dead.len() as u64, rows.len() as u64);
-                self.take_rows(split, rows, cut);
+                let acknowledge = self.take_rows(split, rows, acknowledge, cut);
                 self.take_dead(dead, cut);
                 acknowledge.into_iter().for_each(|acknowledge| cut.acknowledge(split, acknowledge));
             }
@@ -124,14 +124,23 @@ impl<T: Data + Timed> SourceIntake<T> {
         }
     }
 
-    fn take_rows(&mut self, split: u32, rows: Vec<T>, cut: &mut Cut<'_>) {
+    /// Gives rows to the epoch, or to the merge: then what acknowledges them goes with them.
+    fn take_rows(
+        &mut self,
+        split: u32,
+        rows: Vec<T>,
+        acknowledge: Option<Acknowledge>,
+        cut: &mut Cut<'_>,
+    ) -> Option<Acknowledge> {
         let Some(merger) = &mut self.merger else {
-            return cut.rows(self.input, split, rows);
+            cut.rows(self.input, split, rows);
+            return acknowledge;
         };
-        let late = merger.push(split, rows, merge_clock(cut));
+        let late = merger.push(split, rows, merge_clock(cut), acknowledge);
         let merged = merger.split;
         cut.batch(self.input, merged, true, late);
         self.release(cut);
+        None
     }
 
     fn release(&mut self, cut: &mut Cut<'_>) {
@@ -141,6 +150,7 @@ impl<T: Data + Timed> SourceIntake<T> {
             let rest = ordered.split_off(ordered.len().min(BATCH_ROWS));
             cut.rows(self.input, split, std::mem::replace(&mut ordered, rest));
         }
+        merger.acknowledged().for_each(|(split, acknowledge)| cut.acknowledge(split, acknowledge));
     }
 
     fn take_dead(&mut self, dead: Vec<DeadLetter>, cut: &mut Cut<'_>) {
