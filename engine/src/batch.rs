@@ -74,10 +74,6 @@ impl Places {
             Places::Tagged(places) => places.first().map_or(0, |place| place.at),
         }
     }
-
-    pub(crate) fn is_tagged(&self) -> bool {
-        matches!(self, Places::Tagged(_))
-    }
 }
 
 /// Rows of one split (or of one operator's output), with their places.
@@ -85,7 +81,7 @@ impl Places {
 pub(crate) struct Batch<T> {
     /// The worker that is to process the rows; set by the partitioner, ignored elsewhere.
     pub(crate) target: u32,
-    /// The split that the rows came from; `NO_SPLIT` for the output of an operator.
+    /// The split that the rows came from, with `DERIVED` if an operator emitted them; `NO_SPLIT` if they have none.
     pub(crate) split: u32,
     /// The rows broke their split's own disorder bound: they are late wherever they go.
     pub(crate) late: bool,
@@ -93,13 +89,22 @@ pub(crate) struct Batch<T> {
     pub(crate) rows: Vec<T>,
 }
 
-/// Stands for the output of an operator, which belongs to no split.
+/// Stands for rows that belong to no split.
 pub(crate) const NO_SPLIT: u32 = u32::MAX;
+
+/// Set in the split of rows that a keyed operator emitted. They have the split of their cause, by whose clock their
+/// silence is measured, but more of them may come when that split has ended.
+pub(crate) const DERIVED: u32 = 1 << 31;
 
 impl<T> Batch<T> {
     /// Rows that are in order already and have no further use for their places.
     pub(crate) fn in_order(rows: Vec<T>) -> Self {
         Batch { target: 0, split: NO_SPLIT, late: false, places: Places::Dense(0), rows }
+    }
+
+    /// Whether all of `self` stands before all of `other`. Neither may be empty.
+    pub(crate) fn is_before<U>(&self, other: &Batch<U>) -> bool {
+        self.places.place(self.rows.len().saturating_sub(1)) <= other.places.place(0)
     }
 
     /// Keeps, transforms and drops rows one by one; places follow.

@@ -63,15 +63,23 @@ pub enum TickSource {
         /// Clock milliseconds per wall millisecond, above 0.
         speed: f64,
     },
-    /// The event times of the rows themselves: a tick whenever the latest passes a multiple of `interval_ms`. For
-    /// bounded files, where it makes the run a function of the file alone.
+    /// The event times of the rows themselves: a tick whenever the latest passes a multiple of `interval_ms`, in the
+    /// place before the row that passes it, as if a clock on the wall had ticked before the row came. For bounded files,
+    /// where it makes the run a function of the file alone.
     ///
-    /// A row further than `max_jump_ms` ahead moves the clock only if seven more follow it, so that no single wrong
-    /// device drags the clock along.
+    /// Eight rows in a row must agree before the clock begins, or moves by more than `max_jump_ms`, so that no single
+    /// wrong device drags it along. Until then up to seven rows wait for their places, and with them what came after them
+    /// and whatever acknowledges them; on agreement the clock moves to the least of the eight, before the first of them.
+    /// Without it (a row within the range comes, or all splits that the rows came from end, or the job does) they go on
+    /// as rows from the future. The first rows of a job wait until there are eight, or until the job ends: then the clock
+    /// begins with the least of them.
+    ///
+    /// So rows that are sparse need a `max_jump_ms` above what lies between them, or up to seven of them wait for the
+    /// next, and at the end of the job are taken for rows from the future.
     FromEvents {
         /// Milliseconds between ticks.
         interval_ms: i64,
-        /// The widest step that a single row may cause.
+        /// The widest step that a single row may cause, in milliseconds.
         max_jump_ms: i64,
     },
 }

@@ -3,7 +3,7 @@
 
 mod support;
 
-use support::detectors::CountsAtEnd;
+use support::detectors::{CountsAtEnd, Repeats};
 use support::{Row, SOON, job, rest, row, rows};
 
 #[test]
@@ -24,5 +24,31 @@ fn the_end_reaches_what_the_end_itself_brings() {
         running.drain(SOON).unwrap();
         let counts: i64 = rest(&out).iter().map(|r| r.value).sum();
         assert!(counts > 0, "{levels} levels on {workers} workers: nothing came of the last level");
+    }
+}
+
+/// A key that operators feed may be fed by them when the split that caused it has ended: it ends with the job.
+#[test]
+fn a_key_fed_by_an_operator_ends_with_the_job_alone() {
+    for workers in [1, 2] {
+        let job = job(|flow| {
+            let rows = flow.channel::<Row>("in");
+            rows.clone().key_by(|r| r.key).detect("ends", CountsAtEnd).out.to_channel("ended");
+            let repeated = rows.key_by(|r| r.key).detect("repeats", Repeats).out;
+            repeated.key_by(|_| 0).detect("all", CountsAtEnd).out.to_channel("out");
+        });
+        let mut running = job.workers(workers).start().unwrap();
+        let first = running.sender::<Row>("in").unwrap();
+        let second = first.another_split();
+        let (out, ended) = (running.receiver::<Row>("out").unwrap(), running.receiver::<Row>("ended").unwrap());
+        first.send(vec![row(0, 1, 0); 3]).unwrap();
+        drop(first);
+        // The key of the source has ended with its split.
+        assert_eq!(ended.recv().unwrap().rows, [row(0, 1, 3)]);
+        assert_eq!(out.try_recv(), Ok(None));
+        second.send(vec![row(0, 2, 0); 2]).unwrap();
+        drop(second);
+        assert_eq!(rest(&out), [row(0, 0, 5)]);
+        running.wait().unwrap();
     }
 }

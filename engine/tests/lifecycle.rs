@@ -235,6 +235,31 @@ fn ends_are_handed_out_once_and_by_their_type() {
 }
 
 #[test]
+fn a_channel_that_nobody_sends_into_does_not_keep_a_job_from_ending() {
+    for taken in ["both", "one", "none"] {
+        let (left, error) = in_time(move || {
+            let job = job(|flow| {
+                let rows = flow.channel::<Row>("in").union(flow.channel::<Row>("unused"));
+                rows.key_by(|r| r.key).detect("count", CountsAtEnd).out.to_channel("out");
+            });
+            let mut running = job.start().unwrap();
+            let out = running.receiver::<Row>("out").unwrap();
+            if taken != "none" {
+                running.sender::<Row>("in").unwrap().send(rows(0..3)).unwrap();
+            }
+            if taken == "both" {
+                drop(running.sender::<Row>("unused").unwrap());
+            }
+            running.wait().unwrap();
+            (values(&rest(&out)), running.sender::<Row>("unused").unwrap_err())
+        });
+        assert_eq!(left, if taken == "none" { vec![] } else { vec![3] }, "{taken}");
+        assert_eq!(error.code(), "E0408");
+        assert!(error.to_string().contains("closed by a wait"), "{error}");
+    }
+}
+
+#[test]
 fn the_beat_is_young_unless_an_operator_hangs() {
     let gate = Arc::new(Gate::default());
     let _opens = OpensAtEnd(gate.clone());

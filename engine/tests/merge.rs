@@ -6,7 +6,7 @@ mod support;
 use std::sync::Arc;
 
 use support::detectors::{Passes, Silence};
-use support::source::{Lines, Scripted, Step};
+use support::source::{Done, Lines, Scripted, Step};
 use support::{BY_ROWS, Gate, OpensAtEnd, Row, in_time, rest, row, settles};
 use watchfire_engine::{ChannelIn, Job, Late, MergeSplits, Metrics, TickSource};
 
@@ -208,4 +208,42 @@ fn the_merged_splits_are_frozen_and_end_as_one() {
     let silent: Vec<(i64, u32)> = rest(&out).iter().map(|r| (r.at_ms, r.key)).collect();
     assert_eq!(silent.len(), 2, "{silent:?}");
     assert!(silent.iter().all(|(at_ms, _)| *at_ms == 9_600), "{silent:?}");
+}
+
+/// Rows that wait for other splits are not acknowledged.
+#[test]
+fn rows_are_acknowledged_when_they_have_been_merged() {
+    for end in [true, false] {
+        let slow = Arc::new(Gate::default());
+        let _opens = OpensAtEnd(slow.clone());
+        let mut fast_steps = steps(1, &[0, 100, 200, 300], 2);
+        fast_steps.extend([Step::Raw(vec!["garbage"]), Step::Raw(vec!["more"])]);
+        let slow_steps =
+            vec![Step::Rows(vec![row(0, 0, 2)]), Step::Wait(slow.clone()), Step::Rows(vec![row(220, 0, 2)])];
+        let splits = vec![("fast", fast_steps), ("slow", slow_steps)];
+        let source = if end { Scripted::bounded(splits) } else { Scripted::endless(splits) }.any_split();
+        let of = source.clone();
+        let job = Job::new(move |flow| flow.source_merged("lines", of.clone(), Lines, MERGE).rows.to_channel("out"));
+        let mut running = job.ticks(TickSource::Scaled { interval_ms: 1, start_ms: 0, speed: 1e-9 }).start().unwrap();
+        let out = running.receiver::<Row>("out").unwrap();
+        assert!(settles(|| running.metrics().sources["lines"].read == 7));
+        std::thread::sleep(std::time::Duration::from_millis(60));
+        let durable = |name| {
+            source.log().into_iter().rev().find_map(|done| match done {
+                Done::Durable(of, upto) if of == name => Some(upto),
+                _ => None,
+            })
+        };
+        assert_eq!((durable("fast"), durable("slow")), (None, None), "all of them wait");
+        slow.open();
+        if end {
+            assert_eq!(rest(&out).len(), 6);
+            running.wait().unwrap();
+        } else {
+            // 220 less the disorder is past two rows of the first batch alone.
+            assert!(settles(|| durable("fast") == Some(2)), "{:?}", source.log());
+            running.drain(support::SOON).unwrap();
+        }
+        assert!(settles(|| (durable("fast"), durable("slow")) == (Some(6), Some(2))), "{:?}", source.log());
+    }
 }

@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use proptest::test_runner::Config;
 use support::detectors::{Memory, Silence, Tally};
 use support::{BY_ROWS, Row, SOON, recorded, replayed, rest, row, settles};
-use watchfire_engine::{EventTime, Flow, Job, Key, Recording, Stream};
+use watchfire_engine::{EventTime, Flow, Job, Key, Recording, Stream, TickSource};
 
 const BOUNDS: EventTime = EventTime {
     disorder_ms: 300,
@@ -17,6 +17,9 @@ const BOUNDS: EventTime = EventTime {
     on_skew: watchfire_engine::OnSkew::Divert,
     clock_wrong_after: 5,
 };
+
+/// Ticks by which the gaps between some rows are jumps that others must confirm.
+const JUMPY: TickSource = TickSource::FromEvents { interval_ms: 100, max_jump_ms: 300 };
 
 #[derive(Clone, Debug)]
 enum Op {
@@ -143,9 +146,10 @@ proptest! {
         b in prop::collection::vec((any::<u16>(), 0u8..6), 0..60),
         cut in 1usize..40,
         seed in any::<u64>(),
+        jumps in any::<bool>(),
     ) {
         let of = ops.clone();
-        let job = Job::new(move |flow| build(flow, &of)).ticks(BY_ROWS);
+        let job = Job::new(move |flow| build(flow, &of)).ticks(if jumps { JUMPY } else { BY_ROWS });
         let (a, b) = (draw(&a), draw(&b));
         let (left, recording) = live(&job, &a, &b, cut);
         prop_assert_eq!(recording.rows(), a.len() + b.len());
@@ -187,16 +191,23 @@ fn epochs_may_be_bounded_in_any_way() {
         let rows = keyed(flow.channel::<Row>("in").flat_map(|r| [r.clone(), r]), 5, "one", 1);
         keyed(rows, 3, "two", 2).to_channel("out");
     });
-    let job = job.ticks(BY_ROWS);
     let all = draw(&(0..300u16).map(|n| (n * 53, (n % 7) as u8)).collect::<Vec<_>>());
     let batches = |cut: usize| all.chunks(cut).map(<[Row]>::to_vec).collect::<Vec<_>>();
-    let (left, _) = recorded(&job, batches(300));
-    assert!(left.len() > 100, "{} rows left", left.len());
-    for (rows_max, in_flight, cut, workers) in
-        [(1, 8, 10, 1), (1, 1, 300, 2), (1, 64, 1, 3), (1 << 40, 1, 7, 2), (1 << 40, 1 << 40, 300, 4), (17, 2, 5, 4)]
-    {
-        let job = job.clone().epoch_rows_max(rows_max).epochs_in_flight_max(in_flight).workers(workers);
-        assert_eq!(recorded(&job, batches(cut)).0, left, "{rows_max} {in_flight} {cut} {workers}");
+    for ticks in [BY_ROWS, JUMPY] {
+        let job = job.clone().ticks(ticks);
+        let (left, _) = recorded(&job, batches(300));
+        assert!(left.len() > 100, "{} rows left", left.len());
+        for (rows_max, in_flight, cut, workers) in [
+            (1, 8, 10, 1),
+            (1, 1, 300, 2),
+            (1, 64, 1, 3),
+            (1 << 40, 1, 7, 2),
+            (1 << 40, 1 << 40, 300, 4),
+            (17, 2, 5, 4),
+        ] {
+            let job = job.clone().epoch_rows_max(rows_max).epochs_in_flight_max(in_flight).workers(workers);
+            assert_eq!(recorded(&job, batches(cut)).0, left, "{rows_max} {in_flight} {cut} {workers}");
+        }
     }
 }
 
@@ -248,6 +259,7 @@ struct PlainKey {
     latest_ms: i64,
     due_event_ms: i64,
     due_quiet_ms: i64,
+    due_arrival_ms: i64,
 }
 
 impl Plain {
@@ -258,7 +270,8 @@ impl Plain {
     fn row(&mut self, r: &Row) -> Vec<Row> {
         let (key, mut out) = (r.key % self.keys, Vec::new());
         let memory = Memory::default();
-        let new = PlainKey { memory, latest_ms: i64::MIN, due_event_ms: i64::MAX, due_quiet_ms: i64::MAX };
+        let (due_event_ms, due_quiet_ms, due_arrival_ms) = (i64::MAX, i64::MAX, i64::MAX);
+        let new = PlainKey { memory, latest_ms: i64::MIN, due_event_ms, due_quiet_ms, due_arrival_ms };
         let s = self.states.entry(key).or_insert(new);
         if r.at_ms > s.latest_ms {
             s.latest_ms = r.at_ms;
@@ -275,6 +288,10 @@ impl Plain {
         s.due_event_ms = s.due_event_ms.min(r.at_ms + self.tally.close_after_ms);
         if self.arrival_ms != i64::MIN {
             s.due_quiet_ms = s.due_quiet_ms.min(self.arrival_ms + self.tally.quiet_after_ms);
+            if r.value % 4 == 0 {
+                s.memory.at_ms = self.arrival_ms + self.tally.quiet_after_ms / 2;
+                s.due_arrival_ms = s.due_arrival_ms.min(s.memory.at_ms);
+            }
         }
         out
     }
@@ -292,18 +309,26 @@ impl Plain {
                 fired.push((key.stable_hash() >> 32, row(s.latest_ms, *key, -3 * s.memory.mixed)));
             }
         }
+        for (key, s) in self.states.iter_mut().filter(|(_, s)| s.due_arrival_ms <= arrival_ms) {
+            s.due_arrival_ms = i64::MAX;
+            if arrival_ms < s.memory.at_ms {
+                s.due_arrival_ms = s.memory.at_ms;
+            } else if std::mem::take(&mut s.memory.at_ms) != 0 {
+                s.memory.mixed = (s.memory.mixed * 3 + 7) & 0xFFFF_FFFF;
+                fired.push((key.stable_hash() >> 32, row(s.latest_ms, *key, -4 * s.memory.mixed)));
+            }
+        }
+        // What a key says on its quiet clock comes before what it says on the arrival clock.
         fired.sort_by_key(|(hash, _)| *hash);
         fired.into_iter().map(|(_, r)| r).collect()
     }
 }
 
-/// The ticks that follow rows, by their description: the first after eight rows, then at every 100 ms that is passed.
-fn tick_after(rows: &[Row], n: usize, last_ms: &mut Option<i64>) -> Option<i64> {
-    let latest_ms = match n {
-        0..7 => return None,
-        7 => rows[..8].iter().map(|r| r.at_ms).min()?,
-        _ => rows[8..=n].iter().map(|r| r.at_ms).chain([rows[..8].iter().map(|r| r.at_ms).min()?]).max()?,
-    };
+/// The tick before row `n`, by its description: the first is the least of eight rows, then there is one at every 100 ms
+/// that is passed.
+fn tick_before(rows: &[Row], n: usize, last_ms: &mut Option<i64>) -> Option<i64> {
+    let least_ms = rows[..8].iter().map(|r| r.at_ms).min()?;
+    let latest_ms = if last_ms.is_none() { least_ms } else { rows[..=n].iter().map(|r| r.at_ms).max()? };
     let tick_ms = latest_ms - latest_ms.rem_euclid(100);
     if last_ms.is_some_and(|last| tick_ms <= last) {
         return None;
@@ -323,13 +348,13 @@ fn the_order_is_that_of_a_plain_account() {
     let (mut one, mut two, mut last_ms) = (Plain::new(5, 1), Plain::new(3, 2), None);
     let mut expected = Vec::new();
     for (n, r) in rows.iter().enumerate() {
-        for more in 0..r.value % 3 {
-            let made = one.row(&Row { value: r.value + more, ..r.clone() });
-            made.iter().for_each(|r| expected.extend(two.row(r)));
-        }
-        if let Some(tick_ms) = tick_after(&rows, n, &mut last_ms) {
+        while let Some(tick_ms) = tick_before(&rows, n, &mut last_ms) {
             let made = one.tick(tick_ms);
             expected.extend(two.tick(tick_ms));
+            made.iter().for_each(|r| expected.extend(two.row(r)));
+        }
+        for more in 0..r.value % 3 {
+            let made = one.row(&Row { value: r.value + more, ..r.clone() });
             made.iter().for_each(|r| expected.extend(two.row(r)));
         }
     }

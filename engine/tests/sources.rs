@@ -230,3 +230,31 @@ fn a_failed_job_acknowledges_nothing_that_was_under_way() {
     drop(running);
     assert_eq!(source.acknowledged(), [0u64; 0]);
 }
+
+/// Rows that wait for the clock are not acknowledged, and a stop lets them leave.
+#[test]
+fn rows_that_wait_for_the_clock_are_acknowledged_when_they_have_left() {
+    for (last, upto) in [(None, 8), (Some(row(1, 0, 10)), 11)] {
+        let more = Arc::new(Gate::default());
+        let _opens = OpensAtEnd(more.clone());
+        let ahead = |value| Step::Rows(vec![row(7_200_000, 0, value)]);
+        let begin = Step::Rows((0..8).map(|n| row(0, 0, n)).collect());
+        let mut steps = vec![begin, ahead(8), ahead(9), Step::Wait(more.clone())];
+        steps.extend(last.map(|row| Step::Rows(vec![row])));
+        let source = Scripted::endless(vec![("a", steps)]);
+        let of = source.clone();
+        let job = Job::new(move |flow| flow.source("lines", of.clone(), Lines).rows.to_channel("out"));
+        let mut running = job.ticks(BY_ROWS).start().unwrap();
+        let out = running.receiver::<Row>("out").unwrap();
+        assert!(settles(|| running.metrics().sources["lines"].read == 10));
+        assert!(settles(|| source.acknowledged().last() == Some(&8)));
+        std::thread::sleep(std::time::Duration::from_millis(120));
+        assert_eq!(source.acknowledged().last(), Some(&8), "two rows wait");
+        more.open();
+        assert!(settles(|| running.metrics().sources["lines"].read == upto.max(10)));
+        assert!(settles(|| source.acknowledged().last() == Some(&upto)), "{:?}", source.log());
+        running.stop(SOON).unwrap();
+        assert_eq!(values(&rest(&out)), (0..upto.max(10) as i64).collect::<Vec<_>>());
+        assert!(settles(|| source.acknowledged().last() == Some(&upto.max(10))), "{:?}", source.log());
+    }
+}

@@ -1,4 +1,4 @@
-//! Rows that come before the arrival clock has its first reading are not taken for a device that fell silent.
+//! The first rows of a job, with which the arrival clock begins, are not taken for a device that fell silent.
 #![allow(clippy::unwrap_used)]
 
 use serde::{Deserialize, Serialize};

@@ -212,6 +212,11 @@ fn in_order<T>(mut batches: Vec<Batch<T>>) -> Vec<T> {
         // Every batch is in order by itself.
         return batches.pop().map(|batch| batch.rows).unwrap_or_default();
     }
+    batches.retain(|batch| !batch.rows.is_empty());
+    batches.sort_by_key(|batch| batch.places.first());
+    if batches.windows(2).all(|two| two[0].is_before(&two[1])) {
+        return batches.into_iter().flat_map(|batch| batch.rows).collect();
+    }
     let mut rows: Vec<(Place, T)> = Vec::new();
     for batch in batches {
         let places = batch.places;

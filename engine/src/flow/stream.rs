@@ -82,6 +82,10 @@ impl<'f, T: Data> Stream<'f, T> {
     }
 
     /// The rows of both streams, in ingest order.
+    ///
+    /// Each row keeps the split that it came from, or that caused it. The silence of a key that several splits feed is
+    /// measured on the quiet clock of the one that fed it last: while that one is disconnected its silence does not count,
+    /// even if another that feeds it is connected. Such a key ends with the job.
     #[track_caller]
     pub fn union(self, other: Stream<'f, T>) -> Stream<'f, T> {
         let at = Location::caller();

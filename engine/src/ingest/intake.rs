@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use async_channel::TryRecvError;
 
+use super::held::Held;
 use super::merge::Merger;
 use super::queue::{Acknowledge, Arrival, BATCH_ROWS, Gate, SplitQueue};
 use super::record::{Item, Recorder};
@@ -45,6 +46,7 @@ pub(crate) struct Cut<'a> {
     pub(crate) controls: Vec<Control>,
     pub(crate) acknowledge: Vec<Acknowledge>,
     pub(crate) recorder: Option<&'a mut Recorder>,
+    pub(crate) held: &'a mut Held,
 }
 
 impl Cut<'_> {
@@ -61,20 +63,7 @@ impl Cut<'_> {
         self.controls.push(control);
     }
 
-    /// Gives rows their places. Ticks that the rows cause come between them, so that they do not depend on batches.
-    fn rows<T: Data + Timed>(&mut self, input: usize, split: u32, late: bool, mut rows: Vec<T>) {
-        if self.ticker.follows_rows() && !late {
-            while let Some((i, arrival_ms)) =
-                rows.iter().enumerate().find_map(|(i, row)| self.ticker.by_row(row.event_time_ms()).map(|ms| (i, ms)))
-            {
-                let rest = rows.split_off(i + 1);
-                self.batch(input, split, late, std::mem::replace(&mut rows, rest));
-                self.signal(Signal::Tick { arrival_ms });
-            }
-        }
-        self.batch(input, split, late, rows);
-    }
-
+    /// Gives rows their places.
     pub(crate) fn batch<T: Data>(&mut self, input: usize, split: u32, late: bool, rows: Vec<T>) {
         if rows.is_empty() {
             return;
@@ -112,13 +101,13 @@ impl<T: Data + Timed> SourceIntake<T> {
         match arrival {
             Arrival::Rows { rows, dead, read, decoded, acknowledge } => {
                 self.stats.count(read, decoded, dead.len() as u64, rows.len() as u64);
-                self.take_rows(split, rows, cut);
+                let acknowledge = self.take_rows(split, rows, acknowledge, cut);
                 self.take_dead(dead, cut);
-                cut.acknowledge.extend(acknowledge);
+                acknowledge.into_iter().for_each(|acknowledge| cut.acknowledge(split, acknowledge));
             }
             Arrival::Health(health) => match &mut self.merger {
-                Some(merger) => merger.health(split, health).into_iter().for_each(|signal| cut.signal(signal)),
-                None => cut.signal(Signal::Split { split, health }),
+                Some(merger) => merger.health(split, health).into_iter().for_each(|signal| cut.health(signal)),
+                None => cut.health(Signal::Split { split, health }),
             },
             Arrival::Failed(error) => return Err(error),
         }
@@ -135,14 +124,23 @@ impl<T: Data + Timed> SourceIntake<T> {
         }
     }
 
-    fn take_rows(&mut self, split: u32, rows: Vec<T>, cut: &mut Cut<'_>) {
+    /// Gives rows to the epoch, or to the merge: then what acknowledges them goes with them.
+    fn take_rows(
+        &mut self,
+        split: u32,
+        rows: Vec<T>,
+        acknowledge: Option<Acknowledge>,
+        cut: &mut Cut<'_>,
+    ) -> Option<Acknowledge> {
         let Some(merger) = &mut self.merger else {
-            return cut.rows(self.input, split, false, rows);
+            cut.rows(self.input, split, rows);
+            return acknowledge;
         };
-        let late = merger.push(split, rows, merge_clock(cut));
+        let late = merger.push(split, rows, merge_clock(cut), acknowledge);
         let merged = merger.split;
-        cut.rows(self.input, merged, true, late);
+        cut.batch(self.input, merged, true, late);
         self.release(cut);
+        None
     }
 
     fn release(&mut self, cut: &mut Cut<'_>) {
@@ -150,8 +148,9 @@ impl<T: Data + Timed> SourceIntake<T> {
         let (split, mut ordered) = (merger.split, merger.release(merge_clock(cut)));
         while !ordered.is_empty() {
             let rest = ordered.split_off(ordered.len().min(BATCH_ROWS));
-            cut.rows(self.input, split, false, std::mem::replace(&mut ordered, rest));
+            cut.rows(self.input, split, std::mem::replace(&mut ordered, rest));
         }
+        merger.acknowledged().for_each(|(split, acknowledge)| cut.acknowledge(split, acknowledge));
     }
 
     fn take_dead(&mut self, dead: Vec<DeadLetter>, cut: &mut Cut<'_>) {
@@ -167,10 +166,10 @@ impl<T: Data + Timed> SourceIntake<T> {
                 merger.end(split);
                 let health = merger.health(split, Health::Ended);
                 self.release(cut);
-                health.into_iter().for_each(|signal| cut.signal(signal));
+                health.into_iter().for_each(|signal| cut.health(signal));
             }
             None if self.gate.stopping() => {}
-            None => cut.signal(Signal::Split { split, health: Health::Ended }),
+            None => cut.health(Signal::Split { split, health: Health::Ended }),
         }
     }
 
@@ -180,7 +179,7 @@ impl<T: Data + Timed> SourceIntake<T> {
             && !self.gate.stopping()
             && let Some(signal) = self.merger.as_mut().and_then(Merger::ended)
         {
-            cut.signal(signal);
+            cut.health(signal);
         }
     }
 }

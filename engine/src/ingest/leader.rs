@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use super::held::Held;
 use super::intake::{Cut, Feed, Intake};
 use super::queue::Acknowledge;
 use super::record::{Player, Recorder};
@@ -37,6 +38,7 @@ pub(crate) struct Leader {
     pub(crate) recorder: Option<Recorder>,
     pub(crate) sinks: Vec<Arc<dyn SinkHandle>>,
     ticker: Ticker,
+    held: Held,
     bounds: Bounds,
     workers: usize,
     next_at: u64,
@@ -65,6 +67,7 @@ impl Leader {
             recorder: None,
             sinks: Vec::new(),
             ticker: Ticker::new(ticks),
+            held: Held::default(),
             bounds,
             workers,
             next_at: 0,
@@ -111,6 +114,7 @@ impl Leader {
             controls: Vec::new(),
             acknowledge: Vec::new(),
             recorder: self.recorder.as_mut(),
+            held: &mut self.held,
         };
         let last = match &mut self.player {
             Some(player) => play(player, &mut cut, self.closing),
@@ -196,6 +200,7 @@ impl Leader {
         self.intakes.iter_mut().for_each(|intake| intake.close());
         self.intakes.clear();
         self.unacknowledged.clear();
+        self.held.clear();
         self.sinks.clear();
         self.player = None;
     }
@@ -229,5 +234,9 @@ fn pull(intakes: &mut [Box<dyn Intake>], cut: &mut Cut<'_>) -> Result<bool, Erro
     if let Some(arrival_ms) = cut.ticker.by_clock() {
         cut.signal(Signal::Tick { arrival_ms });
     }
-    Ok(intakes.iter().all(|intake| intake.ended()))
+    let last = intakes.iter().all(|intake| intake.ended());
+    if last {
+        cut.end_of_rows();
+    }
+    Ok(last)
 }

@@ -1,7 +1,8 @@
 //! Merging the splits of a source into one order, for detectors that depend on the order of a key's rows.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use super::queue::Acknowledge;
 use crate::Timed;
 use crate::control::{Health, Signal};
 
@@ -39,9 +40,22 @@ pub(crate) struct Merger<T> {
     held: BTreeMap<(i64, u32, u64), T>,
     released_ms: i64,
     arrived: u64,
+    /// What acknowledges rows that are held, in the order in which they came.
+    unacknowledged: VecDeque<Unacknowledged>,
     /// Splits that are disconnected or behind.
     frozen: BTreeSet<u32>,
     ended: bool,
+}
+
+/// What acknowledges everything that came of a split until then.
+struct Unacknowledged {
+    split: u32,
+    /// The number of the last row before those that came with it, and of the last of them.
+    after: u64,
+    upto: u64,
+    /// So many of the rows that came with it are held.
+    held: u64,
+    acknowledge: Acknowledge,
 }
 
 struct SplitState {
@@ -58,6 +72,7 @@ impl<T: Timed> Merger<T> {
             held: BTreeMap::new(),
             released_ms: i64::MIN,
             arrived: 0,
+            unacknowledged: VecDeque::new(),
             frozen: BTreeSet::new(),
             ended: false,
         }
@@ -109,8 +124,15 @@ impl<T: Timed> Merger<T> {
             })
     }
 
-    /// Takes rows of one split; returns those that are late by the split's own bound.
-    pub(crate) fn push(&mut self, split: u32, rows: Vec<T>, arrival_ms: i64) -> Vec<T> {
+    /// Takes rows of one split, and what acknowledges them; returns those that are late by the split's own bound.
+    pub(crate) fn push(
+        &mut self,
+        split: u32,
+        rows: Vec<T>,
+        arrival_ms: i64,
+        acknowledge: Option<Acknowledge>,
+    ) -> Vec<T> {
+        let before = self.arrived;
         let mut late = Vec::new();
         let state = self.splits.entry(split).or_insert(SplitState { latest_ms: i64::MIN, seen_ms: arrival_ms });
         state.seen_ms = arrival_ms;
@@ -125,7 +147,28 @@ impl<T: Timed> Merger<T> {
                 self.held.insert((event_ms, split, self.arrived), row);
             }
         }
+        if let Some(acknowledge) = acknowledge {
+            let (after, upto) = (before, self.arrived);
+            self.acknowledge_later(Unacknowledged { split, after, upto, held: upto - after, acknowledge });
+        }
         late
+    }
+
+    fn acknowledge_later(&mut self, new: Unacknowledged) {
+        // Where no row came with it, it stands for what came of its split since the last rows.
+        let since = self.unacknowledged.iter().rposition(|before| before.held > 0).map_or(0, |at| at + 1);
+        if new.held == 0
+            && let Some(at) = self.unacknowledged.range(since..).position(|before| before.split == new.split)
+        {
+            self.unacknowledged.remove(since + at);
+        }
+        self.unacknowledged.push_back(new);
+    }
+
+    /// What acknowledges rows of which none is held any more, nor any that came before them.
+    pub(crate) fn acknowledged(&mut self) -> impl Iterator<Item = (u32, Acknowledge)> {
+        let ready = self.unacknowledged.iter().position(|each| each.held > 0).unwrap_or(self.unacknowledged.len());
+        self.unacknowledged.drain(..ready).map(|each| (each.split, each.acknowledge))
     }
 
     /// The rows that every live split's watermark has passed.
@@ -139,6 +182,12 @@ impl<T: Timed> Merger<T> {
         // Where no split holds back, what was released says how far the order has come.
         let last_ms = ready.last_key_value().map(|((event_ms, _, _), _)| *event_ms);
         self.released_ms = if low_ms == i64::MAX { last_ms.unwrap_or(self.released_ms) } else { low_ms };
+        for (_, _, arrived) in ready.keys() {
+            let at = self.unacknowledged.partition_point(|each| each.upto < *arrived);
+            if let Some(each) = self.unacknowledged.get_mut(at).filter(|each| each.after < *arrived) {
+                each.held -= 1;
+            }
+        }
         ready.into_values().collect()
     }
 
@@ -174,7 +223,7 @@ mod tests {
         for pick in order.iter().copied().chain((0..splits.len()).cycle().take(1_000)) {
             let s = pick % splits.len();
             if at[s] < splits[s].len() {
-                late.extend(merger.push(s as u32, vec![splits[s][at[s]].clone()], 0));
+                late.extend(merger.push(s as u32, vec![splits[s][at[s]].clone()], 0, None));
                 at[s] += 1;
                 if at[s] == splits[s].len() {
                     merger.end(s as u32);
@@ -191,18 +240,18 @@ mod tests {
         let config = MergeSplits { disorder_ms: 50, idle_after_ms: 100, held_rows_max: 2 };
         let mut merger = Merger::new(config, 9);
         (0..2).for_each(|split| merger.open(split, 0));
-        merger.push(0, vec![Row(1_000, 0, 0), Row(1_010, 0, 1)], 0);
-        merger.push(1, vec![Row(0, 1, 0)], 0);
+        merger.push(0, vec![Row(1_000, 0, 0), Row(1_010, 0, 1)], 0, None);
+        merger.push(1, vec![Row(0, 1, 0)], 0, None);
         for now_ms in (0..1_000).step_by(50) {
             assert!(!merger.wants(0, now_ms) && merger.wants(1, now_ms));
             merger.seen(0, now_ms);
-            merger.push(1, vec![Row(now_ms / 10, 1, 0)], now_ms);
+            merger.push(1, vec![Row(now_ms / 10, 1, 0)], now_ms, None);
             merger.release(now_ms);
         }
-        merger.push(1, vec![Row(9_000, 1, 0)], 1_000);
+        merger.push(1, vec![Row(9_000, 1, 0)], 1_000, None);
         assert!(merger.release(1_000).iter().all(|row| row.1 == 1), "the fast split's own bound still holds it");
         assert!(merger.wants(0, 1_000));
-        assert_eq!(merger.push(0, vec![Row(970, 0, 2)], 1_000), [], "and its rows are not late");
+        assert_eq!(merger.push(0, vec![Row(970, 0, 2)], 1_000, None), [], "and its rows are not late");
     }
 
     #[test]

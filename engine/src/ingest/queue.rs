@@ -1,5 +1,6 @@
 //! Split queues: bounded, one a split, filled by a host or by a connector's reader, drained by the leader.
 
+use std::any::Any;
 use std::fmt;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,6 +9,7 @@ use async_channel::{Receiver, TryRecvError, TrySendError};
 
 use crate::control::Health;
 use crate::decode::DeadLetter;
+use crate::job::parts::HostEnd;
 use crate::job::shared::{Command, Shared};
 use crate::source::KeyPlacement;
 use crate::{Data, Error};
@@ -194,6 +196,16 @@ impl<T> fmt::Display for SendError<T> {
     }
 }
 impl<T> std::error::Error for SendError<T> {}
+
+impl<T: Data> HostEnd for Option<Sender<T>> {
+    fn as_any(&mut self) -> &mut dyn Any {
+        self
+    }
+
+    fn give_up(&mut self) {
+        *self = None;
+    }
+}
 
 impl<T: Data> Sender<T> {
     pub(crate) fn new(inlet: Inlet<T>) -> Self {

@@ -1,5 +1,6 @@
 //! Where rows leave: host channels, and the I/O task that feeds a connector's writer.
 
+use std::any::Any;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,7 +9,7 @@ use std::time::Duration;
 use crossbeam_channel::{RecvTimeoutError, TryRecvError, TrySendError};
 use timely::scheduling::SyncActivator;
 
-use super::parts::SinkHandle;
+use super::parts::{HostEnd, SinkHandle};
 use super::shared::{Shared, TaskGuard};
 use crate::Error;
 use crate::decode::Encoder;
@@ -94,6 +95,15 @@ impl<T> fmt::Debug for Receiver<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Receiver({} waiting)", self.rx.len())
     }
+}
+
+impl<T: Send + 'static> HostEnd for Option<Receiver<T>> {
+    fn as_any(&mut self) -> &mut dyn Any {
+        self
+    }
+
+    /// Nothing: rows that nobody takes are lost, and that is no way to end a job.
+    fn give_up(&mut self) {}
 }
 
 impl<T> Receiver<T> {

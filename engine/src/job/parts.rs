@@ -19,11 +19,22 @@ pub(crate) struct Start {
     pub(crate) intakes: Vec<Box<dyn Intake>>,
     pub(crate) sinks: Vec<Arc<dyn SinkHandle>>,
     /// Typed host ends by name.
-    pub(crate) ends: HashMap<String, Box<dyn Any + Send>>,
+    pub(crate) ends: Ends,
     /// Started last, when everything else is in place.
     pub(crate) later: Vec<Box<dyn FnOnce() -> Result<(), Error>>>,
     /// The job replays a record: no source is opened.
     pub(crate) replaying: bool,
+}
+
+/// The host's ends of channels, by the names of the channels.
+pub(crate) type Ends = HashMap<String, Box<dyn HostEnd>>;
+
+/// A typed end of a channel, until the host takes it.
+pub(crate) trait HostEnd: Send {
+    /// An `Option` of the end.
+    fn as_any(&mut self) -> &mut dyn Any;
+    /// Nobody will take it any more: what would keep the job from ending lets go of it.
+    fn give_up(&mut self);
 }
 
 /// A connector's sink as the leader sees it.

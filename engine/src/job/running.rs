@@ -1,12 +1,11 @@
 //! The host's hold on a running job.
 
-use std::any::Any;
-use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::metrics::Metrics;
+use super::parts::Ends;
 use super::shared::{Command, Shared};
 use super::{BuildFn, LeaderSlot, Receiver, worker};
 use crate::ingest::Sender;
@@ -17,7 +16,7 @@ use crate::{Data, Error};
 /// A job that runs. Dropping it stops the job without waiting.
 pub struct Running {
     shared: Arc<Shared>,
-    ends: HashMap<String, Box<dyn Any + Send>>,
+    ends: Ends,
     leader: LeaderSlot,
     fingerprint: u64,
     /// One message a worker when it has left.
@@ -41,7 +40,7 @@ impl Running {
         fingerprint: u64,
         workers: usize,
         leader: Leader,
-        ends: HashMap<String, Box<dyn Any + Send>>,
+        ends: Ends,
     ) -> Result<Running, Error> {
         let (tell, left) = crossbeam_channel::bounded(workers);
         let slot: LeaderSlot = Arc::new(Mutex::new(Some(leader)));
@@ -83,10 +82,10 @@ impl Running {
     fn end<E: 'static>(&mut self, name: &str, made_by: &str) -> Result<E, Error> {
         let wrong = |what: String| Error::new("E0408", what).remedy(format!("compare with {made_by} in the flow"));
         let end = self.ends.get_mut(name).ok_or_else(|| wrong(format!("the flow has no channel \"{name}\"")))?;
-        let end = end.downcast_mut::<Option<E>>();
+        let end = end.as_any().downcast_mut::<Option<E>>();
         let end =
             end.ok_or_else(|| wrong(format!("channel \"{name}\" goes the other way or holds rows of another type")))?;
-        end.take().ok_or_else(|| wrong(format!("the end of channel \"{name}\" was taken already")))
+        end.take().ok_or_else(|| wrong(format!("the end of channel \"{name}\" was taken already, or closed by a wait")))
     }
 
     /// A snapshot of the counters.
@@ -105,11 +104,13 @@ impl Running {
         self.shared.failed()
     }
 
-    /// Waits until the job ends by itself: all sources have ended and all rows have left.
+    /// Waits until the job ends by itself: all sources have ended and all rows have left. Senders that were not taken are
+    /// closed, for nobody can send by them any more.
     ///
     /// # Errors
     /// The error that ended the job.
     pub fn wait(&mut self) -> Result<Metrics, Error> {
+        self.ends.values_mut().for_each(|end| end.give_up());
         self.until(None)
     }
 

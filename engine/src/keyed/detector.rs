@@ -96,6 +96,13 @@ pub trait Detector: Send + Sync + 'static {
     fn on_quiet(&self, state: &mut Self::State, cx: &mut Context<'_, Self::Key, Self::Out>) {
         let _ = (state, cx);
     }
+
+    /// The arrival clock has reached a time given to [`Context::wake_at_arrival_ms`] by this or another detector of the
+    /// operator, whether or not the key's source is connected; compare before acting. Whatever is still to come must be
+    /// asked for again.
+    fn on_arrival(&self, state: &mut Self::State, cx: &mut Context<'_, Self::Key, Self::Out>) {
+        let _ = (state, cx);
+    }
 }
 
 /// The clocks and the cause of the present call, shared by all detectors of one operator.
@@ -108,6 +115,8 @@ pub(crate) struct Now {
     pub(crate) quiet_ms: i64,
     pub(crate) due_event_ms: i64,
     pub(crate) due_quiet_ms: i64,
+    /// The earliest wish of this call alone, `i64::MAX` if there is none: those from before are kept apart from the key.
+    pub(crate) due_arrival_ms: i64,
     pub(crate) emitted: u32,
     pub(crate) depth: usize,
 }
@@ -178,7 +187,8 @@ impl<K, O> Context<'_, K, O> {
     }
 
     /// The key's quiet clock: the arrival clock without the time during which the key's split was disconnected or
-    /// behind. Only for measuring silence: compare it with itself alone.
+    /// behind. The split is that of the key's last row, or of what caused it in the operators before. Only for measuring
+    /// silence: compare it with itself alone.
     #[inline]
     pub fn quiet_ms(&self) -> i64 {
         self.now.quiet_ms
@@ -203,5 +213,17 @@ impl<K, O> Context<'_, K, O> {
     #[inline]
     pub fn wake_at_quiet_ms(&mut self, at_ms: i64) {
         self.now.due_quiet_ms = self.now.due_quiet_ms.min(at_ms);
+    }
+
+    /// Asks for [`Detector::on_arrival`] when the arrival clock reaches `at_ms`, at a tick after this call. For instants
+    /// that an outage of the source does not put off: an end that somebody set, a deadline for people. Silence is for
+    /// [`wake_at_quiet_ms`](Context::wake_at_quiet_ms).
+    ///
+    /// Of several wishes of a key the earliest holds; it is forgotten when it has been granted. Ordered and capped as the
+    /// wishes on the quiet clock are. Kept apart from the key, in a tree and a map, so ask when there is something to come
+    /// and not on every row.
+    #[inline]
+    pub fn wake_at_arrival_ms(&mut self, at_ms: i64) {
+        self.now.due_arrival_ms = self.now.due_arrival_ms.min(at_ms);
     }
 }

@@ -1,12 +1,11 @@
 //! Detectors of one key composed into one operator, statically: `a.then(b)`, `a.both(b)`.
 
-use timely::container::CapacityContainerBuilder;
 use timely::dataflow::operators::Capability;
 use timely::dataflow::operators::generic::OutputBuilder;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 
 use super::detector::{Context, Describe, Detector, Now, Verdict};
-use crate::batch::{Batch, NO_SPLIT, Place, Places};
+use super::port::Port;
 use crate::flow::{Origin, Stream};
 use crate::{Data, Key};
 
@@ -42,6 +41,9 @@ pub trait Fused: Send + Sync + Sized + 'static {
     fn wake(&self, st: &mut Self::States, key: &Self::Key, clock: Clock, now: &mut Moment<'_>, ports: &mut Self::Ports);
     #[doc(hidden)]
     fn warm(&self, st: &Self::States, event_ms: i64) -> u64;
+    /// What is emitted from here on is caused by this split.
+    #[doc(hidden)]
+    fn feed(ports: &mut Self::Ports, split: u32);
     /// Starts a call: what is produced from here on belongs to it.
     #[doc(hidden)]
     fn mark(ports: &mut Self::Ports);
@@ -64,6 +66,7 @@ pub struct Moment<'a>(pub(crate) &'a mut Now);
 pub enum Clock {
     Event,
     Quiet,
+    Arrival,
 }
 
 /// What one detector did with its rows: `applied + late + duplicate` is what it was given.
@@ -98,50 +101,7 @@ impl<'f> Wiring<'f, '_> {
             }
             None => (None, None),
         };
-        let port = Port { out, rows: Vec::new(), places: Vec::new(), fresh: 0, book: Book::default() };
-        (port, self.origin.stream(inner))
-    }
-}
-
-/// One output of an operator: what was emitted and not yet sent, and the book of the detector behind it.
-#[doc(hidden)]
-pub struct Port<O: 'static> {
-    out: Option<OutputBuilder<u64, CapacityContainerBuilder<Vec<Batch<O>>>>>,
-    pub(crate) rows: Vec<O>,
-    pub(crate) places: Vec<Place>,
-    fresh: usize,
-    book: Book,
-}
-
-impl<O: 'static> std::fmt::Debug for Port<O> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Port").field("waiting", &self.rows.len()).field("book", &self.book).finish()
-    }
-}
-
-impl<O: Data> Port<O> {
-    /// Sends what was emitted since the last flush as one batch.
-    pub(crate) fn send(&mut self, caps: &mut Caps<'_>) {
-        self.fresh = 0;
-        let cap = caps.0.next();
-        if self.rows.is_empty() {
-            return;
-        }
-        let count = self.rows.len();
-        self.book.emitted += count as u64;
-        // The next epoch will emit about as many.
-        let mut rows = std::mem::replace(&mut self.rows, Vec::with_capacity(count));
-        let mut places = std::mem::replace(&mut self.places, Vec::with_capacity(count));
-        if !places.is_sorted() {
-            // Timers fire by due time, but the order of what one tick causes must not depend on who fired what.
-            let mut both: Vec<(Place, O)> = places.into_iter().zip(rows).collect();
-            both.sort_by_key(|(place, _)| *place);
-            (places, rows) = both.into_iter().unzip();
-        }
-        if let (Some(out), Some(cap)) = (&mut self.out, cap) {
-            let batch = Batch { target: 0, split: NO_SPLIT, late: false, places: Places::Tagged(places), rows };
-            out.activate().session(cap).give(batch);
-        }
+        (Port::new(out), self.origin.stream(inner))
     }
 }
 
@@ -181,12 +141,17 @@ impl<D: Detector> Fused for D {
         match clock {
             Clock::Event => self.on_watermark(st, &mut cx),
             Clock::Quiet => self.on_quiet(st, &mut cx),
+            Clock::Arrival => self.on_arrival(st, &mut cx),
         }
     }
 
     #[inline(always)]
     fn warm(&self, st: &D::State, event_ms: i64) -> u64 {
         Detector::warm(self, st, event_ms)
+    }
+
+    fn feed(port: &mut Self::Ports, split: u32) {
+        port.feed(split);
     }
 
     #[inline]
@@ -256,6 +221,11 @@ impl<A: Fused, B: Fused<Key = A::Key, In = A::In>> Fused for Both<A, B> {
         self.0.warm(&st.0, event_ms) ^ self.1.warm(&st.1, event_ms)
     }
 
+    fn feed(ports: &mut Self::Ports, split: u32) {
+        A::feed(&mut ports.0, split);
+        B::feed(&mut ports.1, split);
+    }
+
     #[inline]
     fn mark(ports: &mut Self::Ports) {
         A::mark(&mut ports.0);
@@ -323,6 +293,11 @@ impl<A: Fused, B: Fused<Key = A::Key, In = A::Produced>> Fused for Then<A, B> {
     #[inline]
     fn warm(&self, st: &Self::States, event_ms: i64) -> u64 {
         self.0.warm(&st.0, event_ms) ^ self.1.warm(&st.1, event_ms)
+    }
+
+    fn feed(ports: &mut Self::Ports, split: u32) {
+        A::feed(&mut ports.0, split);
+        B::feed(&mut ports.1, split);
     }
 
     #[inline]

@@ -4,11 +4,13 @@ pub(crate) mod admission;
 mod detector;
 mod fused;
 pub(crate) mod operator;
+mod port;
 mod slots;
 mod timers;
 
 pub use admission::{Late, Skewed};
 pub(crate) use detector::{Cause, Now};
 pub use detector::{Context, Describe, Detector, Verdict};
-pub(crate) use fused::{Book, Caps, Clock, Moment, Port, Wiring};
+pub(crate) use fused::{Book, Caps, Clock, Moment, Wiring};
 pub use fused::{Both, Compose, Fused, Then};
+pub(crate) use port::Port;

@@ -10,7 +10,7 @@ use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 
 use super::admission::{Admitted, Late, Skewed, WrongClocks};
 use super::slots::{Slot, Slots};
-use super::timers::{Clocks, Timers};
+use super::timers::{Clocks, Instants, Timers};
 use super::{Caps, Cause, Clock, Fused, Moment, Now, Port, Wiring};
 use crate::batch::{Batch, Place, Places};
 use crate::control::{Control, Health, Signal};
@@ -43,6 +43,7 @@ struct Core<F: Fused, KF> {
     depth: usize,
     slots: Slots<F::Key, F::States>,
     timers: Timers,
+    instants: Instants,
     clocks: Clocks,
     wrong_clocks: WrongClocks,
     /// Event times above this are from the future.
@@ -68,6 +69,7 @@ impl<F: Fused<In: Timed>, KF: Fn(&F::In) -> F::Key> Core<F, KF> {
             depth,
             slots: Slots::new(),
             timers: Timers::default(),
+            instants: Instants::default(),
             clocks: Clocks::new(),
             wrong_clocks: WrongClocks::default(),
             limit_ms: i64::MAX,
@@ -83,6 +85,9 @@ impl<F: Fused<In: Timed>, KF: Fn(&F::In) -> F::Key> Core<F, KF> {
     /// Rows of one batch, in their order.
     fn batch(&mut self, batch: &Batch<F::In>) {
         self.rows_in += batch.rows.len() as u64;
+        F::feed(&mut self.ports, batch.split);
+        self.late.feed(batch.split);
+        self.skewed.feed(batch.split);
         if batch.late {
             self.out_of_bound += batch.rows.len() as u64;
             for (i, row) in batch.rows.iter().enumerate() {
@@ -107,6 +112,7 @@ impl<F: Fused<In: Timed>, KF: Fn(&F::In) -> F::Key> Core<F, KF> {
             quiet_ms: self.clocks.quiet_ms(batch.split),
             due_event_ms: 0,
             due_quiet_ms: 0,
+            due_arrival_ms: i64::MAX,
             emitted: 0,
             depth: self.depth,
         };
@@ -149,6 +155,7 @@ impl<F: Fused<In: Timed>, KF: Fn(&F::In) -> F::Key> Core<F, KF> {
             bounds,
             slots,
             timers,
+            instants,
             wrong_clocks,
             limit_ms,
             ports,
@@ -197,6 +204,9 @@ impl<F: Fused<In: Timed>, KF: Fn(&F::In) -> F::Key> Core<F, KF> {
         if now.due_quiet_ms != s.time.due_quiet_ms {
             arm(timers, s, slot, now.due_quiet_ms);
         }
+        if now.due_arrival_ms != i64::MAX {
+            wish(instants, s, slot, now);
+        }
         if late {
             push_late(late_port, row, place_of(now.cause), now.watermark_ms, now.arrival_ms);
         }
@@ -207,10 +217,13 @@ impl<F: Fused<In: Timed>, KF: Fn(&F::In) -> F::Key> Core<F, KF> {
             Signal::Tick { arrival_ms } => {
                 self.clocks.tick(arrival_ms);
                 self.limit_ms = self.clocks.arrival_ms().saturating_add(self.bounds.max_skew_ms);
-                for slot in self.timers.due(&self.clocks) {
+                // Both before the first is woken: what is wished for now is for the next tick.
+                let (quiet, instants) = (self.timers.due(&self.clocks), self.instants.due(self.clocks.arrival_ms()));
+                for slot in quiet {
                     self.slots.get(slot).time.due_quiet_ms = i64::MAX;
                     self.wake(slot, control.at, Clock::Quiet);
                 }
+                instants.into_iter().for_each(|slot| self.wake(slot, control.at, Clock::Arrival));
             }
             Signal::Split { split, health } => {
                 self.clocks.health(split, health);
@@ -242,20 +255,26 @@ impl<F: Fused<In: Timed>, KF: Fn(&F::In) -> F::Key> Core<F, KF> {
             event_ms: s.time.max_event_ms,
             watermark_ms: match clock {
                 Clock::Event => END_MS,
-                Clock::Quiet => s.time.watermark_ms(&self.bounds),
+                Clock::Quiet | Clock::Arrival => s.time.watermark_ms(&self.bounds),
             },
             arrival_ms: self.clocks.arrival_ms(),
             quiet_ms: self.clocks.quiet_ms(s.time.split),
             due_event_ms: s.time.due_event_ms,
             due_quiet_ms: s.time.due_quiet_ms,
-            emitted: 0,
+            due_arrival_ms: i64::MAX,
+            // One tick can wake a key by both of its clocks, and what it emits must not share places.
+            emitted: if let Clock::Arrival = clock { 1 << 31 } else { 0 },
             depth: self.depth,
         };
+        F::feed(&mut self.ports, s.time.split);
         F::mark(&mut self.ports);
         self.fused.wake(&mut s.states, &s.key, clock, &mut Moment(&mut now), &mut self.ports);
         s.time.due_event_ms = now.due_event_ms;
         if now.due_quiet_ms != s.time.due_quiet_ms {
             arm(&mut self.timers, s, slot, now.due_quiet_ms);
+        }
+        if now.due_arrival_ms != i64::MAX {
+            wish(&mut self.instants, s, slot, &mut now);
         }
     }
 
@@ -279,10 +298,11 @@ impl<F: Fused<In: Timed>, KF: Fn(&F::In) -> F::Key> Core<F, KF> {
         self.flush(caps);
     }
 
-    /// Batches between two signals. What operators emitted on several workers interleaves row by row.
+    /// Batches between two signals. What operators emitted on several workers, or for several splits, interleaves row by
+    /// row.
     fn segment(&mut self, batches: impl Iterator<Item = Batch<F::In>>) {
-        let batches: Vec<Batch<F::In>> = batches.collect();
-        if batches.len() < 2 || !batches.iter().any(|batch| batch.places.is_tagged()) {
+        let batches: Vec<Batch<F::In>> = batches.filter(|batch| !batch.rows.is_empty()).collect();
+        if batches.windows(2).all(|two| two[0].is_before(&two[1])) {
             batches.iter().for_each(|batch| self.batch(batch));
             return;
         }
@@ -351,6 +371,12 @@ fn arm<K: Key, S>(timers: &mut Timers, s: &mut Slot<K, S>, slot: u32, due_ms: i6
     timers.disarm(s.time.split, s.time.due_quiet_ms, hash, slot);
     s.time.due_quiet_ms = due_ms;
     timers.arm(s.time.split, due_ms, hash, slot);
+}
+
+/// Takes over the wish on the arrival clock that was made in a call.
+#[cold]
+fn wish<K: Key, S>(instants: &mut Instants, s: &Slot<K, S>, slot: u32, now: &mut Now) {
+    instants.wish(std::mem::replace(&mut now.due_arrival_ms, i64::MAX), s.key.stable_hash(), slot);
 }
 
 fn place_of(cause: Cause) -> Place {

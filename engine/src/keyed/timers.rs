@@ -1,12 +1,13 @@
-//! Lazy timers on the quiet clocks of splits.
+//! Lazy timers on the quiet clocks of splits, and on the arrival clock.
 //!
-//! A key has at most one entry, at the earliest of its detectors' wishes. A wish for later leaves it alone: when it fires
+//! A key has at most one entry of either kind, at the earliest of its detectors' wishes. A wish for later leaves it alone: when it fires
 //! the detectors look, and ask again.
 //! Entries fire in (due, hash) order, at most `FIRED_PER_GROUP` of a key group at one tick; the rest keep their place
 //! and fire at the next, whatever the number of workers.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use crate::batch::DERIVED;
 use crate::control::Health;
 use crate::key::key_group;
 
@@ -35,9 +36,10 @@ impl Clocks {
         self.arrival_ms
     }
 
-    /// The quiet clock of a split: arrival, less what was lost to outages.
+    /// The quiet clock of a split: arrival, less what was lost to outages. Of rows that an operator emitted it is that of
+    /// the split that caused them.
     pub(crate) fn quiet_ms(&self, split: u32) -> i64 {
-        match self.splits.get(&split) {
+        match self.splits.get(&(split & !DERIVED)) {
             Some(clock) => clock.frozen_since_ms.unwrap_or(self.arrival_ms).saturating_sub(clock.lost_ms),
             None => self.arrival_ms,
         }
@@ -65,8 +67,11 @@ impl Clocks {
 /// Entries by split, then by (due on that split's quiet clock, hash, slot).
 #[derive(Debug, Default)]
 pub(crate) struct Timers {
-    queues: BTreeMap<u32, BTreeSet<(i64, u64, u32)>>,
+    queues: BTreeMap<u32, Queue>,
 }
+
+/// Entries by (due, hash, slot).
+type Queue = BTreeSet<(i64, u64, u32)>;
 
 impl Timers {
     /// A key is fed by another split from now on: its entry, if it has one, moves along.
@@ -89,26 +94,54 @@ impl Timers {
 
     /// Takes out the slots whose time has come, in order and within the cap of each key group.
     pub(crate) fn due(&mut self, clocks: &Clocks) -> Vec<u32> {
-        let mut fired = Vec::new();
-        let mut of_group: HashMap<u16, u32> = HashMap::new();
-        for (split, queue) in &mut self.queues {
-            let now = clocks.quiet_ms(*split);
-            let ripe: Vec<(i64, u64, u32)> = queue
-                .iter()
-                .take_while(|(due, _, _)| *due <= now)
-                .filter(|(_, hash, _)| {
-                    let fired = of_group.entry(key_group(*hash)).or_default();
-                    *fired += 1;
-                    *fired <= FIRED_PER_GROUP
-                })
-                .copied()
-                .collect();
-            for entry in ripe {
-                queue.remove(&entry);
-                fired.push(entry.2);
+        let mut of_group = HashMap::new();
+        let queues = self.queues.iter_mut();
+        queues.flat_map(|(split, queue)| ripe(queue, clocks.quiet_ms(*split), &mut of_group)).collect()
+    }
+}
+
+/// Takes out of a queue the slots that are due by `now_ms`, in order, as far as their groups have room.
+fn ripe(queue: &mut Queue, now_ms: i64, of_group: &mut HashMap<u16, u32>) -> Vec<u32> {
+    let has_room = |(_, hash, _): &&(i64, u64, u32)| {
+        let fired = of_group.entry(key_group(*hash)).or_default();
+        *fired += 1;
+        *fired <= FIRED_PER_GROUP
+    };
+    let due = queue.iter().take_while(|(due_ms, _, _)| *due_ms <= now_ms);
+    let ripe: Vec<(i64, u64, u32)> = due.filter(has_room).copied().collect();
+    for entry in &ripe {
+        queue.remove(entry);
+    }
+    ripe.into_iter().map(|(_, _, slot)| slot).collect()
+}
+
+/// Wishes on the plain arrival clock, at most one a key. Few keys have one, so they are kept apart from the keys.
+#[derive(Debug, Default)]
+pub(crate) struct Instants {
+    queue: Queue,
+    of_slot: HashMap<u32, i64>,
+}
+
+impl Instants {
+    /// Of several wishes the earliest holds.
+    pub(crate) fn wish(&mut self, due_ms: i64, hash: u64, slot: u32) {
+        let before = self.of_slot.get(&slot).copied();
+        if before.is_none_or(|before_ms| due_ms < before_ms) {
+            if let Some(before_ms) = before {
+                self.queue.remove(&(before_ms, hash, slot));
             }
+            self.of_slot.insert(slot, due_ms);
+            self.queue.insert((due_ms, hash, slot));
         }
-        fired
+    }
+
+    /// Takes out the slots whose time has come, in order and within the cap of each key group.
+    pub(crate) fn due(&mut self, arrival_ms: i64) -> Vec<u32> {
+        let ripe = ripe(&mut self.queue, arrival_ms, &mut HashMap::new());
+        for slot in &ripe {
+            self.of_slot.remove(slot);
+        }
+        ripe
     }
 }
 
@@ -144,5 +177,20 @@ mod tests {
         let rest = timers.due(&clocks);
         assert_eq!(rest, (FIRED_PER_GROUP..more).collect::<Vec<_>>());
         assert!(timers.due(&clocks).is_empty());
+    }
+
+    #[test]
+    fn of_several_instants_the_earliest_holds() {
+        let mut instants = Instants::default();
+        for due_ms in [500, 300, 400] {
+            instants.wish(due_ms, 7, 1);
+        }
+        instants.wish(i64::MIN, 9, 2);
+        assert_eq!(instants.due(299), [2]);
+        assert_eq!(instants.due(300), [1]);
+        assert_eq!(instants.due(i64::MAX), [0u32; 0]);
+        (0..300).for_each(|slot| instants.wish(i64::from(300 - slot), 5, slot as u32));
+        assert_eq!(instants.due(1_000), (44..300).rev().collect::<Vec<_>>());
+        assert_eq!(instants.due(1_000), (0..44).rev().collect::<Vec<_>>());
     }
 }

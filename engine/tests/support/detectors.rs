@@ -12,6 +12,8 @@ pub(crate) struct Memory {
     pub(crate) mixed: i64,
     pub(crate) last_ms: i64,
     pub(crate) said: bool,
+    /// An instant of the arrival clock, 0 for none.
+    pub(crate) at_ms: i64,
 }
 
 impl State for Memory {
@@ -25,7 +27,7 @@ fn ordered(kind: &'static str, params: String) -> Describe {
     Describe { kind, params, ordered: true }
 }
 
-/// Emits none, one or two rows for a row, depending on the order of all before it; and rows on both of its clocks.
+/// Emits none, one or two rows for a row, depending on the order of all before it; and rows on each of its clocks.
 pub(crate) struct Tally {
     pub(crate) close_after_ms: i64,
     pub(crate) quiet_after_ms: i64,
@@ -51,6 +53,10 @@ impl Detector for Tally {
         cx.wake_at_event_ms(row_in.at_ms + self.close_after_ms);
         if cx.quiet_ms() != i64::MIN {
             cx.wake_at_quiet_ms(cx.quiet_ms() + self.quiet_after_ms);
+            if row_in.value % 4 == 0 {
+                state.at_ms = cx.arrival_ms() + self.quiet_after_ms / 2;
+                cx.wake_at_arrival_ms(state.at_ms);
+            }
         }
         Verdict::Applied
     }
@@ -68,6 +74,16 @@ impl Detector for Tally {
         }
         state.mixed = state.mixed.wrapping_mul(5).wrapping_add(3) & 0xFFFF_FFFF;
         cx.emit(row(cx.event_time_ms(), *cx.key(), -3 * state.mixed));
+    }
+
+    fn on_arrival(&self, state: &mut Memory, cx: &mut Cx<'_>) {
+        if cx.arrival_ms() < state.at_ms {
+            return cx.wake_at_arrival_ms(state.at_ms);
+        }
+        if std::mem::take(&mut state.at_ms) != 0 {
+            state.mixed = state.mixed.wrapping_mul(3).wrapping_add(7) & 0xFFFF_FFFF;
+            cx.emit(row(cx.event_time_ms(), *cx.key(), -4 * state.mixed));
+        }
     }
 }
 
@@ -130,6 +146,53 @@ impl Detector for Silence {
             state.said = true;
             cx.emit(row(cx.arrival_ms(), *cx.key(), cx.quiet_ms()));
         }
+    }
+}
+
+/// Passes every row on as it is, whatever its key.
+pub(crate) struct Repeats;
+
+impl Detector for Repeats {
+    type Key = u32;
+    type In = Row;
+    type Out = Row;
+    type State = ();
+
+    fn describe(&self) -> Describe {
+        Describe { kind: "repeats", params: String::new(), ordered: false }
+    }
+
+    fn on_row(&self, _state: &mut (), row: &Row, cx: &mut Cx<'_>) -> Verdict {
+        cx.emit(row.clone());
+        Verdict::Applied
+    }
+}
+
+/// Says when the arrival clock has come to the value of a key's last row, and by how far it was passed.
+pub(crate) struct Alarmclock;
+
+impl Detector for Alarmclock {
+    type Key = u32;
+    type In = Row;
+    type Out = Row;
+    type State = Memory;
+
+    fn describe(&self) -> Describe {
+        Describe { kind: "alarmclock", params: String::new(), ordered: true }
+    }
+
+    fn on_row(&self, state: &mut Memory, row: &Row, cx: &mut Cx<'_>) -> Verdict {
+        state.at_ms = row.value;
+        cx.wake_at_arrival_ms(row.value);
+        Verdict::Applied
+    }
+
+    fn on_arrival(&self, state: &mut Memory, cx: &mut Cx<'_>) {
+        state.rows += 1;
+        if cx.arrival_ms() < state.at_ms {
+            return cx.wake_at_arrival_ms(state.at_ms);
+        }
+        cx.emit(row(cx.arrival_ms(), *cx.key(), state.rows));
     }
 }
 

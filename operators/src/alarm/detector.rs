@@ -3,12 +3,11 @@
 use std::fmt::{self, Write as _};
 use std::marker::PhantomData;
 
-use serde::{Deserialize, Serialize};
 use watchfire_engine::{Context, Data, Describe, Detector, Key, State, Timed, Verdict};
 
 use super::{
-    AlarmChange, AlarmMachine, AlarmState, Event, EventError, KeyedAlarmId, Ladder, LadderError, Outcome,
-    StateMismatch, UnknownCause,
+    Alarm, AlarmChange, AlarmMachine, AlarmState, Event, EventError, Ladder, LadderError, Outcome, StateMismatch,
+    UnknownCause,
 };
 
 /// What a row says about one alarm.
@@ -44,87 +43,6 @@ impl Signal {
     #[must_use]
     pub fn person(event: Event) -> Self {
         Signal::Person(Box::new(event))
-    }
-}
-
-/// What leaves [`Alarms`]: a change of an alarm, or the answer to a person whose wish was refused.
-///
-/// As a row it happened by its key's own clock: at the reading that caused it or, where the arrival clock or a person
-/// did, at the key's newest reading. The change itself holds the arrival instant.
-///
-/// # Examples
-/// ```
-/// use watchfire_engine::Timed;
-/// use watchfire_operators::alarm::Alarm;
-/// let refused = Alarm::Refused { key: 7, at_ms: 1_000, code: "E0151".into(), why: "E0151 a suppression ..".into() };
-/// assert_eq!((refused.key(), refused.event_time_ms()), (&7, 1_000));
-/// assert!(refused.id().is_none() && refused.into_change().is_none());
-/// ```
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Alarm<K> {
-    /// An alarm changed.
-    Changed {
-        /// Whose alarm it is.
-        key: K,
-        /// When it happened by the key's own clock, ms since 1970.
-        at_ms: i64,
-        /// What changed. Can hold health data: log the id, never the change.
-        change: AlarmChange,
-    },
-    /// An acknowledgement, suppression or release was refused; the alarm is as it was.
-    Refused {
-        /// Whose alarm it is.
-        key: K,
-        /// The key's own clock when it was refused, ms since 1970.
-        at_ms: i64,
-        /// The stable code, `E0151` to `E0158`.
-        code: String,
-        /// What was wrong and what to do; holds nothing personal.
-        why: String,
-    },
-}
-
-impl<K: Clone> Alarm<K> {
-    /// The name of the change, the same after every replay; `None` for a refusal.
-    #[must_use]
-    pub fn id(&self) -> Option<KeyedAlarmId<K>> {
-        let change = self.change()?;
-        Some(change.id.clone().with_key(self.key().clone()))
-    }
-
-    /// Whose alarm it is.
-    #[must_use]
-    pub fn key(&self) -> &K {
-        match self {
-            Alarm::Changed { key, .. } | Alarm::Refused { key, .. } => key,
-        }
-    }
-
-    /// The change, unless it is a refusal.
-    #[must_use]
-    pub fn change(&self) -> Option<&AlarmChange> {
-        match self {
-            Alarm::Changed { change, .. } => Some(change),
-            Alarm::Refused { .. } => None,
-        }
-    }
-
-    /// The change, unless it is a refusal.
-    #[must_use]
-    pub fn into_change(self) -> Option<AlarmChange> {
-        match self {
-            Alarm::Changed { change, .. } => Some(change),
-            Alarm::Refused { .. } => None,
-        }
-    }
-}
-
-impl<K> Timed for Alarm<K> {
-    fn event_time_ms(&self) -> i64 {
-        match self {
-            Alarm::Changed { at_ms, .. } | Alarm::Refused { at_ms, .. } => *at_ms,
-        }
     }
 }
 
@@ -220,8 +138,8 @@ impl AlarmsState {
 ///   then it proves nothing that was not proven, and must not end a silence.
 /// - **The end** of the input clears nothing: no more news is not good news.
 ///
-/// Per row: a few comparisons while nothing is on. Memory per key: [`AlarmsState`]. A key with a suppression, or an
-/// alarm that may yet escalate, is looked at on every tick.
+/// Per row: a few comparisons while nothing is on. Memory per key: [`AlarmsState`]. A key is looked at when one of its
+/// instants has come, and not before.
 ///
 /// # Examples
 /// ```
@@ -455,12 +373,14 @@ where
     }
 
     fn ask(&self, st: &AlarmsState, cx: &mut Context<'_, K, Alarm<K>>) {
-        if st.watch == Watch::Arrival || self.machine.next_due(&st.alarm).is_some() {
-            // An instant of the arrival clock cannot be named on the quiet clock, which may stop before it. But a wish
-            // for now is granted at the next tick, even while the quiet clock stands still.
-            cx.wake_at_quiet_ms(cx.quiet_ms());
-        } else if st.watch == Watch::Quiet {
-            cx.wake_at_quiet_ms(st.heard_quiet_ms.saturating_add(self.silence_ms));
+        match st.watch {
+            Watch::Off => {}
+            Watch::Quiet => cx.wake_at_quiet_ms(st.heard_quiet_ms.saturating_add(self.silence_ms)),
+            Watch::Arrival => cx.wake_at_arrival_ms(st.heard_arrival_ms.saturating_add(self.silence_ms)),
+        }
+        if let Some(due) = self.machine.next_due(&st.alarm) {
+            // What was measured from an event time is brought back at the first tick.
+            cx.wake_at_arrival_ms(if st.stood_in { i64::MIN } else { due.arrival_ms });
         }
     }
 
@@ -477,6 +397,21 @@ where
         }
         let silent_ms = now_ms.saturating_sub(*since_ms);
         (silent_ms >= self.silence_ms).then_some(silent_ms)
+    }
+
+    /// A clock has reached something that was asked for.
+    fn look(&self, st: &mut AlarmsState, cx: &mut Context<'_, K, Alarm<K>>) {
+        let arrival_ms = st.arrival_ms(cx.arrival_ms(), cx.event_time_ms());
+        let event = match self.silent_ms(st, cx) {
+            Some(for_ms) => {
+                st.watch = Watch::Off;
+                Event::Silent { for_ms }
+            }
+            None if self.machine.next_due(&st.alarm).is_some_and(|due| due.arrival_ms <= arrival_ms) => Event::Tick,
+            None => return self.ask(st, cx),
+        };
+        // Neither silence nor a tick is ever refused.
+        let _ = self.step(st, event, arrival_ms, cx);
     }
 }
 
@@ -518,17 +453,11 @@ where
     }
 
     fn on_quiet(&self, st: &mut AlarmsState, cx: &mut Context<'_, K, Alarm<K>>) {
-        let arrival_ms = st.arrival_ms(cx.arrival_ms(), cx.event_time_ms());
-        let event = match self.silent_ms(st, cx) {
-            Some(for_ms) => {
-                st.watch = Watch::Off;
-                Event::Silent { for_ms }
-            }
-            None if self.machine.next_due(&st.alarm).is_some_and(|due| due.arrival_ms <= arrival_ms) => Event::Tick,
-            None => return self.ask(st, cx),
-        };
-        // Neither silence nor a tick is ever refused.
-        let _ = self.step(st, event, arrival_ms, cx);
+        self.look(st, cx);
+    }
+
+    fn on_arrival(&self, st: &mut AlarmsState, cx: &mut Context<'_, K, Alarm<K>>) {
+        self.look(st, cx);
     }
 }
 

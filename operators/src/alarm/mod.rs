@@ -49,6 +49,7 @@ mod event;
 mod ladder;
 mod late;
 mod machine;
+mod output;
 mod people;
 mod severity;
 mod state;
@@ -58,7 +59,7 @@ mod tests;
 pub use change::{AlarmChange, AlarmId, ChangeKind, KeyedAlarmId, Why};
 pub use check::{LadderError, LadderFinding};
 pub use clock::{Due, DueReason};
-pub use detector::{Alarm, Alarms, AlarmsState, Signal};
+pub use detector::{Alarms, AlarmsState, Signal};
 pub use event::{Event, EventError, Outcome, Private};
 pub use ladder::{
     Bound, CRANE_ALARM_HOLD_MS, CRANE_ALARM_RATIO, CRANE_CAUTION_HOLD_MS, CRANE_CAUTION_RATIO, CRANE_CLEAR_HOLD_MS,
@@ -67,5 +68,6 @@ pub use ladder::{
     DEFAULT_UNKNOWN_AFTER_MS, Direction, Ladder, MAX_STEPS, Step,
 };
 pub use machine::AlarmMachine;
+pub use output::Alarm;
 pub use severity::{Severity, UnknownCause};
 pub use state::{Acknowledgement, AlarmState, StateMismatch, Suppression};

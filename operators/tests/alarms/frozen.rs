@@ -1,12 +1,13 @@
 //! A source that is cut off: its silence means nothing, but people's time goes on.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver as Script, SyncSender as Stage, sync_channel};
 use std::sync::{Mutex, PoisonError};
 
 use super::*;
 use watchfire_engine::decode::Decoder;
 use watchfire_engine::source::{Failure, Fut, KeyPlacement, Next, Opened, RawRow, Reader, Replay, Source};
-use watchfire_engine::{Error, Receiver, Running, Sender};
+use watchfire_engine::{Context, Describe, Detector, Error, Receiver, Running, Sender, Verdict};
 
 /// What the outside does next.
 enum Scene {
@@ -255,4 +256,59 @@ fn an_outage_of_the_people_hides_no_silence_of_a_crane() {
     assert_eq!(of(1, ChangeKind::Acknowledged, &all).len(), 1);
     let unknown = of(1, ChangeKind::UnknownRaised, &all);
     assert!(unknown.len() == 1 && (12_000..=14_000).contains(&unknown[0]), "{unknown:?}");
+}
+
+/// Counts how often the alarms are woken.
+struct Counted<D> {
+    of: D,
+    wakes: Arc<AtomicUsize>,
+}
+
+impl<D: Detector> Detector for Counted<D> {
+    type Key = D::Key;
+    type In = D::In;
+    type Out = D::Out;
+    type State = D::State;
+
+    fn describe(&self) -> Describe {
+        self.of.describe()
+    }
+
+    fn on_row(&self, state: &mut D::State, row: &D::In, cx: &mut Context<'_, D::Key, D::Out>) -> Verdict {
+        self.of.on_row(state, row, cx)
+    }
+
+    fn on_quiet(&self, state: &mut D::State, cx: &mut Context<'_, D::Key, D::Out>) {
+        self.wakes.fetch_add(1, Ordering::SeqCst);
+        self.of.on_quiet(state, cx);
+    }
+
+    fn on_arrival(&self, state: &mut D::State, cx: &mut Context<'_, D::Key, D::Out>) {
+        self.wakes.fetch_add(1, Ordering::SeqCst);
+        self.of.on_arrival(state, cx);
+    }
+}
+
+#[test]
+fn a_pending_instant_costs_no_wake_until_it_comes() {
+    let wakes = Arc::new(AtomicUsize::new(0));
+    let count = wakes.clone();
+    let job = Job::new(move |flow| {
+        let rows = flow.channel::<SiteRow>("site").key_by(SiteRow::crane);
+        let counted = Counted { of: site_alarms(Ladder::crane_overload()), wakes: count.clone() };
+        rows.detect("overload", counted).out.to_channel("alarms");
+    });
+    // Overloaded and not acknowledged, and suppressed; then 300 s of ticks, ten a second.
+    let mut rows = readings(steady(1, 0, 3_000, 1.02));
+    rows.extend(readings(steady(2, 0, 3_000, 1.02)));
+    let (owner, reason) = ("site manager".into(), "test lift".into());
+    let event = Event::Suppress { owner, reason, from_ms: 0, until_ms: 200_000 };
+    rows.push(SiteRow::Person { crane: 2, at_ms: 3_000, event });
+    rows.extend((3_000..300_000).step_by(100).map(|at_ms| SiteRow::Beat { at_ms }));
+    let (out, _) = run(&job.ticks(TICKS), "site", in_order(rows));
+    assert!(!of(1, ChangeKind::EscalatedUnacknowledged, &out).is_empty());
+    assert_eq!(of(2, ChangeKind::SuppressionEnded, &out), [200_000]);
+    assert_eq!(of(1, ChangeKind::UnknownRaised, &out).len(), 1);
+    let wakes = wakes.load(Ordering::SeqCst);
+    assert!((3..20).contains(&wakes), "{wakes} wakes in 3,000 ticks");
 }

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use watchfire_engine::source::KeyPlacement;
 use watchfire_engine::{
     Change, ChannelIn, ChannelOut, Context, Data, Describe, Detector, END_MS, EventTime, Job, Key, Late, MergeSplits,
-    Metrics, Receiver, Recording, Running, Sender, Skewed, TickSource, Timed, Verdict,
+    Metrics, Receiver, Recording, Running, Sender, Skewed, State, TickSource, Timed, Verdict, rkyv,
 };
 use watchfire_operators::window::WindowRow;
 
@@ -54,6 +54,8 @@ pub fn readings(key: u32, times: &[i64]) -> Vec<Reading> {
 pub enum Seen<V> {
     Row(Reading),
     Tick(i64),
+    /// The tick before the row that stands before this; put right when the run has ended.
+    TickBefore(i64),
     /// All rows have come.
     End,
     Change(Change<WindowRow<u32, V>>),
@@ -89,26 +91,37 @@ impl Key for First {
     }
 }
 
-/// Emits every tick, and the end.
+/// Emits every tick, the one before the first row with that row, and the end.
 struct Ticks;
+
+#[derive(Default, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
+struct Begun(bool);
+impl State for Begun {
+    const NAME: &'static str = "begun";
+    const VERSION: u32 = 1;
+}
+
 impl Detector for Ticks {
     type Key = First;
     type In = Reading;
-    type Out = i64;
-    type State = ();
+    type Out = Seen<()>;
+    type State = Begun;
     fn describe(&self) -> Describe {
         Describe { kind: "ticks", params: String::new(), ordered: false }
     }
-    fn on_row(&self, _: &mut (), _: &Reading, cx: &mut Context<'_, First, i64>) -> Verdict {
+    fn on_row(&self, begun: &mut Begun, _: &Reading, cx: &mut Context<'_, First, Seen<()>>) -> Verdict {
+        if !std::mem::replace(&mut begun.0, true) && cx.arrival_ms() != i64::MIN {
+            cx.emit(Seen::TickBefore(cx.arrival_ms()));
+        }
         cx.wake_at_quiet_ms(cx.quiet_ms().saturating_add(1));
         cx.wake_at_event_ms(END_MS - 1);
         Verdict::Applied
     }
-    fn on_watermark(&self, _: &mut (), cx: &mut Context<'_, First, i64>) {
-        cx.emit(END_MS);
+    fn on_watermark(&self, _: &mut Begun, cx: &mut Context<'_, First, Seen<()>>) {
+        cx.emit(Seen::End);
     }
-    fn on_quiet(&self, _: &mut (), cx: &mut Context<'_, First, i64>) {
-        cx.emit(cx.arrival_ms());
+    fn on_quiet(&self, _: &mut Begun, cx: &mut Context<'_, First, Seen<()>>) {
+        cx.emit(Seen::Tick(cx.arrival_ms()));
         cx.wake_at_quiet_ms(cx.quiet_ms().saturating_add(1));
     }
 }
@@ -132,8 +145,11 @@ where
         };
         let windows = rows.clone().key_by(|row| row.key).event_time(bounds).detect("windows", detector());
         let ticks = rows.clone().key_by(|_| First).event_time(bounds).detect("ticks", Ticks);
-        let entered =
-            rows.map(Seen::Row).union(ticks.out.map(|tick| if tick == END_MS { Seen::End } else { Seen::Tick(tick) }));
+        let entered = rows.map(Seen::Row).union(ticks.out.map(|seen| match seen {
+            Seen::Tick(ms) => Seen::Tick(ms),
+            Seen::TickBefore(ms) => Seen::TickBefore(ms),
+            _ => Seen::End,
+        }));
         entered.union(windows.out.map(Seen::Change)).to_channel_with("log", ROOM);
         windows.late.to_channel_with("late", ROOM);
         windows.skewed.to_channel_with("skewed", ROOM);
@@ -190,7 +206,7 @@ impl<V: Clone + Ord> Ran<V> {
     pub fn log_of(&self, key: u32) -> Vec<Seen<V>> {
         let of_key = |seen: &&Seen<V>| match seen {
             Seen::Row(row) => row.key == key,
-            Seen::Tick(_) | Seen::End => true,
+            Seen::Tick(_) | Seen::TickBefore(_) | Seen::End => true,
             Seen::Change(change) => change.row().key == key,
         };
         self.log.iter().filter(of_key).cloned().collect()
@@ -244,6 +260,11 @@ fn finish<V: Data>(mut running: Running, mut seen: Vec<Seen<V>>, log: &Receiver<
     seen.extend(rest(&mut running, log));
     let (late, skewed) = (rest(&mut running, &late), rest(&mut running, &skewed));
     let metrics = running.wait().unwrap();
+    if let Some(at) = seen.iter().position(|seen| matches!(seen, Seen::TickBefore(_)))
+        && let Seen::TickBefore(ms) = seen.remove(at)
+    {
+        seen.insert(at - 1, Seen::Tick(ms));
+    }
     Ran { log: seen, late, skewed, metrics, recording: running.recording().unwrap_or_default() }
 }
 

@@ -129,7 +129,7 @@ impl<V: Data + Ord> Model<V> {
                         floor_ms = floor_ms.max(last);
                     }
                 }
-                Seen::Change(_) | Seen::End => {}
+                Seen::Change(_) | Seen::TickBefore(_) | Seen::End => {}
             }
         }
         self.emit_until(&mut taken, key, i64::MAX, &mut expected);
@@ -183,7 +183,7 @@ impl<V: Data + Ord> Model<V> {
                     self.must_be_right(&watch, |end| end <= frontier_ms && (due || end > emitted_ms));
                 }
                 Seen::End => self.must_be_right(&watch, |_| true),
-                Seen::Change(_) => panic!("a change without a cause"),
+                Seen::Change(_) | Seen::TickBefore(_) => panic!("a change without a cause"),
             }
             let early = watch.shown.keys().find(|end| **end > watch.emitted_ms && cause_is_not_end(&cause));
             assert_eq!(early, None, "a window was emitted before its time");

@@ -106,7 +106,7 @@ impl Model {
                     }
                 }
                 Seen::End => expected.extend(self.close(&mut taken, i64::MAX)),
-                Seen::Change(_) => panic!("a change without a cause"),
+                Seen::Change(_) | Seen::TickBefore(_) => panic!("a change without a cause"),
             }
         }
         let changes: Vec<_> = ran.changes().into_iter().filter(|change| change.row().key == key).collect();
@@ -168,7 +168,7 @@ impl Model {
                     assert!(open.iter().all(|row| shown.contains(row)));
                     done.extend(open);
                 }
-                Seen::Change(_) => panic!("a change without a cause"),
+                Seen::Change(_) | Seen::TickBefore(_) => panic!("a change without a cause"),
             }
         }
         same(&ran.late_of(key), &taken.late, &format!("late rows of key {key}"));
