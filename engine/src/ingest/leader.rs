@@ -2,9 +2,11 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::held::Held;
 use super::intake::{Cut, Feed, Intake};
+use super::pace::{MANY_ROWS, Pace};
 use super::queue::Acknowledge;
 use super::record::{Player, Recorder};
 use super::ticker::Ticker;
@@ -38,6 +40,7 @@ pub(crate) struct Leader {
     pub(crate) recorder: Option<Recorder>,
     pub(crate) sinks: Vec<Arc<dyn SinkHandle>>,
     ticker: Ticker,
+    pace: Pace,
     held: Held,
     bounds: Bounds,
     workers: usize,
@@ -61,6 +64,7 @@ pub(crate) struct Leader {
 impl Leader {
     pub(crate) fn new(shared: Arc<Shared>, workers: usize, ticks: TickSource, bounds: Bounds) -> Self {
         Leader {
+            pace: Pace::new(shared.clone(), workers),
             shared,
             intakes: Vec::new(),
             player: None,
@@ -90,8 +94,13 @@ impl Leader {
         (self.epoch >= FIRST_EPOCH + self.bounds.in_flight_max).then(|| self.epoch - self.bounds.in_flight_max)
     }
 
-    pub(crate) fn patience(&self) -> std::time::Duration {
+    pub(crate) fn patience(&self) -> Duration {
         self.ticker.patience()
+    }
+
+    /// How much longer rows are to gather before the next epoch is cut. What is replayed has gathered long ago.
+    pub(crate) fn gathers(&self) -> Option<Duration> {
+        if self.player.is_some() { None } else { self.pace.wait() }
     }
 
     /// Cuts an epoch, if there is anything to put into it; one part a worker.
@@ -138,7 +147,9 @@ impl Leader {
         if cut.feeds.is_empty() && cut.controls.is_empty() && cut.acknowledge.is_empty() && !last {
             return Ok(None);
         }
+        let many = cut.room == 0 || self.bounds.rows_max - cut.room >= MANY_ROWS;
         let (feeds, controls, acknowledge) = (cut.feeds, cut.controls, cut.acknowledge);
+        self.pace.cut(many);
         if let Some(recorder) = &mut self.recorder {
             recorder.items.push(super::record::Item::Cut);
         }

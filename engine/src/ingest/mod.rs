@@ -6,6 +6,7 @@ mod held;
 pub(crate) mod intake;
 pub(crate) mod leader;
 pub(crate) mod merge;
+mod pace;
 pub(crate) mod queue;
 pub(crate) mod reader;
 pub(crate) mod record;

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_channel::{Receiver, TryRecvError, TrySendError};
 
+use super::pace::MANY_ROWS;
 use crate::control::Health;
 use crate::decode::DeadLetter;
 use crate::job::parts::HostEnd;
@@ -40,6 +41,17 @@ pub(crate) enum Arrival<T> {
     Rows { rows: Vec<T>, dead: Vec<DeadLetter>, read: u64, decoded: u64, acknowledge: Option<Acknowledge> },
     Health(Health),
     Failed(Error),
+}
+
+impl<T> Arrival<T> {
+    /// Rows and dead letters. A failure counts as many: it is not to wait.
+    fn rows(&self) -> usize {
+        match self {
+            Arrival::Rows { rows, dead, .. } => rows.len() + dead.len(),
+            Arrival::Health(_) => 0,
+            Arrival::Failed(_) => MANY_ROWS,
+        }
+    }
 }
 
 /// The leader's end of one split.
@@ -136,9 +148,16 @@ pub(crate) struct Inlet<T> {
 impl<T> Inlet<T> {
     /// Waits for room. False if the job takes no more.
     pub(crate) async fn send(&self, arrival: Arrival<T>) -> bool {
+        let rows = arrival.rows();
         let sent = self.tx.send(arrival).await.is_ok();
-        self.gate.shared.wake(0);
+        self.queued(rows);
         sent
+    }
+
+    /// Lets the leader know, unless it waits for more: rows are enough when they are many, or fill half of the queue.
+    fn queued(&self, rows: usize) {
+        let half_full = self.tx.capacity().is_some_and(|capacity| 2 * self.tx.len() >= capacity);
+        self.gate.shared.queued(rows >= MANY_ROWS || half_full);
     }
 }
 
@@ -250,7 +269,7 @@ impl<T: Data> Sender<T> {
             let read = rows.len() as u64;
             let arrival = Arrival::Rows { rows, dead: Vec::new(), read, decoded: read, acknowledge: None };
             let sent = send(arrival);
-            self.inlet.gate.shared.wake(0);
+            self.inlet.queued(read as usize);
             if let Err(e) = sent {
                 return Err(match e {
                     SendError::Full(back) => SendError::Full(join(back, rest)),

@@ -30,6 +30,8 @@ pub(crate) struct Shared {
     /// Typed ends of the sinks, each taken by the worker that owns it.
     pub(crate) outlets: Mutex<HashMap<usize, Box<dyn Any + Send>>>,
     command: AtomicU8,
+    /// The leader lets rows gather, and looks again by itself.
+    gathering: AtomicBool,
     failed: AtomicBool,
     error: Mutex<Option<Error>>,
     workers: Vec<Worker>,
@@ -90,6 +92,7 @@ impl Shared {
             next_split: AtomicU32::new(0),
             outlets: Mutex::default(),
             command: AtomicU8::new(0),
+            gathering: AtomicBool::new(false),
             failed: AtomicBool::new(false),
             error: Mutex::default(),
             workers: (0..workers).map(|_| worker()).collect(),
@@ -121,7 +124,28 @@ impl Shared {
         };
         let _ = self.command.compare_exchange(0, wish, Ordering::AcqRel, Ordering::Acquire);
         self.stop_reading();
+        self.set_gathering(false);
         self.wake(0);
+    }
+
+    /// Whether rows are to gather. In one order with what is put into the queues: whoever still sees the leader gather has
+    /// queued its rows before the leader stopped, and so before it looks.
+    pub(crate) fn gathering(&self) -> bool {
+        self.gathering.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn set_gathering(&self, gathering: bool) {
+        self.gathering.store(gathering, Ordering::SeqCst);
+    }
+
+    /// Rows have been queued; `many` says that they are not to wait for more.
+    pub(crate) fn queued(&self, many: bool) {
+        if many {
+            self.set_gathering(false);
+        }
+        if !self.gathering() {
+            self.wake(0);
+        }
     }
 
     pub(crate) fn stop_reading(&self) {

@@ -126,8 +126,7 @@ impl<'a> Run<'a> {
             }
             let mut patience = PATIENCE;
             if let Some(leader) = leader {
-                patience = patience.min(leader.patience());
-                self.lead(leader)?;
+                patience = patience.min(self.lead(leader)?);
             }
             while let Some(feed) = self.shared.take_feed(self.index) {
                 self.apply(feed)?;
@@ -141,20 +140,23 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// The leader's share: cuts what may be cut, and learns what has passed.
-    fn lead(&self, leader: &mut Leader) -> Result<(), Error> {
+    /// The leader's share: cuts what may be cut, and learns what has passed. How long it may sleep if nothing wakes it.
+    fn lead(&self, leader: &mut Leader) -> Result<Duration, Error> {
         let metrics = &self.shared.metrics;
         let passed = self.probe.with_frontier(|frontier| frontier.first().copied()).unwrap_or(leader.epoch());
         leader.passed(passed);
         metrics.epochs_closed.store(passed.saturating_sub(FIRST_EPOCH), Ordering::Relaxed);
         while !leader.closed() && leader.must_have_passed().is_none_or(|epoch| !self.probe.less_equal(&epoch)) {
+            if let Some(wait) = leader.gathers() {
+                return Ok(wait);
+            }
             let Some(parts) = leader.cut()? else { break };
             metrics.epochs_cut.store(leader.epoch() - FIRST_EPOCH, Ordering::Relaxed);
             for (worker, part) in parts.into_iter().enumerate() {
                 self.shared.hand_over(worker, part);
             }
         }
-        Ok(())
+        Ok(leader.patience())
     }
 
     fn apply(&mut self, feed: EpochFeed) -> Result<(), Error> {
