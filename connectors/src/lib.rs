@@ -49,6 +49,9 @@
 
 #[cfg(feature = "datagen")]
 pub mod datagen;
+#[cfg(feature = "doors")]
+#[doc(hidden)]
+pub mod doors;
 #[cfg(feature = "file")]
 pub mod file;
 pub mod format;

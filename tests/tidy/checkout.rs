@@ -8,11 +8,11 @@ use crate::source::{Source, test_modules};
 /// Rust code is looked for here, and nowhere else.
 const ROOMS: &[&str] = &["benches", "connectors", "engine", "examples", "fuzz", "operators", "src", "tests"];
 
-/// The folders whose code users run: everything else is tests, benches and examples.
+/// The folders whose code users run: everything else is tests, fuzz targets, benches and examples.
 const LIBRARY: &[&str] = &["connectors/src/", "engine/src/", "operators/src/", "src/"];
 
 /// What is made, not written.
-const MADE: &[&str] = &[".git", "target", "out"];
+const MADE: &[&str] = &[".git", "artifacts", "coverage", "target", "out"];
 
 /// All Rust files, parsed.
 pub(crate) fn rust() -> Vec<Source> {

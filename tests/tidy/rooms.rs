@@ -25,10 +25,21 @@ const NETWORK: &[&str] = &[
 
 /// What a room may not depend on, in any table of its manifest.
 const UNSEEN: &[(&str, &[&str])] = &[
-    ("connectors/Cargo.toml", &["watchfire", "watchfire-operators", "timely", "differential-dataflow"]),
-    ("engine/Cargo.toml", &["watchfire", "watchfire-connectors", "watchfire-operators"]),
-    ("operators/Cargo.toml", &["watchfire", "watchfire-connectors", "timely", "differential-dataflow"]),
+    ("Cargo.toml", &["watchfire-fuzz"]),
+    ("benches/Cargo.toml", &["watchfire-fuzz"]),
+    (
+        "connectors/Cargo.toml",
+        &["watchfire", "watchfire-fuzz", "watchfire-operators", "timely", "differential-dataflow"],
+    ),
+    ("engine/Cargo.toml", &["watchfire", "watchfire-connectors", "watchfire-fuzz", "watchfire-operators"]),
+    (
+        "operators/Cargo.toml",
+        &["watchfire", "watchfire-connectors", "watchfire-fuzz", "timely", "differential-dataflow"],
+    ),
 ];
+
+/// Features that open private parts, and the one room that may ask for them.
+const DOORS: (&str, &str) = ("doors", "fuzz/Cargo.toml");
 
 /// Parts of the standard library that reach outside: operators are pure.
 const OUTSIDE: &[&str] = &["std::env", "std::fs", "std::io", "std::net", "std::process", "std::thread"];
@@ -57,6 +68,20 @@ fn sees_too_much(file: &str, manifest: &toml::Table) -> Vec<Breach> {
     let network = if quiet { NETWORK } else { &[] };
     let banned = |name: &String| unseen.contains(&name.as_str()) || network.contains(&name.as_str());
     dependencies(manifest).into_iter().filter(banned).map(|name| at(file, format!("depends on {name}"))).collect()
+}
+
+fn opens_doors(file: &str, manifest: &toml::Table) -> Vec<Breach> {
+    let (doors, room) = DOORS;
+    let mut tables: Vec<&toml::Table> = vec![manifest];
+    tables.extend(manifest.get("workspace").and_then(toml::Value::as_table));
+    let kinds = ["dependencies", "dev-dependencies", "build-dependencies"];
+    let named = tables.into_iter().flat_map(|table| kinds.iter().filter_map(|kind| table.get(*kind)?.as_table()));
+    let asks = |wanted: &toml::Value| {
+        let features = wanted.get("features").and_then(toml::Value::as_array);
+        features.is_some_and(|features| features.iter().any(|feature| feature.as_str() == Some(doors)))
+    };
+    let asked = named.flat_map(|table| table.iter().filter(|(_, wanted)| asks(wanted)));
+    asked.filter(|_| file != room).map(|(name, _)| at(file, format!("asks for the {doors} of {name}"))).collect()
 }
 
 fn lints_missing(file: &str, manifest: &toml::Table) -> Vec<Breach> {
@@ -115,10 +140,15 @@ fn operators_are_pure() {
 }
 
 #[test]
-fn every_crate_takes_the_lints() {
-    let own = |file: &&(String, toml::Table)| !file.0.starts_with("fuzz/");
+fn only_fuzz_targets_open_doors() {
     let manifests = checkout::manifests();
-    let all = manifests.iter().filter(own).flat_map(|(file, table)| lints_missing(file, table));
+    none("Doors are for fuzz targets alone.", manifests.iter().flat_map(|(file, table)| opens_doors(file, table)));
+}
+
+#[test]
+fn every_crate_takes_the_lints() {
+    let manifests = checkout::manifests();
+    let all = manifests.iter().flat_map(|(file, table)| lints_missing(file, table));
     none("Every crate has the lints of the workspace, missing_docs among them.", all);
 }
 
@@ -132,6 +162,15 @@ fn wrong_dependencies_are_found() {
     found_at(&names(&Source::parse("operators/src/a.rs", "fn f() {\n    watchfire_connectors::f();\n}")), &[2]);
     found_at(&names(&Source::parse("connectors/tests/a.rs", "use watchfire_operators::window;")), &[1]);
     found_at(&names(&Source::parse("connectors/src/a.rs", "use watchfire_engine::Error;")), &[]);
+}
+
+#[test]
+fn opened_doors_are_found() {
+    let open = |file: &str, text: &str| opens_doors(file, &text.parse::<toml::Table>().unwrap()).len();
+    let wanted = "[dependencies]\na = { workspace = true, features = [\"file\", \"doors\"] }\nb = \"1\"";
+    assert_eq!((open("fuzz/Cargo.toml", wanted), open("benches/Cargo.toml", wanted)), (0, 1));
+    assert_eq!(open("Cargo.toml", "[workspace.dependencies]\na = { path = \"a\", features = [\"doors\"] }"), 1);
+    assert_eq!(open("Cargo.toml", "[workspace.dependencies]\na = { path = \"a\" }"), 0);
 }
 
 #[test]

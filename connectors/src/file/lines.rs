@@ -10,7 +10,7 @@ use crate::format::CUT_MARK;
 /// Holds one buffer: its complete lines, which [`take`](Cutter::take) hands out as slices, and the half line after them.
 ///
 /// Memory: one buffer, and the head of one line beyond the limit.
-pub(super) struct Cutter {
+pub(crate) struct Cutter {
     max_line: usize,
     /// After the last line handed out.
     offset: FileOffset,
@@ -29,22 +29,22 @@ struct Cut {
 }
 
 impl Cutter {
-    pub(super) fn new(max_line: usize, offset: FileOffset) -> Self {
+    pub(crate) fn new(max_line: usize, offset: FileOffset) -> Self {
         Cutter { max_line, offset, lines: Bytes::new(), at: 0, tail: Bytes::new(), cut: None }
     }
 
     /// The position after the last line handed out.
-    pub(super) fn offset(&self) -> FileOffset {
+    pub(crate) fn offset(&self) -> FileOffset {
         self.offset
     }
 
     /// The half line with which the next buffer must begin.
-    pub(super) fn tail(&self) -> &[u8] {
+    pub(crate) fn tail(&self) -> &[u8] {
         &self.tail
     }
 
     /// Takes the next buffer: the tail, then what follows it. All lines must have been taken.
-    pub(super) fn feed(&mut self, buffer: Bytes) {
+    pub(crate) fn feed(&mut self, buffer: Bytes) {
         let complete = memrchr(b'\n', &buffer).map_or(0, |last| last + 1);
         self.lines = buffer.slice(..complete);
         self.at = 0;
@@ -64,7 +64,7 @@ impl Cutter {
     }
 
     /// At most `room` lines, in order. Empty only if there is no complete line.
-    pub(super) fn take(&mut self, room: usize) -> Vec<RawRow> {
+    pub(crate) fn take(&mut self, room: usize) -> Vec<RawRow> {
         let region = self.lines.slice(self.at..);
         if region.is_empty() {
             return Vec::new();
@@ -87,7 +87,7 @@ impl Cutter {
     }
 
     /// The last line, if it has no line ending. All lines must have been taken; nothing may follow.
-    pub(super) fn finish(&mut self) -> Option<RawRow> {
+    pub(crate) fn finish(&mut self) -> Option<RawRow> {
         let tail = std::mem::take(&mut self.tail);
         let (body, length) = match self.cut.take() {
             Some(cut) => (cut.head.into(), cut.gone),

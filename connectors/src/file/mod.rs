@@ -11,7 +11,7 @@
 
 mod config;
 mod disk;
-mod lines;
+pub(crate) mod lines;
 mod sink;
 mod source;
 #[cfg(test)]

@@ -20,6 +20,10 @@ use super::{Validate, finite, place, redact, text_of};
 /// `out of range`, `invalid UTF-8`, `empty row`, `refused by the type`; always with the column (from 1, in bytes), never
 /// with a value. `NaN` and `Infinity` are no JSON and are refused as `syntax`.
 ///
+/// Numbers are read fast rather than to the last bit: one with more than 15 digits, or a power of ten beyond 22, may come
+/// out as a neighbour of the nearest double. So a row that was encoded and decoded again can differ in the last places of
+/// such numbers; one just below the greatest double may be refused as `out of range`.
+///
 /// An `f32` field takes a number beyond its range as infinity, by serde's rules: use `f64`, or
 /// [`refuse_non_finite`](JsonLines::refuse_non_finite).
 ///

@@ -26,7 +26,7 @@ mod source;
 #[cfg(test)]
 mod tests;
 mod thread;
-mod topic;
+pub(crate) mod topic;
 
 pub use config::{MqttConnection, MqttSinkConfig, MqttSourceConfig, MqttVersion, PasswordFrom, Retained};
 pub use sink::MqttSink;

@@ -6,12 +6,12 @@ use std::fmt::Write;
 const MAX_BYTES: usize = 65_535;
 
 /// Whether messages can be published to `topic`.
-pub(super) fn is_topic(topic: &str) -> bool {
+pub(crate) fn is_topic(topic: &str) -> bool {
     !topic.is_empty() && topic.len() <= MAX_BYTES && !topic.contains(['+', '#', '\0'])
 }
 
 /// Whether `filter` can be subscribed to: wildcards stand for whole levels, and `#` only at the end.
-pub(super) fn is_filter(filter: &str) -> bool {
+pub(crate) fn is_filter(filter: &str) -> bool {
     if filter.is_empty() || filter.len() > MAX_BYTES || filter.contains('\0') {
         return false;
     }
@@ -24,7 +24,7 @@ pub(super) fn is_filter(filter: &str) -> bool {
 }
 
 /// An id as one topic level: different ids give different levels, and none gives a wildcard or two levels.
-pub(super) fn level_of(id: &str) -> String {
+pub(crate) fn level_of(id: &str) -> String {
     let mut level = String::with_capacity(id.len());
     for c in id.chars() {
         if c.is_control() || matches!(c, '%' | '/' | '+' | '#') {

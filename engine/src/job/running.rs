@@ -1,8 +1,11 @@
 //! The host's hold on a running job.
 
 use std::fmt;
+use std::mem::ManuallyDrop;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
+
+use timely::communication::WorkerGuards;
 
 use super::metrics::Metrics;
 use super::parts::Ends;
@@ -22,6 +25,8 @@ pub struct Running {
     /// One message a worker when it has left.
     left: crossbeam_channel::Receiver<()>,
     workers: usize,
+    /// The threads, until somebody joins them.
+    threads: Mutex<Option<WorkerGuards<()>>>,
 }
 
 impl fmt::Debug for Running {
@@ -57,9 +62,7 @@ impl Running {
             let _ = tell.send(());
         })
         .map_err(cannot)?;
-        // Workers are waited for by their message: a stuck one must not hang the host that drops this handle.
-        std::mem::forget(guards);
-        Ok(Running { shared, ends, leader: slot, fingerprint, left, workers })
+        Ok(Running { shared, ends, leader: slot, fingerprint, left, workers, threads: Mutex::new(Some(guards)) })
     }
 
     /// The host's end of a channel into the job. One a name: further splits come from
@@ -145,10 +148,20 @@ impl Running {
             self.workers -= 1;
         }
         self.shared.stop_reading();
+        self.join_apart();
         match self.shared.error() {
             Some(error) => Err(error),
             None => Ok(self.metrics()),
         }
+    }
+
+    /// Joins the workers, or their stacks stay for good: on a thread of its own, since they are waited for by their message,
+    /// and a stuck one must not hang the host that drops this handle.
+    fn join_apart(&self) {
+        // Without another thread they are left alone: dropped, they would be waited for here.
+        let Some(threads) = lock(&self.threads).take().map(ManuallyDrop::new) else { return };
+        let join = move || drop(ManuallyDrop::into_inner(threads).join());
+        let _ = std::thread::Builder::new().name("watchfire-join".into()).spawn(join);
     }
 
     fn stuck(&self, deadline: Duration) -> Error {
@@ -181,6 +194,7 @@ impl Running {
 impl Drop for Running {
     fn drop(&mut self) {
         self.shared.order(Command::Stop);
+        self.join_apart();
     }
 }
 

@@ -18,8 +18,9 @@ pub use sliding::{PANES_MAX, RING_MAX, Sliding, WindowState};
 use serde::{Deserialize, Serialize};
 use watchfire_engine::Timed;
 
-/// Event times further than this from 1970, some 36 million years, can only be wrong: rows with them enter no window and
-/// go to the late output. So no sum of a time and a length overflows.
+/// Event times further than this from 1970, some 36 million years, can only be wrong: no window begins for a row with
+/// such a time, and it goes to the late output unless it falls into a window that is open. So no sum of a time and a
+/// length overflows.
 pub const TIME_MAX_MS: i64 = 1 << 60;
 
 /// The longest window, slide or gap: some 142,000 years.

@@ -42,6 +42,7 @@ impl Aggregate for Ids {
 pub fn ids(_span: Span, rows: &[Reading], _before: &[Reading]) -> Option<Vec<u32>> {
     let mut rows = rows.to_vec();
     rows.sort_by_key(|row| (row.at_ms, row.id));
+    rows.dedup_by_key(|row| (row.at_ms, row.id));
     Some(rows.iter().map(|row| row.id).collect())
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Debug;
 
 use watchfire_engine::{Change, Data};
-use watchfire_operators::window::{Close, Span, WindowRow};
+use watchfire_operators::window::{Close, Span, TIME_MAX_MS, WindowRow};
 
 use super::{Ran, Reading, Seen};
 
@@ -51,6 +51,11 @@ impl<V: Data + Ord> Model<V> {
 
     /// Takes a row into those of its windows that end after `closed_ms`.
     fn take(&self, taken: &mut Taken, row: Reading, closed_ms: i64) -> bool {
+        // No time at all.
+        if !(-TIME_MAX_MS..=TIME_MAX_MS).contains(&row.at_ms) {
+            taken.late.push(row.id);
+            return false;
+        }
         let ends: Vec<i64> = self.ends_of(row.at_ms).into_iter().filter(|end| *end > closed_ms).collect();
         let pane_end_ms = (row.at_ms.div_euclid(self.pane_ms()) + 1) * self.pane_ms();
         if ends.is_empty() || (self.shut && pane_end_ms <= closed_ms) {
@@ -111,7 +116,7 @@ impl<V: Data + Ord> Model<V> {
             match seen {
                 Seen::Row(row) => {
                     max_ms = max_ms.max(row.at_ms);
-                    let closed_ms = (max_ms - self.disorder_ms).max(floor_ms);
+                    let closed_ms = (max_ms.saturating_sub(self.disorder_ms)).max(floor_ms);
                     self.emit_until(&mut taken, key, closed_ms, &mut expected);
                     if self.take(&mut taken, *row, closed_ms) {
                         heard = Some(tick);
@@ -122,7 +127,7 @@ impl<V: Data + Ord> Model<V> {
                     // Silence that began before the first tick is measured from there.
                     heard = heard.map(|since| since.or(tick));
                     if let (Close::Hold { max_ms }, Some(Some(since))) = (self.close, heard)
-                        && now - since >= max_ms
+                        && now.saturating_sub(since) >= max_ms
                         && let Some(last) = taken.windows.keys().last().copied()
                     {
                         self.emit_until(&mut taken, key, last, &mut expected);
@@ -158,8 +163,8 @@ impl<V: Data + Ord> Model<V> {
             match cause {
                 Seen::Row(row) => {
                     max_ms = max_ms.max(row.at_ms);
-                    let watermark_ms = max_ms - self.disorder_ms;
-                    let closed_ms = watermark_ms - allowed_lateness_ms;
+                    let watermark_ms = max_ms.saturating_sub(self.disorder_ms);
+                    let closed_ms = watermark_ms.saturating_sub(allowed_lateness_ms);
                     assert!(corrected.iter().all(|end| *end <= closed_ms), "{corrected:?} corrected without a tick");
                     watch.emitted_ms = emitted_ms.max(watermark_ms);
                     self.must_be_right(&watch, |end| end <= closed_ms || (emitted_ms < end && end <= watermark_ms));
@@ -172,10 +177,10 @@ impl<V: Data + Ord> Model<V> {
                 Seen::Tick(tick) => {
                     now = Some(tick);
                     heard = heard.map(|since| since.or(now));
-                    let due = watch.corrected.is_none_or(|last| tick - last >= every_ms);
+                    let due = watch.corrected.is_none_or(|last| tick.saturating_sub(last) >= every_ms);
                     assert!(due || corrected.is_empty(), "corrected at {tick}, again after {:?}", watch.corrected);
                     watch.corrected = if corrected.is_empty() { watch.corrected } else { now };
-                    if heard.flatten().is_some_and(|since| tick - since >= after_quiet_ms) {
+                    if heard.flatten().is_some_and(|since| tick.saturating_sub(since) >= after_quiet_ms) {
                         let last_ms = watch.taken.windows.keys().last().copied().unwrap_or(i64::MIN);
                         watch.emitted_ms = emitted_ms.max(last_ms);
                     }
@@ -207,7 +212,7 @@ impl<V: Data + Ord> Model<V> {
         for seen in ran.log_of(key) {
             if let Seen::Row(row) = seen {
                 max_ms = max_ms.max(row.at_ms);
-                self.take(&mut taken, row, max_ms - self.disorder_ms - lateness_ms);
+                self.take(&mut taken, row, max_ms.saturating_sub(self.disorder_ms + lateness_ms));
             }
         }
         let ends = taken.windows.keys();

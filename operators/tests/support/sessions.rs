@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use watchfire_engine::Change;
-use watchfire_operators::window::{Close, Span, WindowRow};
+use watchfire_operators::window::{Close, Span, TIME_MAX_MS, WindowRow};
 
 use super::model::{causes, same};
 use super::{Ran, Reading, Seen};
@@ -40,6 +40,11 @@ impl Model {
 
     /// Takes a row into the open sessions that are less than a gap away, which become one.
     fn take(&self, taken: &mut Taken, row: Reading, closed_ms: i64) -> bool {
+        // No time at all.
+        if !(-TIME_MAX_MS..=TIME_MAX_MS).contains(&row.at_ms) {
+            taken.late.push(row.id);
+            return false;
+        }
         let near = |session: &Session| session[0].at_ms - self.gap_ms < row.at_ms && row.at_ms < self.end_of(session);
         let alone = !taken.sessions.iter().any(near);
         if taken.floor_ms.is_some_and(|floor| row.at_ms < floor) || (alone && row.at_ms + self.gap_ms <= closed_ms) {
@@ -49,6 +54,7 @@ impl Model {
         let (touched, mut rest): (Vec<Session>, Vec<Session>) = taken.sessions.drain(..).partition(near);
         let mut one: Session = touched.into_iter().flatten().chain([row]).collect();
         one.sort_by_key(|row| (row.at_ms, row.id));
+        one.dedup_by_key(|row| (row.at_ms, row.id));
         rest.push(one);
         rest.sort_by_key(|session| session[0].at_ms);
         taken.sessions = rest;
@@ -90,7 +96,7 @@ impl Model {
             match cause {
                 Seen::Row(row) => {
                     max_ms = max_ms.max(row.at_ms);
-                    let watermark_ms = max_ms - self.disorder_ms;
+                    let watermark_ms = max_ms.saturating_sub(self.disorder_ms);
                     expected.extend(self.close(&mut taken, watermark_ms));
                     if self.take(&mut taken, row, watermark_ms) {
                         heard = Some(tick);
@@ -100,7 +106,7 @@ impl Model {
                     tick = Some(now);
                     heard = heard.map(|since| since.or(tick));
                     if let (Close::Hold { max_ms }, Some(Some(since))) = (self.close, heard)
-                        && now - since >= max_ms
+                        && now.saturating_sub(since) >= max_ms
                     {
                         expected.extend(self.close(&mut taken, i64::MAX));
                     }
@@ -128,9 +134,9 @@ impl Model {
                 Seen::Row(row) => {
                     let advanced = row.at_ms > max_ms;
                     max_ms = max_ms.max(row.at_ms);
-                    let watermark_ms = max_ms - self.disorder_ms;
+                    let watermark_ms = max_ms.saturating_sub(self.disorder_ms);
                     let open: Vec<Row> = taken.sessions.iter().map(|session| self.row_of(session)).collect();
-                    let closed = self.close(&mut taken, watermark_ms - allowed_lateness_ms);
+                    let closed = self.close(&mut taken, watermark_ms.saturating_sub(allowed_lateness_ms));
                     assert!(
                         closed.iter().all(|row| shown.contains(row)),
                         "a session closed that is not shown as it is"
@@ -144,21 +150,22 @@ impl Model {
                     assert!(fresh, "a session is emitted before its time");
                     assert!(!retracts || !closed.is_empty(), "only what closes is corrected without a tick");
                     done.extend(closed);
-                    if self.take(&mut taken, row, watermark_ms - allowed_lateness_ms) {
+                    if self.take(&mut taken, row, watermark_ms.saturating_sub(allowed_lateness_ms)) {
                         heard = Some(now);
                     }
                 }
                 Seen::Tick(tick) => {
                     now = Some(tick);
                     heard = heard.map(|since| since.or(now));
-                    let due = corrected.is_none_or(|last| tick - last >= every_ms);
+                    let due = corrected.is_none_or(|last| tick.saturating_sub(last) >= every_ms);
                     assert!(due || !retracts, "corrected at {tick}, again after {corrected:?}");
-                    let after = |change: &Change<Row>| change.row().span.end_ms <= max_ms - self.disorder_ms;
+                    let after =
+                        |change: &Change<Row>| change.row().span.end_ms <= max_ms.saturating_sub(self.disorder_ms);
                     corrected = if retracts || (due && changes.iter().any(after)) { now } else { corrected };
-                    let quiet = heard.flatten().is_some_and(|since| tick - since >= after_quiet_ms);
+                    let quiet = heard.flatten().is_some_and(|since| tick.saturating_sub(since) >= after_quiet_ms);
                     for row in taken.sessions.iter().map(|session| self.row_of(session)) {
                         let replaces = was.iter().any(|old| overlap(old.span, row.span));
-                        let after = row.span.end_ms <= max_ms - self.disorder_ms;
+                        let after = row.span.end_ms <= max_ms.saturating_sub(self.disorder_ms);
                         let must = if replaces { due } else { quiet || (after && due) };
                         assert!(shown.contains(&row) || !must, "{row:?} is not shown at {tick}");
                     }

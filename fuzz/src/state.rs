@@ -1,0 +1,59 @@
+//! States of detectors, as a checkpoint holds them.
+
+use watchfire_engine::State;
+use watchfire_operators::alarm::{AlarmMachine, AlarmState, AlarmsState, Ladder};
+use watchfire_operators::crane::{EpisodeState, OverloadPart};
+use watchfire_operators::window::{Bounds, SessionState, WindowState};
+
+use crate::alarms::draw_event;
+use crate::input::{Input, Walk};
+
+/// A kind in a byte, and bytes as a state of that kind: refused with `E0502`, or a state that is the same after it was
+/// written and read again. A machine goes on from any alarm that its ladder accepts.
+pub fn state(bytes: &[u8]) {
+    let mut input = Input::new(bytes);
+    let kind = input.u8();
+    let bytes = input.rest();
+    match kind % 9 {
+        0 => drop(decoded::<WindowState<OverloadPart>>(bytes)),
+        1 => drop(decoded::<EpisodeState>(bytes)),
+        2 => drop(decoded::<AlarmsState>(bytes)),
+        3 => drop(decoded::<SessionState<Vec<(i64, u32)>>>(bytes)),
+        4 => drop(decoded::<WindowState<Vec<(i64, u32)>>>(bytes)),
+        5 => drop(decoded::<SessionState<OverloadPart>>(bytes)),
+        6 => drop(decoded::<WindowState<Option<Bounds>>>(bytes)),
+        7 => drop(decoded::<SessionState<(i128, u64)>>(bytes)),
+        _ => alarm(bytes),
+    }
+}
+
+fn decoded<S: State>(bytes: &[u8]) -> Option<S> {
+    let state = match S::decode(bytes) {
+        Ok(state) => state,
+        Err(error) => {
+            assert_eq!(error.code(), "E0502", "{error}");
+            return None;
+        }
+    };
+    let written = state.encode().expect("a state can be written");
+    let again = S::decode(&written).expect("what was written can be read");
+    assert_eq!(again.encode().expect("a state can be written"), written, "written, read and written again");
+    Some(state)
+}
+
+fn alarm(bytes: &[u8]) {
+    let mut aligned = rkyv::util::AlignedVec::<16>::new();
+    aligned.extend_from_slice(bytes);
+    let Ok(mut state) = rkyv::from_bytes::<AlarmState, rkyv::rancor::Error>(&aligned) else { return };
+    let machine = AlarmMachine::new(Ladder::crane_overload()).expect("a sound ladder");
+    if machine.check(&state).is_err() {
+        return;
+    }
+    let (mut input, mut events, mut out) = (Input::new(bytes), Walk::from(0), Vec::new());
+    for arrival_ms in (0..20_000).step_by(1_000) {
+        let event = draw_event(&mut input, &mut events, arrival_ms);
+        // A refused wish of a person is an answer like another.
+        let _ = machine.step(&mut state, event, arrival_ms, &mut out);
+        let _ = machine.next_due(&state);
+    }
+}
