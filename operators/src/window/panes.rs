@@ -4,9 +4,11 @@ use watchfire_engine::rkyv;
 
 use super::tree::Tree;
 
-/// Rings of up to so many panes lie in the state itself and are merged pane by pane: no pointer to follow on a row. Above
-/// that a tree is cheaper. A power of two.
+/// Rings of up to so many panes lie in the state itself: no pointer to follow on a row. A power of two.
 const FLAT: usize = 8;
+
+/// Rings of up to so many panes are merged pane by pane; above that a tree is cheaper. A power of two.
+const RING: usize = 32;
 
 /// A ring of panes. Pane `k` is the `k`-th after the head; a pane without rows holds nothing.
 ///
@@ -16,6 +18,8 @@ const FLAT: usize = 8;
 pub(super) enum Panes<P> {
     /// Bit `s` of the mask says that slot `s` has rows; the parts of other slots have none.
     Flat { head: u8, mask: u8, parts: [P; FLAT] },
+    /// The same, behind a pointer.
+    Ring { head: u8, mask: u32, parts: Box<[P]> },
     /// Boxed, for it is rare and must not make every key larger.
     Tree(Box<Large<P>>),
 }
@@ -57,8 +61,12 @@ impl<P: Clone + Default> Panes<P> {
         if panes <= self.cap() {
             return;
         }
-        let tree = Tree::new(panes.next_power_of_two());
-        let mut wider = Panes::Tree(Box::new(Large { head: 0, occupied: 0, len: 0, tree }));
+        let cap = panes.next_power_of_two();
+        let mut wider = if cap <= RING {
+            Panes::Ring { head: 0, mask: 0, parts: (0..cap).map(|_| P::default()).collect() }
+        } else {
+            Panes::Tree(Box::new(Large { head: 0, occupied: 0, len: 0, tree: Tree::new(cap) }))
+        };
         for k in 0..self.len() {
             if let Some(part) = self.get(k) {
                 wider.add(k, |place| (*place = part.clone(), true));
@@ -71,6 +79,7 @@ impl<P: Clone + Default> Panes<P> {
     pub(super) fn cap(&self) -> usize {
         match self {
             Panes::Flat { .. } => FLAT,
+            Panes::Ring { parts, .. } => parts.len(),
             Panes::Tree(large) => large.tree.cap(),
         }
     }
@@ -78,10 +87,8 @@ impl<P: Clone + Default> Panes<P> {
     /// One more than the last pane that has rows.
     pub(super) fn len(&self) -> usize {
         match self {
-            Panes::Flat { head, mask, .. } => {
-                let head = *head as usize;
-                (0..FLAT).rev().find(|k| mask >> ((head + k) & (FLAT - 1)) & 1 == 1).map_or(0, |k| k + 1)
-            }
+            Panes::Flat { head, mask, .. } => len(usize::from(*head), u32::from(*mask), FLAT),
+            Panes::Ring { head, mask, parts } => len(usize::from(*head), *mask, parts.len()),
             Panes::Tree(large) => large.len as usize,
         }
     }
@@ -91,6 +98,7 @@ impl<P: Clone + Default> Panes<P> {
     pub(super) fn is_empty(&self) -> bool {
         match self {
             Panes::Flat { mask, .. } => *mask == 0,
+            Panes::Ring { mask, .. } => *mask == 0,
             Panes::Tree(large) => large.occupied == 0,
         }
     }
@@ -105,6 +113,12 @@ impl<P: Clone + Default> Panes<P> {
                 *mask |= u8::from(has_rows) << slot;
                 result
             }
+            Panes::Ring { head, mask, parts } => {
+                let slot = (*head as usize + k) & (parts.len() - 1);
+                let (result, has_rows) = add(&mut parts[slot]);
+                *mask |= u32::from(has_rows) << slot;
+                result
+            }
             Panes::Tree(large) => large.add(k, add),
         }
     }
@@ -116,6 +130,10 @@ impl<P: Clone + Default> Panes<P> {
             Panes::Flat { head, mask, parts } => {
                 let slot = (*head as usize + k) & (FLAT - 1);
                 (k < FLAT && mask >> slot & 1 == 1).then(|| &parts[slot])
+            }
+            Panes::Ring { head, mask, parts } => {
+                let slot = (*head as usize + k) & (parts.len() - 1);
+                (k < parts.len() && mask >> slot & 1 == 1).then(|| &parts[slot])
             }
             Panes::Tree(large) if k < large.tree.cap() => {
                 large.tree.leaf((large.head as usize + k) & (large.tree.cap() - 1))
@@ -143,19 +161,9 @@ impl<P: Clone + Default> Panes<P> {
         let from = from.min(to);
         match self {
             Panes::Flat { head, mask, parts } => {
-                let mut all: Option<P> = None;
-                for k in from..to {
-                    let slot = (*head as usize + k) & (FLAT - 1);
-                    if *mask >> slot & 1 == 0 {
-                        continue;
-                    }
-                    match &mut all {
-                        Some(all) => merge(all, &parts[slot]),
-                        None => all = Some(parts[slot].clone()),
-                    }
-                }
-                all
+                merged(parts, usize::from(*head) + from, to - from, u32::from(*mask), merge)
             }
+            Panes::Ring { head, mask, parts } => merged(parts, usize::from(*head) + from, to - from, *mask, merge),
             Panes::Tree(large) => large.tree.merged_ring(large.head as usize, from, to - from, &merge),
         }
     }
@@ -165,14 +173,12 @@ impl<P: Clone + Default> Panes<P> {
         let cap = self.cap();
         match self {
             Panes::Flat { head, mask, parts } => {
-                for k in 0..panes.min(cap) {
-                    let slot = (*head as usize + k) & (cap - 1);
-                    if *mask >> slot & 1 == 1 {
-                        *mask &= !(1 << slot);
-                        parts[slot] = std::mem::take(blank);
-                    }
-                }
-                *head = ((*head as usize + panes) & (cap - 1)) as u8;
+                *mask = forget(parts, usize::from(*head), panes, u32::from(*mask), blank) as u8;
+                *head = ((usize::from(*head) + panes) & (cap - 1)) as u8;
+            }
+            Panes::Ring { head, mask, parts } => {
+                *mask = forget(parts, usize::from(*head), panes, *mask, blank);
+                *head = ((usize::from(*head) + panes) & (cap - 1)) as u8;
             }
             Panes::Tree(large) => {
                 let Large { head, occupied, len, tree } = &mut **large;
@@ -195,7 +201,7 @@ impl<P: Clone + Default> Panes<P> {
         let cap = self.cap();
         let back = |head: usize| (head + cap - panes % cap) & (cap - 1);
         match self {
-            Panes::Flat { head, .. } => *head = back(usize::from(*head)) as u8,
+            Panes::Flat { head, .. } | Panes::Ring { head, .. } => *head = back(usize::from(*head)) as u8,
             Panes::Tree(large) => {
                 large.tree.touch(large.head as usize);
                 large.head = back(large.head as usize) as u32;
@@ -203,6 +209,41 @@ impl<P: Clone + Default> Panes<P> {
             }
         }
     }
+}
+
+/// One more than the last pane of a ring of `cap` that has rows.
+fn len(head: usize, mask: u32, cap: usize) -> usize {
+    (0..cap).rev().find(|k| mask >> ((head + k) & (cap - 1)) & 1 == 1).map_or(0, |k| k + 1)
+}
+
+/// The merge of the `count` slots from the `first`-th on that have rows.
+#[inline(always)]
+fn merged<P: Clone>(parts: &[P], first: usize, count: usize, mask: u32, merge: impl Fn(&mut P, &P)) -> Option<P> {
+    let mut all: Option<P> = None;
+    for n in first..first + count {
+        let slot = n & (parts.len() - 1);
+        if mask >> slot & 1 == 0 {
+            continue;
+        }
+        match &mut all {
+            Some(all) => merge(all, &parts[slot]),
+            None => all = Some(parts[slot].clone()),
+        }
+    }
+    all
+}
+
+/// Empties the first `panes` slots from the head on; the mask of those that still have rows.
+#[inline(always)]
+fn forget<P: Default>(parts: &mut [P], head: usize, panes: usize, mut mask: u32, blank: &mut P) -> u32 {
+    for n in head..head + panes.min(parts.len()) {
+        let slot = n & (parts.len() - 1);
+        if mask >> slot & 1 == 1 {
+            mask &= !(1 << slot);
+            parts[slot] = std::mem::take(blank);
+        }
+    }
+    mask
 }
 
 #[cfg(test)]

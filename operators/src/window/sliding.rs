@@ -4,7 +4,7 @@
 //! merge of its panes, or of logarithmically many parts where there are many. Empty stretches are skipped.
 //!
 //! Memory per key: 8 parts, or `(size + disorder + allowed lateness) / pane + 3` where that is more, rounded up to a power
-//! of two and doubled; never more than [`RING_MAX`] panes.
+//! of two, and doubled above 32; never more than [`RING_MAX`] panes.
 
 use watchfire_engine::{Change, Context, Describe, Detector, END_MS, Error, Key, State, Stored, Verdict, rkyv};
 
