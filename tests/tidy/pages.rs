@@ -74,6 +74,53 @@ fn what_pages_name_is_there() {
     none("What a page names is there: mend the page, or put it back.", all);
 }
 
+/// Targets that commands of the page name and that cargo does not find from the top folder. `has` knows (kind, name).
+fn commands_without_target(file: &str, text: &str, has: impl Fn(&str, &str) -> bool) -> Vec<Breach> {
+    let mut all = Vec::new();
+    for (number, line) in text.lines().enumerate().filter(|(_, line)| line.contains("cargo ")) {
+        let words: Vec<&str> = line.split([' ', '`']).collect();
+        for pair in words.windows(2) {
+            let kind = pair[0].strip_prefix("--").filter(|kind| ["bench", "example", "test"].contains(kind));
+            if let Some(kind) = kind.filter(|kind| !has(kind, pair[1])) {
+                all.push(Breach { file: file.to_owned(), line: number + 1, what: format!("no {kind} {}", pair[1]) });
+            }
+        }
+    }
+    all
+}
+
+/// What cargo finds from the top folder: the targets of the default members.
+fn targets() -> Vec<(String, String)> {
+    let metadata = std::process::Command::new(env!("CARGO"))
+        .args(["metadata", "--no-deps", "--offline", "--format-version", "1"])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()
+        .unwrap();
+    let metadata: serde_json::Value = serde_json::from_slice(&metadata.stdout).unwrap();
+    let default = metadata["workspace_default_members"].as_array().unwrap();
+    let packages = metadata["packages"].as_array().unwrap().iter().filter(|package| default.contains(&package["id"]));
+    let targets = packages.flat_map(|package| package["targets"].as_array().unwrap());
+    let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
+    targets.map(|target| (text(&target["kind"][0]), text(&target["name"]))).collect()
+}
+
+#[test]
+fn commands_of_the_pages_find_their_targets() {
+    let targets = targets();
+    let has = |kind: &str, name: &str| targets.contains(&(kind.to_owned(), name.to_owned()));
+    let texts = checkout::texts();
+    let pages = texts.iter().filter(|(file, _)| file.ends_with(".md"));
+    let all = pages.flat_map(|(file, text)| commands_without_target(file, text, has));
+    none("A command of a page finds its target from the top folder.", all);
+    assert!(has("bench", "limit"), "the list is not empty");
+}
+
+#[test]
+fn commands_without_a_target_are_found() {
+    let text = "`cargo bench --bench limit -- --workload x`\ncargo run --example gone\n`--bench gone`";
+    found_at(&commands_without_target("README.md", text, |_, name| name == "limit"), &[2]);
+}
+
 #[test]
 fn dangling_names_are_found() {
     let text = "See `engine/src/gone.rs`, `engine/src/lib.rs` and\n`clocks::gone` but `clocks::there`.\n```\n`a/b`\n```\n\
