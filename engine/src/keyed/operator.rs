@@ -19,7 +19,7 @@ use crate::job::metrics::KeyedStats;
 use crate::time::{END_MS, EventTime};
 use crate::{Data, Key, Timed};
 
-/// Rows whose memory is touched before the first of them is processed; with twice as many, the first lines are gone again.
+/// Rows whose memory is touched before the first of them is processed. Of 14, 24 and 64, 24 was fastest.
 const LOOK_AHEAD: usize = 24;
 
 /// Up to so many keys nothing is read ahead: their states stay near the core by themselves.
