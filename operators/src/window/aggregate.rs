@@ -73,10 +73,9 @@ pub trait Aggregate: Send + Sync + 'static {
     /// part what was emitted from the open one. Unless [`sealed_is_shut`](Aggregate::sealed_is_shut), a late row may still
     /// be added to a sealed part. Not called for sessions.
     ///
-    /// Gives a part without rows for a pane to come: the default, or one that has the room which the samples took.
-    fn seal(&self, part: &mut Self::Part) -> Self::Part {
-        let _ = part;
-        Self::Part::default()
+    /// `spare` is a part without rows for a pane to come; it may be given the room which the samples took.
+    fn seal(&self, part: &mut Self::Part, spare: &mut Self::Part) {
+        let _ = (part, spare);
     }
 
     /// Appends a part that follows `into` in time. Associative.

@@ -40,17 +40,8 @@ impl<P: Default> Default for Panes<P> {
 }
 
 impl<P: Clone + Default> Large<P> {
-    fn add<R>(&mut self, k: usize, add: impl FnOnce(&mut P) -> (R, bool)) -> R {
-        let leaf = self.tree.leaf_mut((self.head as usize + k) & (self.tree.cap() - 1));
-        let was_empty = leaf.is_none();
-        let (result, has_rows) = add(leaf.get_or_insert_with(P::default));
-        if has_rows {
-            self.occupied += u32::from(was_empty);
-            self.len = self.len.max(k as u32 + 1);
-        } else if was_empty {
-            *leaf = None;
-        }
-        result
+    fn leaf_mut(&mut self, k: usize) -> &mut Option<P> {
+        self.tree.leaf_mut((self.head as usize + k) & (self.tree.cap() - 1))
     }
 }
 
@@ -69,7 +60,9 @@ impl<P: Clone + Default> Panes<P> {
         };
         for k in 0..self.len() {
             if let Some(part) = self.get(k) {
-                wider.add(k, |place| (*place = part.clone(), true));
+                let (place, made) = wider.open(k);
+                *place = part.clone();
+                wider.settle(k, made, true);
             }
         }
         *self = wider;
@@ -103,23 +96,37 @@ impl<P: Clone + Default> Panes<P> {
         }
     }
 
-    /// Pane `k`, to add a row to. The caller says by the result of `add` whether it has rows from now on.
+    /// Pane `k`, to add a row to, and whether it was made for that. [`settle`](Self::settle) must follow.
     #[inline(always)]
-    pub(super) fn add<R>(&mut self, k: usize, add: impl FnOnce(&mut P) -> (R, bool)) -> R {
+    pub(super) fn open(&mut self, k: usize) -> (&mut P, bool) {
         match self {
-            Panes::Flat { head, mask, parts } => {
-                let slot = (*head as usize + k) & (FLAT - 1);
-                let (result, has_rows) = add(&mut parts[slot]);
-                *mask |= u8::from(has_rows) << slot;
-                result
-            }
-            Panes::Ring { head, mask, parts } => {
+            Panes::Flat { head, parts, .. } => (&mut parts[(*head as usize + k) & (FLAT - 1)], false),
+            Panes::Ring { head, parts, .. } => {
                 let slot = (*head as usize + k) & (parts.len() - 1);
-                let (result, has_rows) = add(&mut parts[slot]);
-                *mask |= u32::from(has_rows) << slot;
-                result
+                (&mut parts[slot], false)
             }
-            Panes::Tree(large) => large.add(k, add),
+            Panes::Tree(large) => {
+                let leaf = large.leaf_mut(k);
+                let made = leaf.is_none();
+                (leaf.get_or_insert_with(P::default), made)
+            }
+        }
+    }
+
+    /// Closes pane `k` again: if it `has_rows` now it counts, and if it was `made` in vain it is forgotten.
+    #[inline(always)]
+    pub(super) fn settle(&mut self, k: usize, made: bool, has_rows: bool) {
+        match self {
+            Panes::Flat { head, mask, .. } => *mask |= u8::from(has_rows) << ((*head as usize + k) & (FLAT - 1)),
+            Panes::Ring { head, mask, parts } => {
+                *mask |= u32::from(has_rows) << ((*head as usize + k) & (parts.len() - 1));
+            }
+            Panes::Tree(large) if has_rows => {
+                large.occupied += u32::from(made);
+                large.len = large.len.max(k as u32 + 1);
+            }
+            Panes::Tree(large) if made => *large.leaf_mut(k) = None,
+            Panes::Tree(_) => {}
         }
     }
 
@@ -150,7 +157,7 @@ impl<P: Clone + Default> Panes<P> {
     /// Changes pane `k` if it has rows.
     #[inline]
     pub(super) fn change<R>(&mut self, k: usize, change: impl FnOnce(&mut P) -> R) -> Option<R> {
-        self.get(k).is_some().then(|| self.add(k, |part| (change(part), true)))
+        self.get(k).is_some().then(|| change(self.open(k).0))
     }
 
     /// The merge of the panes `from..to` in time order; `None` if none of them has rows.
@@ -168,16 +175,16 @@ impl<P: Clone + Default> Panes<P> {
         }
     }
 
-    /// Forgets the first `panes` panes and moves the head past them. `blank` has no rows; a pane to come may begin with it.
-    pub(super) fn advance(&mut self, panes: usize, blank: &mut P) {
+    /// Forgets the first `panes` panes and moves the head past them. `spare` has no rows; a pane to come may begin with it.
+    pub(super) fn advance(&mut self, panes: usize, spare: &mut P) {
         let cap = self.cap();
         match self {
             Panes::Flat { head, mask, parts } => {
-                *mask = forget(parts, usize::from(*head), panes, u32::from(*mask), blank) as u8;
+                *mask = forget(parts, usize::from(*head), panes, u32::from(*mask), spare) as u8;
                 *head = ((usize::from(*head) + panes) & (cap - 1)) as u8;
             }
             Panes::Ring { head, mask, parts } => {
-                *mask = forget(parts, usize::from(*head), panes, *mask, blank);
+                *mask = forget(parts, usize::from(*head), panes, *mask, spare);
                 *head = ((usize::from(*head) + panes) & (cap - 1)) as u8;
             }
             Panes::Tree(large) => {
@@ -219,28 +226,22 @@ fn len(head: usize, mask: u32, cap: usize) -> usize {
 /// The merge of the `count` slots from the `first`-th on that have rows.
 #[inline(always)]
 fn merged<P: Clone>(parts: &[P], first: usize, count: usize, mask: u32, merge: impl Fn(&mut P, &P)) -> Option<P> {
-    let mut all: Option<P> = None;
-    for n in first..first + count {
-        let slot = n & (parts.len() - 1);
-        if mask >> slot & 1 == 0 {
-            continue;
-        }
-        match &mut all {
-            Some(all) => merge(all, &parts[slot]),
-            None => all = Some(parts[slot].clone()),
-        }
+    let mut slots = (first..first + count).map(|n| n & (parts.len() - 1)).filter(|slot| mask >> slot & 1 == 1);
+    let mut all = parts[slots.next()?].clone();
+    for slot in slots {
+        merge(&mut all, &parts[slot]);
     }
-    all
+    Some(all)
 }
 
 /// Empties the first `panes` slots from the head on; the mask of those that still have rows.
 #[inline(always)]
-fn forget<P: Default>(parts: &mut [P], head: usize, panes: usize, mut mask: u32, blank: &mut P) -> u32 {
+fn forget<P: Default>(parts: &mut [P], head: usize, panes: usize, mut mask: u32, spare: &mut P) -> u32 {
     for n in head..head + panes.min(parts.len()) {
         let slot = n & (parts.len() - 1);
         if mask >> slot & 1 == 1 {
             mask &= !(1 << slot);
-            parts[slot] = std::mem::take(blank);
+            parts[slot] = std::mem::take(spare);
         }
     }
     mask

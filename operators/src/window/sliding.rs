@@ -362,11 +362,11 @@ impl<K: Key, A: Aggregate> Sliding<K, A> {
         closed_ms: i64,
         cx: &mut Context<'_, K, Change<WindowRow<K, A::Out>>>,
     ) {
-        let mut blank = A::Part::default();
+        let mut spare = A::Part::default();
         while st.next_end_ms <= upto_ms && !st.panes.is_empty() {
             let end_ms = st.next_end_ms;
             if self.every_ms.is_none() && end_ms <= closed_ms {
-                blank = self.seal(st, end_ms);
+                self.seal(st, end_ms, &mut spare);
             }
             let (from, to) = self.panes_of(st, end_ms);
             match st.panes.merged(from, to, |into, next| self.aggregate.merge(into, next)) {
@@ -380,9 +380,9 @@ impl<K: Key, A: Aggregate> Sliding<K, A> {
                 }
                 None => self.skip(st, upto_ms),
             }
-            self.let_go(st, closed_ms, &mut blank, cx);
+            self.let_go(st, closed_ms, &mut spare, cx);
         }
-        self.let_go(st, closed_ms, &mut blank, cx);
+        self.let_go(st, closed_ms, &mut spare, cx);
         if st.panes.is_empty() {
             (st.next_end_ms, st.open_end_ms) = (i64::MAX, i64::MAX);
         } else {
@@ -412,11 +412,11 @@ impl<K: Key, A: Aggregate> Sliding<K, A> {
     }
 
     /// No row is expected any more in the panes that the window ending at `end_ms` is the first to hold.
-    /// Gives a part for a pane to come.
-    fn seal(&self, st: &mut WindowState<A::Part>, end_ms: i64) -> A::Part {
+    fn seal(&self, st: &mut WindowState<A::Part>, end_ms: i64, spare: &mut A::Part) {
         let (_, to) = self.panes_of(st, end_ms);
-        let sealed = (to - self.slide_panes..to).filter_map(|k| st.panes.change(k, |part| self.aggregate.seal(part)));
-        sealed.last().unwrap_or_default()
+        for k in to - self.slide_panes..to {
+            st.panes.change(k, |part| self.aggregate.seal(part, spare));
+        }
     }
 
     /// Lets go of emitted windows that can change no more, and of the panes that only they held.
@@ -424,15 +424,15 @@ impl<K: Key, A: Aggregate> Sliding<K, A> {
         &self,
         st: &mut WindowState<A::Part>,
         closed_ms: i64,
-        blank: &mut A::Part,
+        spare: &mut A::Part,
         cx: &mut Context<'_, K, Change<WindowRow<K, A::Out>>>,
     ) {
         while st.open_end_ms <= closed_ms && st.open_end_ms < st.next_end_ms && !st.panes.is_empty() {
             if self.every_ms.is_some() {
                 self.correct(st, st.open_end_ms, cx);
-                *blank = self.seal(st, st.open_end_ms);
+                self.seal(st, st.open_end_ms, spare);
             }
-            st.panes.advance(self.slide_panes, blank);
+            st.panes.advance(self.slide_panes, spare);
             st.open_end_ms += self.slide_ms;
         }
     }
@@ -474,10 +474,9 @@ impl<K: Key, A: Aggregate> Detector for Sliding<K, A> {
         {
             self.note_changes(st, at_ms, every_ms, cx);
         }
-        let verdict = st.panes.add(k, |part| {
-            let verdict = self.aggregate.add(part, row, at_ms);
-            (verdict, verdict == Verdict::Applied)
-        });
+        let (part, made) = st.panes.open(k);
+        let verdict = self.aggregate.add(part, row, at_ms);
+        st.panes.settle(k, made, verdict == Verdict::Applied);
         if let Some(patience_ms) = self.patience_ms {
             st.last_quiet_ms = cx.quiet_ms();
             cx.wake_at_quiet_ms(st.last_quiet_ms.saturating_add(patience_ms));

@@ -104,12 +104,11 @@ impl Aggregate for Integral {
         Verdict::Applied
     }
 
-    fn seal(&self, part: &mut Samples) -> Samples {
-        let folded = part.fold();
+    fn seal(&self, part: &mut Samples, spare: &mut Samples) {
+        part.folded = part.fold();
         let mut open = std::mem::take(&mut part.open);
         open.clear();
-        part.folded = folded;
-        Samples { folded: None, open }
+        spare.open = open;
     }
 
     fn merge(&self, into: &mut Samples, next: &Samples) {

@@ -26,9 +26,9 @@ use rating::Rating;
 /// Statistics of the readings of one crane, for [`Sliding`] windows; see [`OverloadWindow`] for what they say.
 ///
 /// The result depends on the set of readings alone, not on their order: an open pane keeps them sorted by time and
-/// content (16 bytes each), and a pane that is shut keeps the sums (96 bytes). A reading repeats another, and is a
-/// [`Verdict::Duplicate`], if its time, utilisation and reeving are equal and so are 24 bits of a hash of all it holds.
-/// One behind the watermark whose pane is shut is [`Verdict::Late`] even while later windows are open, because the pane
+/// utilisation (16 bytes each), and a pane that is shut keeps the sums (96 bytes). A reading repeats another, and is a
+/// [`Verdict::Duplicate`], if its time, its utilisation in millionths and its reeving are equal: it then tells the
+/// statistics nothing, whatever else it holds. One behind the watermark whose pane is shut is [`Verdict::Late`] even while later windows are open, because the pane
 /// no longer knows its readings.
 ///
 /// Windows without a reading give no row, and a reading reaches over the edge of one pane only: make windows by
@@ -118,9 +118,9 @@ impl Aggregate for CraneStats {
         true
     }
 
-    #[inline]
+    #[inline(always)]
     fn add(&self, part: &mut OverloadPart, reading: &CraneReading, at_ms: i64) -> Verdict {
-        part.add(Sample::new(at_ms, self.rating.level(reading), reading))
+        part.add(Sample::new(at_ms, self.rating.level(reading), reading.reeving))
     }
 
     #[inline]
@@ -128,8 +128,9 @@ impl Aggregate for CraneStats {
         part.touch()
     }
 
-    fn seal(&self, part: &mut OverloadPart) -> OverloadPart {
-        part.shut(&self.rules)
+    #[inline]
+    fn seal(&self, part: &mut OverloadPart, spare: &mut OverloadPart) {
+        part.shut(spare, &self.rules);
     }
 
     #[inline(always)]

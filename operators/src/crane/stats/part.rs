@@ -6,7 +6,6 @@ use watchfire_engine::{Verdict, rkyv};
 
 use super::OVERLOAD_THRESHOLDS;
 use super::level::Level;
-use crate::crane::CraneReading;
 
 /// Room for the readings of a pane of ten seconds at one a second, so that such a pane allocates once.
 const FIRST_ROOM: usize = 12;
@@ -19,21 +18,28 @@ pub(super) struct Rules {
     pub(super) max_gap_ms: i64,
 }
 
+impl Rules {
+    /// Whether a level is a ratio below every threshold, as nearly all are.
+    #[inline]
+    fn is_plain(&self, level: Level) -> bool {
+        level > Level::UNKNOWN && level < self.thresholds[0]
+    }
+}
+
 /// One reading, in 16 bytes. The order is time, then danger, so that of several readings of one instant the worst is
 /// the last, whose value holds on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
 pub(super) struct Sample {
     at_ms: i64,
-    /// From the top: the level in 32 bits, the reeving in 8, and 24 bits of a hash of everything the reading holds. One
-    /// word, for two words travel in registers and three fields do not.
+    /// The level in the upper 32 bits, the reeving in the lowest 8. One word, for two words travel in registers and
+    /// three fields do not.
     says: u64,
 }
 
 impl Sample {
     #[inline]
-    pub(super) fn new(at_ms: i64, level: Level, reading: &CraneReading) -> Self {
-        let hash = content(reading) >> 8;
-        Sample { at_ms, says: u64::from(level.ordinal()) << 32 | u64::from(reading.reeving) << 24 | u64::from(hash) }
+    pub(super) fn new(at_ms: i64, level: Level, reeving: u8) -> Self {
+        Sample { at_ms, says: u64::from(level.ordinal()) << 32 | u64::from(reeving) }
     }
 
     #[inline]
@@ -43,25 +49,8 @@ impl Sample {
 
     #[inline]
     fn reeving(self) -> u8 {
-        (self.says >> 24) as u8
+        self.says as u8
     }
-}
-
-/// A hash of a reading's content: each pair of measured values by one long multiplication.
-#[inline]
-fn content(r: &CraneReading) -> u32 {
-    let wind = r.wind_mps.map_or(1, f64::to_bits);
-    let height = r.hook_height_m.map_or(2, f64::to_bits);
-    let operator = r.operator.map_or(3, |number| u64::from(number) + 4);
-    let lifted = mixed(r.load_kg.to_bits() ^ 0x9E37_79B9_7F4A_7C15, r.radius_m.to_bits() ^ 0xBF58_476D_1CE4_E5B9);
-    let around = mixed(wind ^ 0x94D0_49BB_1331_11EB, height ^ operator.wrapping_mul(0xD6E8_FEB8_6659_FD93));
-    ((lifted ^ around.rotate_left(29)).wrapping_mul(0xE703_7ED1_A0B4_28DB) >> 32) as u32
-}
-
-#[inline]
-fn mixed(a: u64, b: u64) -> u64 {
-    let product = u128::from(a) * u128::from(b);
-    (product >> 64) as u64 ^ product as u64
 }
 
 /// The readings of one pane of one crane; see [`CraneStats`](super::CraneStats).
@@ -130,11 +119,11 @@ pub(super) struct Notable {
 
 impl Notable {
     #[cold]
-    fn read(&mut self, level: Level, readings: u32) {
+    fn read(&mut self, level: Level) {
         if level == Level::UNKNOWN {
-            self.unknown = self.unknown.saturating_add(readings);
+            self.unknown = self.unknown.saturating_add(1);
         } else if level == Level::BEYOND_JIB {
-            self.beyond = self.beyond.saturating_add(readings);
+            self.beyond = self.beyond.saturating_add(1);
         }
     }
 
@@ -164,8 +153,8 @@ impl Notable {
 
 /// Sums saturate: in a window too long for them an overload must not wrap round to a short one.
 impl Stretch {
-    /// One level at one instant, counted as `readings` readings.
-    pub(super) fn begin(at_ms: i64, level: Level, reeving: u8, readings: u32) -> Self {
+    /// One level at one instant, counted as one reading.
+    pub(super) fn begin(at_ms: i64, level: Level, reeving: u8) -> Self {
         let mut stretch = Stretch {
             first_ms: at_ms,
             last_ms: at_ms,
@@ -178,17 +167,17 @@ impl Stretch {
             last: level,
             reeving,
         };
-        stretch.read(at_ms, level, readings);
+        stretch.read(at_ms, level);
         stretch
     }
 
     /// A reading after the last.
     #[inline]
-    fn read(&mut self, at_ms: i64, level: Level, readings: u32) {
+    fn read(&mut self, at_ms: i64, level: Level) {
         (self.last_ms, self.last) = (at_ms, level);
-        self.readings = self.readings.saturating_add(readings);
+        self.readings = self.readings.saturating_add(1);
         if !level.is_ratio() {
-            self.notable.read(level, readings);
+            self.notable.read(level);
         } else if level > self.max {
             self.max = level;
             self.max_after_ms = u32::try_from(at_ms - self.first_ms).unwrap_or(u32::MAX);
@@ -200,20 +189,37 @@ impl Stretch {
     pub(super) fn reach(&mut self, until_ms: i64, rules: &Rules) {
         debug_assert!(until_ms >= self.last_ms, "time order");
         let for_ms = until_ms.wrapping_sub(self.last_ms).cast_unsigned().min(rules.max_gap_ms.cast_unsigned()) as u32;
-        if let Some(ratio) = self.last.millionths() {
-            self.ratio_ms = self.ratio_ms.saturating_add(for_ms);
-            self.weighted = self.weighted.saturating_add(ratio * i64::from(for_ms));
+        self.speak(self.last, for_ms, rules);
+    }
+
+    #[inline(always)]
+    fn speak(&mut self, level: Level, for_ms: u32, rules: &Rules) {
+        if let Some(ratio) = level.millionths() {
+            self.add(ratio * i64::from(for_ms), for_ms);
         }
-        if self.last == Level::UNKNOWN || self.last >= rules.thresholds[0] {
-            self.notable.reach(self.last, for_ms, rules);
+        if !rules.is_plain(level) {
+            self.notable.reach(level, for_ms, rules);
         }
+    }
+
+    /// A ratio is below `2^31` millionths, so as long as the time fits into 32 bits its weight fits into 64.
+    #[inline(always)]
+    fn add(&mut self, weighted: i64, ratio_ms: u32) {
+        match self.ratio_ms.checked_add(ratio_ms) {
+            Some(sum_ms) => (self.weighted, self.ratio_ms) = (self.weighted + weighted, sum_ms),
+            None => self.saturate(weighted),
+        }
+    }
+
+    #[cold]
+    fn saturate(&mut self, weighted: i64) {
+        (self.weighted, self.ratio_ms) = (self.weighted.saturating_add(weighted), u32::MAX);
     }
 
     /// Appends a later stretch of the same reeving.
     #[inline(always)]
     fn join(&mut self, next: &Stretch) {
-        self.weighted = self.weighted.saturating_add(next.weighted);
-        self.ratio_ms = self.ratio_ms.saturating_add(next.ratio_ms);
+        self.add(next.weighted, next.ratio_ms);
         self.readings = self.readings.saturating_add(next.readings);
         if next.notable != Notable::default() {
             self.notable.join(&next.notable);
@@ -225,20 +231,33 @@ impl Stretch {
         }
         (self.last_ms, self.last) = (next.last_ms, next.last);
     }
+
+    /// Begins earlier, at `from_ms`, with what a reading of the same reeving from before still says for up to `left_ms`.
+    #[inline]
+    pub(super) fn carry(&mut self, from_ms: i64, level: Level, left_ms: i64, rules: &Rules) {
+        let earlier_ms = self.first_ms - from_ms;
+        self.first_ms = from_ms;
+        self.max_after_ms = u32::try_from(i64::from(self.max_after_ms) + earlier_ms).unwrap_or(u32::MAX);
+        if level.is_ratio() && level >= self.max {
+            (self.max, self.max_after_ms) = (level, 0);
+        }
+        self.speak(level, earlier_ms.min(left_ms) as u32, rules);
+    }
+
+    /// What a reading of another reeving says before the next, from `from_ms` on; no reading of its own.
+    #[cold]
+    pub(super) fn carried(from_ms: i64, level: Level, reeving: u8, until_ms: i64, rules: &Rules) -> Self {
+        let mut stretch = Stretch::begin(from_ms, level, reeving);
+        (stretch.readings, stretch.notable) = (0, Notable::default());
+        stretch.reach(until_ms, rules);
+        stretch
+    }
 }
 
 impl Folded {
-    pub(super) fn begin(latest: Stretch) -> Self {
-        Folded { latest, earlier: None }
-    }
-
     /// The stretches before the latest, in time order.
     pub(super) fn earlier(&self) -> &[Stretch] {
         self.earlier.as_ref().map_or(&[], |earlier| &earlier.0)
-    }
-
-    pub(super) fn first_ms(&self) -> i64 {
-        self.earlier().first().unwrap_or(&self.latest).first_ms
     }
 
     fn change(&mut self, next: Stretch) {
@@ -283,18 +302,53 @@ fn change(earlier: &mut Option<Box<Earlier>>, ended: Stretch) {
 /// Folds rising samples; `None` if there are none.
 fn fold(samples: &[Sample], rules: &Rules) -> Option<Folded> {
     let (first, rest) = samples.split_first()?;
-    let (mut latest, mut earlier) = (Stretch::begin(first.at_ms, first.level(), first.reeving(), 1), None);
+    if let Some(latest) = fold_plain(*first, rest, rules) {
+        return Some(Folded { latest, earlier: None });
+    }
+    let (mut latest, mut earlier) = (Stretch::begin(first.at_ms, first.level(), first.reeving()), None);
     for sample in rest {
         latest.reach(sample.at_ms, rules);
         if latest.reeving == sample.reeving() {
-            latest.read(sample.at_ms, sample.level(), 1);
+            latest.read(sample.at_ms, sample.level());
         } else {
-            let ended =
-                std::mem::replace(&mut latest, Stretch::begin(sample.at_ms, sample.level(), sample.reeving(), 1));
+            let ended = std::mem::replace(&mut latest, Stretch::begin(sample.at_ms, sample.level(), sample.reeving()));
             change(&mut earlier, ended);
         }
     }
     Some(Folded { latest, earlier })
+}
+
+/// The same for samples of one reeving that say nothing notable: sums, with no question asked of a single sample. `None`
+/// if they turn out to be others.
+#[inline]
+fn fold_plain(first: Sample, rest: &[Sample], rules: &Rules) -> Option<Stretch> {
+    // No sum leaves its bits then, whatever the levels are.
+    let readings = u32::try_from(rest.len() + 1).ok()?;
+    u32::try_from(rest.last().unwrap_or(&first).at_ms.checked_sub(first.at_ms)?).ok()?;
+    let (mut weighted, mut ratio_ms, mut changed) = (0, 0, 0);
+    let (mut least, mut max, mut last) = (first, first, first);
+    for sample in rest {
+        let for_ms = (sample.at_ms - last.at_ms).min(rules.max_gap_ms);
+        weighted += i64::from(last.level().raw()) * for_ms;
+        ratio_ms += for_ms;
+        changed |= sample.says ^ first.says;
+        least = if sample.says < least.says { *sample } else { least };
+        max = if sample.says > max.says { *sample } else { max };
+        last = *sample;
+    }
+    let plain = changed as u8 == 0 && rules.is_plain(least.level()) && rules.is_plain(max.level());
+    plain.then(|| Stretch {
+        first_ms: first.at_ms,
+        last_ms: last.at_ms,
+        weighted,
+        notable: Notable::default(),
+        ratio_ms: ratio_ms as u32,
+        readings,
+        max: max.level(),
+        max_after_ms: (max.at_ms - first.at_ms) as u32,
+        last: last.level(),
+        reeving: first.reeving(),
+    })
 }
 
 impl OverloadPart {
@@ -318,14 +372,14 @@ impl OverloadPart {
         }
     }
 
-    /// Folds the samples. Gives a pane without readings, with the room that they took.
+    /// Folds the samples. Leaves the room that they took to `spare`, a pane without readings.
     #[inline]
-    pub(super) fn shut(&mut self, rules: &Rules) -> OverloadPart {
-        let Pane::Open { samples, .. } = &mut self.0 else { return OverloadPart::default() };
+    pub(super) fn shut(&mut self, spare: &mut OverloadPart, rules: &Rules) {
+        let Pane::Open { samples, .. } = &mut self.0 else { return };
         let mut room = std::mem::take(samples);
         self.0 = fold(&room, rules).map_or(Pane::Empty, Pane::Shut);
         room.clear();
-        OverloadPart(Pane::Open { last_ms: i64::MIN, samples: room })
+        spare.0 = Pane::Open { last_ms: i64::MIN, samples: room };
     }
 
     /// The pane as if it were shut.
@@ -348,7 +402,7 @@ impl OverloadPart {
     /// As [`append`](Self::append), where one of them is not shut.
     #[cold]
     fn append_open(&mut self, next: &OverloadPart, rules: &Rules) {
-        self.shut(rules);
+        self.shut(&mut OverloadPart::default(), rules);
         match (&mut self.0, &next.0) {
             (_, Pane::Empty) => {}
             (Pane::Shut(all), Pane::Shut(next)) => all.append(next, rules),

@@ -3,10 +3,14 @@
 use std::sync::Arc;
 
 use super::level::Level;
-use crate::crane::{ChartBook, ChartMode, CraneReading, Utilisation};
+use crate::crane::{ChartBook, ChartMode, CraneReading, Curve, RatedLoad, Utilisation};
 
-/// No chart belongs to the crane.
-const NONE: u32 = u32::MAX;
+/// Reevings of up to so many falls, less one, are in the table.
+const FALLS: usize = 8;
+
+/// The place of the curve of each reeving, or `NONE`.
+type Reevings = [u8; FALLS];
+const NONE: u8 = u8::MAX;
 
 /// Up to so many unused numbers per crane are kept in the table.
 const SPARSE_UP_TO: usize = 16;
@@ -16,54 +20,47 @@ const SPARSE_UP_TO: usize = 16;
 pub(in crate::crane) struct Rating {
     book: Arc<ChartBook>,
     mode: ChartMode,
-    /// Place of the chart by crane number, or `NONE`. Empty where numbers lie too far apart.
-    by_crane: Box<[u32]>,
-    /// Of cranes beyond the table.
-    otherwise: Otherwise,
-}
-
-#[derive(Clone, Copy, Debug)]
-enum Otherwise {
-    /// The book is asked: O(log cranes).
-    Ask,
-    /// They are not listed: this chart, or `NONE`.
-    Chart(u32),
+    /// Of all charts.
+    curves: Box<[Curve]>,
+    /// By crane number. Empty where numbers lie too far apart or curves are too many.
+    by_crane: Box<[Reevings]>,
+    /// Of cranes beyond the table. `None`: the book is asked, O(log cranes).
+    otherwise: Option<Reevings>,
 }
 
 impl Rating {
     pub(in crate::crane) fn new(book: Arc<ChartBook>, mode: ChartMode) -> Self {
+        let curves: Box<[Curve]> = book.charts().iter().flat_map(|chart| chart.curves().iter().cloned()).collect();
         let listed: Vec<u32> = book.cranes().collect();
-        let place = |crane: u32| {
+        let len = listed.last().map_or(0, |last| *last as usize + 1);
+        if curves.len() >= usize::from(NONE) || len > SPARSE_UP_TO * listed.len() + 64 {
+            return Rating { book, mode, curves, by_crane: Box::default(), otherwise: None };
+        }
+        let mut next = 0;
+        let by_chart: Vec<Reevings> = book.charts().iter().map(|chart| reevings_of(chart, &mut next)).collect();
+        let reevings = |crane: u32| {
             let chart = book.chart(crane);
-            let place = chart.and_then(|chart| book.charts().iter().position(|known| std::ptr::eq(known, chart)));
-            place.map_or(NONE, |place| place as u32)
+            let at = chart.and_then(|chart| book.charts().iter().position(|known| std::ptr::eq(known, chart)));
+            at.and_then(|at| by_chart.get(at)).copied().unwrap_or([NONE; FALLS])
         };
-        let table_len = listed.last().map_or(0, |last| *last as usize + 1);
-        let (by_crane, otherwise): (Box<[u32]>, _) = if table_len <= SPARSE_UP_TO * listed.len() + 64 {
-            let unlisted = u32::try_from(table_len).map_or(NONE, place);
-            let mut table = vec![unlisted; table_len];
-            for crane in &listed {
-                if let Some(slot) = table.get_mut(*crane as usize) {
-                    *slot = place(*crane);
-                }
+        let unlisted = u32::try_from(len).map_or([NONE; FALLS], reevings);
+        let mut by_crane = vec![unlisted; len];
+        for crane in listed {
+            if let Some(slot) = by_crane.get_mut(crane as usize) {
+                *slot = reevings(crane);
             }
-            (table.into(), Otherwise::Chart(unlisted))
-        } else {
-            (Box::default(), Otherwise::Ask)
-        };
-        Rating { book, mode, by_crane, otherwise }
+        }
+        Rating { mode, curves, by_crane: by_crane.into(), otherwise: Some(unlisted), book }
     }
 
     /// What the reading says of its load. Unknown without a chart for the crane: that is never a normal state.
     #[inline]
     pub(in crate::crane) fn level(&self, reading: &CraneReading) -> Level {
-        let place = match (self.by_crane.get(reading.crane as usize), self.otherwise) {
-            (Some(place), _) => *place,
-            (None, Otherwise::Chart(place)) => place,
-            (None, Otherwise::Ask) => return self.asked(reading),
+        let known = self.by_crane.get(reading.crane as usize).or(self.otherwise.as_ref());
+        let Some(place) = known.and_then(|places| places.get(usize::from(reading.reeving))) else {
+            return self.asked(reading);
         };
-        let Some(chart) = self.book.charts().get(place as usize) else { return Level::UNKNOWN };
-        match chart.curve(reading.reeving) {
+        match self.curves.get(usize::from(*place)) {
             Some(curve) => Level::of(curve.utilisation_in(self.mode, reading.load_kg, reading.radius_m)),
             None => Level::UNKNOWN,
         }
@@ -90,10 +87,22 @@ impl Rating {
     }
 }
 
+/// Where the curves of a chart stand, the first of them at `next`.
+fn reevings_of(chart: &RatedLoad, next: &mut u8) -> Reevings {
+    let mut places = [NONE; FALLS];
+    for curve in chart.curves() {
+        if let Some(place) = places.get_mut(usize::from(curve.falls())) {
+            *place = *next;
+        }
+        *next += 1;
+    }
+    places
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::crane::RatedLoad;
+    use crate::crane::CurveSpec;
     use proptest::prelude::*;
 
     proptest! {
@@ -129,5 +138,16 @@ mod tests {
         assert_eq!(rating.level(&CraneReading::new(1, 0, 1.0, f64::NAN, 4)), Level::UNKNOWN);
         assert_eq!(rating.level(&CraneReading::new(1, 0, 1.0, 99.0, 4)), Level::BEYOND_JIB);
         assert_eq!(rating.level(&CraneReading::new(1, 0, 1.0, 20.0, 3)), Level::UNKNOWN);
+    }
+
+    #[test]
+    fn many_falls_are_judged_as_few() {
+        let curve = |falls| CurveSpec { falls, cap_kg: 9_000.0, points: vec![(10.0, 9_000.0), (50.0, 1_000.0)] };
+        let chart = RatedLoad::new("many", &[2, 7, 8, 200].map(curve)).unwrap();
+        let rating = Rating::new(ChartBook::new(vec![chart], &[], Some("many")).unwrap().into(), ChartMode::Product);
+        for falls in [2, 7, 8, 200] {
+            assert_eq!(rating.level(&CraneReading::new(1, 0, 4_500.0, 10.0, falls)), Level::ratio(0.5));
+        }
+        assert_eq!(rating.level(&CraneReading::new(1, 0, 4_500.0, 10.0, 9)), Level::UNKNOWN);
     }
 }

@@ -5,7 +5,7 @@ use watchfire_engine::Real;
 
 use super::OVERLOAD_THRESHOLDS;
 use super::level::{Level, mean_of, real_of, share_of};
-use super::part::{Folded, OverloadPart, Rules, Stretch};
+use super::part::{OverloadPart, Rules, Stretch};
 use crate::window::Span;
 
 /// How one crane was loaded during one window.
@@ -106,7 +106,7 @@ pub struct ReevingStats {
     pub reeving: u8,
     /// Where the stretch begins within the window, milliseconds since 1970: its first reading, or the window's start.
     pub from_ms: i64,
-    /// Readings in it, duplicates not counted twice.
+    /// Readings in it. Of those of one instant that say the same of the load, one is counted.
     pub readings: u32,
     /// Those of them that say nothing: no chart, no curve for the reeving. **Not a normal state.**
     pub unknown_readings: u32,
@@ -159,29 +159,36 @@ pub(super) fn window(
     rules: &Rules,
 ) -> Option<OverloadWindow> {
     let folded = part.folded(rules)?;
-    let carried = before.and_then(OverloadPart::last);
-    let mut all = match carried {
-        Some((at_ms, level, reeving))
-            if at_ms.saturating_add(rules.max_gap_ms) > span.start_ms && folded.first_ms() > span.start_ms =>
-        {
-            // Only what is left of its reach falls into the window.
-            let left = Rules { max_gap_ms: at_ms + rules.max_gap_ms - span.start_ms, ..*rules };
-            let mut with = Folded::begin(Stretch::begin(span.start_ms, level, reeving, 0));
-            with.append(&folded, &left);
-            with
+    let mut latest = folded.latest;
+    let mut earlier = folded.earlier().to_vec();
+    let first = earlier.first_mut().unwrap_or(&mut latest);
+    if let Some((at_ms, level, reeving)) = before.and_then(OverloadPart::last)
+        && first.first_ms > span.start_ms
+        && at_ms.saturating_add(rules.max_gap_ms) > span.start_ms
+    {
+        // Only what is left of its reach falls into the window.
+        let left_ms = at_ms + rules.max_gap_ms - span.start_ms;
+        if first.reeving == reeving {
+            first.carry(span.start_ms, level, left_ms, rules);
+        } else {
+            let left = Rules { max_gap_ms: left_ms, ..*rules };
+            let carried = Stretch::carried(span.start_ms, level, reeving, first.first_ms, &left);
+            earlier.insert(0, carried);
         }
-        _ => folded.into_owned(),
-    };
-    all.latest.reach(span.end_ms, rules);
-    Some(row(span, &all))
+    }
+    latest.reach(span.end_ms, rules);
+    Some(row(span, &latest, &earlier))
 }
 
 #[inline]
-fn row(span: Span, all: &Folded) -> OverloadWindow {
-    let latest = ReevingStats::of(&all.latest);
-    let earlier: Vec<ReevingStats> = all.earlier().iter().map(ReevingStats::of).collect();
-    let sum = |of: fn(&ReevingStats) -> i64| of(&latest) + earlier.iter().map(of).sum::<i64>();
-    let (covered_ms, unknown_ms) = (sum(|s| s.covered_ms), sum(|s| s.unknown_ms));
+fn row(span: Span, latest: &Stretch, earlier: &[Stretch]) -> OverloadWindow {
+    let latest = ReevingStats::of(latest);
+    let (mut covered_ms, mut unknown_ms) = (latest.covered_ms, latest.unknown_ms);
+    let earlier: Vec<ReevingStats> = earlier.iter().map(ReevingStats::of).collect();
+    for stretch in &earlier {
+        covered_ms += stretch.covered_ms;
+        unknown_ms += stretch.unknown_ms;
+    }
     let coverage = share_of(covered_ms, span.end_ms - span.start_ms);
     OverloadWindow { latest, earlier, covered_ms, unknown_ms, coverage }
 }

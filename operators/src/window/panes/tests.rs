@@ -38,6 +38,12 @@ fn append(into: &mut Vec<u32>, next: &Vec<u32>) {
     into.extend(next);
 }
 
+fn add(panes: &mut Panes<Vec<u32>>, k: usize, n: u32) {
+    let (part, made) = panes.open(k);
+    part.push(n);
+    panes.settle(k, made, true);
+}
+
 fn check(panes: &Panes<Vec<u32>>, model: &Model) -> Result<(), TestCaseError> {
     let last = model.rows.keys().last().map_or(0, |pane| (pane - model.head + 1) as usize);
     prop_assert_eq!((panes.len(), panes.is_empty()), (last, model.rows.is_empty()));
@@ -59,13 +65,14 @@ proptest! {
                 Step::Add(k) => {
                     let k = k % most;
                     panes.reserve(k + 1);
-                    panes.add(k, |part| (part.push(n), true));
+                    add(&mut panes, k, n);
                     model.rows.entry(model.head + k as i64).or_default().push(n);
                 }
                 Step::TryAdd(k) => {
                     panes.reserve(k % most + 1);
                     // Refused: the pane is as it was, and has rows only if it had.
-                    panes.add(k % most, |_| ((), false));
+                    let (_, made) = panes.open(k % most);
+                    panes.settle(k % most, made, false);
                 }
                 Step::Change(k) => {
                     panes.change(k, |part| part.push(n));

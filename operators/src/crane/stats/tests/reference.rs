@@ -30,8 +30,12 @@ pub(super) fn windows(config: &OverloadConfig, book: &ChartBook, all: &[CraneRea
     let mut by_crane: BTreeMap<u32, Vec<(i64, Danger, CraneReading)>> = BTreeMap::new();
     for r in all {
         let of_crane = by_crane.entry(r.crane).or_default();
-        if !of_crane.iter().any(|(.., known)| known == r) {
-            of_crane.push((r.event_time_ms, danger(book, r), r.clone()));
+        let says = (r.event_time_ms, danger(book, r));
+        if !of_crane
+            .iter()
+            .any(|(at_ms, danger, known)| (*at_ms, *danger, known.reeving) == (says.0, says.1, r.reeving))
+        {
+            of_crane.push((says.0, says.1, r.clone()));
         }
     }
     let mut rows = Vec::new();
