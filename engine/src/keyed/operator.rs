@@ -116,16 +116,28 @@ impl<F: Fused<In: Timed>, KF: Fn(&F::In) -> F::Key> Core<F, KF> {
             emitted: 0,
             depth: self.depth,
         };
+        // The slot of the next row is looked up, and its first line on its way, while a row is processed.
+        let mut ahead = batch.rows.iter();
+        let (mut next, mut touched) = (ahead.next().map_or(u32::MAX, |row| self.likely(row)), 0);
         for (n, chunk) in batch.rows.chunks(LOOK_AHEAD).enumerate() {
             if self.slots.len() > FITS_IN_CACHE {
                 self.read_ahead(chunk);
             }
             for (i, row) in chunk.iter().enumerate() {
+                let slot = next;
+                next = ahead.next().map_or(u32::MAX, |row| self.likely(row));
+                touched ^= self.slots.touch(next);
                 now.cause = cause(n * LOOK_AHEAD + i);
                 now.emitted = 0;
-                self.row(row, batch.split, &mut now);
+                self.row(row, slot, batch.split, &mut now);
             }
         }
+        std::hint::black_box(touched);
+    }
+
+    #[inline(always)]
+    fn likely(&self, row: &F::In) -> u32 {
+        self.slots.likely((self.key_of)(row).stable_hash())
     }
 
     /// Each kind of memory that the rows need is touched for all of them in a loop of its own, so short that the misses of
@@ -134,7 +146,7 @@ impl<F: Fused<In: Timed>, KF: Fn(&F::In) -> F::Key> Core<F, KF> {
         let mut touched = 0;
         let mut likely = [0; LOOK_AHEAD];
         for (row, slot) in chunk.iter().zip(&mut likely) {
-            *slot = self.slots.likely((self.key_of)(row).stable_hash());
+            *slot = self.likely(row);
         }
         for slot in &likely[..chunk.len()] {
             touched ^= self.slots.touch(*slot);
@@ -148,7 +160,7 @@ impl<F: Fused<In: Timed>, KF: Fn(&F::In) -> F::Key> Core<F, KF> {
     }
 
     #[inline(always)]
-    fn row(&mut self, row: &F::In, split: u32, now: &mut Now) {
+    fn row(&mut self, row: &F::In, likely: u32, split: u32, now: &mut Now) {
         let Core {
             fused,
             key_of,
@@ -164,7 +176,7 @@ impl<F: Fused<In: Timed>, KF: Fn(&F::In) -> F::Key> Core<F, KF> {
             diverted,
             ..
         } = self;
-        let (slot, s) = slots.find(key_of(row));
+        let (slot, s) = slots.find(key_of(row), likely);
         if s.time.split != split
             && let Some(before) = s.time.fed_by(split)
         {

@@ -46,9 +46,15 @@ impl<K: Key, S: Default> Slots<K, S> {
         Slots { index: vec![EMPTY; 64], chunks: Vec::new(), len: 0 }
     }
 
-    /// The slot of a key, made if it is new.
+    /// The slot of a key, made if it is new. `likely` is looked at first.
     #[inline(always)]
-    pub(crate) fn find(&mut self, key: K) -> (u32, &mut Slot<K, S>) {
+    pub(crate) fn find(&mut self, key: K, likely: u32) -> (u32, &mut Slot<K, S>) {
+        let slot = if self.peek(likely).is_some_and(|slot| slot.key == key) { likely } else { self.search(key) };
+        (slot, self.get(slot))
+    }
+
+    #[cold]
+    fn search(&mut self, key: K) -> u32 {
         let hash = key.stable_hash();
         let mask = self.index.len() - 1;
         // The upper bits choose the worker; the lower ones are still even among its keys.
@@ -56,11 +62,10 @@ impl<K: Key, S: Default> Slots<K, S> {
         loop {
             let entry = self.index[at];
             if entry.slot == EMPTY.slot {
-                let slot = self.insert(key, hash, at);
-                return (slot, self.get(slot));
+                return self.insert(key, hash, at);
             }
             if entry.half == (hash >> 32) as u32 && self.get(entry.slot).key == key {
-                return (entry.slot, self.get(entry.slot));
+                return entry.slot;
             }
             at = (at + 1) & mask;
         }
@@ -142,7 +147,7 @@ mod tests {
             let mut model: HashMap<u64, u32> = HashMap::new();
             for key in keys {
                 let next = model.len() as u32;
-                prop_assert_eq!(slots.find(key).0, *model.entry(key).or_insert(next));
+                prop_assert_eq!(slots.find(key, 0).0, *model.entry(key).or_insert(next));
                 prop_assert_eq!(slots.get(model[&key]).key, key);
             }
             prop_assert_eq!(slots.len() as usize, model.len());
