@@ -15,6 +15,9 @@
 //! | `stdout` | | a line per row; `AtLeastOnce` |
 //! | `memory` | rows that a test pushes; `None` | a double of a transactional target; `TwoPhase` |
 //!
+//! What survives a job may be kept in an object store of a cloud: feature `object-store`, whose `Objects` implements
+//! [`watchfire_engine::durable::Store`].
+//!
 //! # Examples
 //! Lines of JSON from a file to rows:
 //!
@@ -61,6 +64,8 @@ mod lines_out;
 pub mod memory;
 #[cfg(feature = "mqtt")]
 pub mod mqtt;
+#[cfg(feature = "object-store")]
+pub mod object_store;
 pub mod registry;
 #[cfg(any(feature = "memory", feature = "mqtt"))]
 mod signal;

@@ -9,6 +9,8 @@ pub enum Kind {
     Sink,
     /// Bytes to rows, or back.
     Format,
+    /// What survives a job is kept.
+    Store,
 }
 
 /// One connector or format.
@@ -21,7 +23,8 @@ pub struct Entry {
     /// What it does, in a clause.
     pub what: &'static str,
     /// What it promises, in the words of the engine: [`Replay`](watchfire_engine::source::Replay) of a source,
-    /// [`CommitMode`](watchfire_engine::sink::CommitMode) of a sink, the dead-letter codes of a format.
+    /// [`CommitMode`](watchfire_engine::sink::CommitMode) of a sink, the dead-letter codes of a format, what makes
+    /// the one writer of a store's object.
     pub guarantee: &'static str,
     /// The cargo feature of this crate that brings it; `None` for what is always there.
     pub feature: Option<&'static str>,
@@ -63,6 +66,8 @@ entries! {
     Sink "mqtt" feature "mqtt": "publishes a message per row with QoS 1", "ByKey with {id} in the topic, else AtLeastOnce";
     Sink "memory" feature "memory": "a transactional target that a test looks into", "TwoPhase";
     Format "json": "one JSON value per row, decoded and encoded", "dead letters E0435, E0441, E0448";
+    Store "object-store" feature "object-store": "objects in S3, GCS, Azure or whatever the crate object_store speaks to",
+        "conditional put, else E0513";
     Format "csv": "one CSV record per row, decoded", "dead letters E0435, E0446, E0447, E0448";
 }
 

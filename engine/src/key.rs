@@ -46,7 +46,7 @@ pub(crate) fn owner(hash: u64, peers: usize) -> usize {
 }
 
 /// The finaliser of splitmix64: a bijection on `u64` that spreads every input bit (Steele, Lea, Flood 2014).
-fn mix(mut z: u64) -> u64 {
+pub(crate) fn mix(mut z: u64) -> u64 {
     z = z.wrapping_add(0x9E37_79B9_7F4A_7C15);
     z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
     z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);

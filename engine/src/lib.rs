@@ -12,6 +12,7 @@ mod batch;
 mod control;
 mod data;
 pub mod decode;
+pub mod durable;
 mod error;
 mod flow;
 mod ingest;
@@ -22,6 +23,7 @@ mod keyed;
 pub mod sink;
 pub mod source;
 mod state;
+pub mod testing;
 mod time;
 
 pub use data::{Change, Data, Real, Row, Timed};

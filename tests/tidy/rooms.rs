@@ -10,6 +10,7 @@ const NETWORK: &[&str] = &[
     "hyper",
     "mio",
     "native-tls",
+    "object_store",
     "quinn",
     "rdkafka",
     "redis",

@@ -1,0 +1,144 @@
+//! The checkpoints of a job, for whoever looks after them: what is there, whether it is whole, and what can go.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::log::{self, Known};
+use super::record::Manifest;
+use super::states::States;
+use super::store::Store;
+use super::{collect, record};
+use crate::Error;
+
+/// What a store holds of one job.
+///
+/// # Examples
+/// ```
+/// use std::sync::Arc;
+/// use watchfire_engine::durable::{Checkpoints, Directory, Entry, Log, Manifest};
+/// # let folder = std::env::temp_dir().join(format!("watchfire-checkpoints-{}", std::process::id()));
+/// let store = Arc::new(Directory::create(&folder)?);
+/// let mut log = Log::begin(store.clone(), &[], None, 7)?;
+/// log.append(Entry::Checkpoint(Box::new(Manifest { checkpoint: 1_048_600, ..Manifest::default() })))?;
+///
+/// let checkpoints = Checkpoints::new(store);
+/// assert_eq!(checkpoints.list()?[0].manifest.checkpoint, 1_048_600);
+/// assert!(checkpoints.verify()?.is_empty());
+/// assert_eq!(checkpoints.prune(3)?, Vec::<String>::new());
+/// # std::fs::remove_dir_all(folder)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Checkpoints {
+    store: Arc<dyn Store>,
+}
+
+/// One checkpoint.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Checkpoint {
+    /// What it is made of.
+    pub manifest: Manifest,
+    /// The generation that completed it.
+    pub generation: u64,
+    /// The record that completed it.
+    pub record: u64,
+    /// All that its sinks had prepared is known to be visible.
+    pub committed: bool,
+}
+
+/// Something that is not as it was written.
+#[derive(Clone, Debug)]
+pub struct Damage {
+    /// The checkpoint that cannot be loaded for it; nothing if a record is damaged, for then it is not known which.
+    pub checkpoint: Option<u64>,
+    /// What is damaged, and how.
+    pub error: Error,
+}
+
+impl Checkpoints {
+    /// The checkpoints in a store. Nothing is read yet.
+    pub fn new(store: Arc<dyn Store>) -> Self {
+        Checkpoints { store }
+    }
+
+    /// All complete checkpoints, oldest first. Only the log is read.
+    ///
+    /// # Errors
+    /// See [`log::read`]. Damaged records are passed over; [`verify`](Checkpoints::verify) tells of them.
+    pub fn list(&self) -> Result<Vec<Checkpoint>, Error> {
+        Ok(all_in(&log::read(&*self.store)?))
+    }
+
+    /// Reads every object that a checkpoint needs, and says what is not as it was written. O(bytes stored).
+    ///
+    /// # Errors
+    /// A [`StoreError`](super::StoreError) as an [`Error`]: it could not be found out.
+    pub fn verify(&self) -> Result<Vec<Damage>, Error> {
+        let log = log::read(&*self.store)?;
+        let mut damages: Vec<Damage> = Vec::new();
+        for known in &log {
+            if let Known::Damaged { number, why } = known {
+                let error = Error::new("E0521", why.clone()).at(record::name_of(*number));
+                damages.push(Damage { checkpoint: None, error });
+            }
+        }
+        // Neighbours share most of their objects: each is read once.
+        let mut sound: BTreeSet<&str> = BTreeSet::new();
+        let all = all_in(&log);
+        for Checkpoint { manifest, .. } in &all {
+            for file in manifest.operators.values().flat_map(|operator| &operator.files) {
+                if sound.contains(file.name.as_str()) {
+                    continue;
+                }
+                let read = self.store.get(&file.name)?.ok_or_else(|| missing(&file.name));
+                match read.and_then(|bytes| States::decode(&bytes, file)) {
+                    Ok(_) => _ = sound.insert(&file.name),
+                    Err(error) => damages.push(Damage { checkpoint: Some(manifest.checkpoint), error }),
+                }
+            }
+        }
+        Ok(damages)
+    }
+
+    /// Deletes what none of the newest `keep` checkpoints needs, at least one; the names of what was deleted. May be
+    /// called while the job runs: what is still being written stays.
+    ///
+    /// # Errors
+    /// A [`StoreError`](super::StoreError) as an [`Error`]; what was deleted until then stays deleted, and nothing that a
+    /// kept checkpoint needs.
+    pub fn prune(&self, keep: usize) -> Result<Vec<String>, Error> {
+        // Names first: what is written after that is not among them, and so not deleted.
+        let mut names = self.store.list(record::FOLDER)?;
+        names.extend(self.store.list(collect::STATES)?);
+        let gone = collect::plan(&log::read(&*self.store)?, &names, keep, &[]);
+        for name in &gone {
+            self.store.delete(name)?;
+        }
+        Ok(gone)
+    }
+}
+
+fn missing(name: &str) -> Error {
+    let remedy = "let the job fall back to an older checkpoint, or restore the object from a backup";
+    Error::new("E0521", "an object that is not there").at(name).remedy(remedy)
+}
+
+fn all_in(log: &[Known]) -> Vec<Checkpoint> {
+    let committed: BTreeSet<u64> = log
+        .iter()
+        .filter_map(|known| match known {
+            Known::Good(record) => record.committed(),
+            Known::Damaged { .. } => None,
+        })
+        .collect();
+    let checkpoint = |known: &Known| match known {
+        Known::Good(record) => record.manifest().map(|manifest| Checkpoint {
+            manifest: manifest.clone(),
+            generation: record.generation,
+            record: record.number,
+            committed: committed.contains(&manifest.checkpoint),
+        }),
+        Known::Damaged { .. } => None,
+    };
+    log.iter().filter_map(checkpoint).collect()
+}

@@ -1,0 +1,153 @@
+//! The log of a job: records under rising numbers, each written once, by whoever is first.
+//!
+//! That is the whole fence. A generation begins by writing the next record; one that was there before finds its own next
+//! number taken, and stops. Old records are removed, so a number that is free again proves nothing: whoever has written
+//! one looks whether higher ones are there.
+
+use std::sync::Arc;
+
+use super::record::{self, Entry, Record};
+use super::store::{Store, StoreError};
+use crate::Error;
+use crate::durable::frame;
+
+/// What is known of one record.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Known {
+    /// It is whole.
+    Good(Record),
+    /// It is there, but its bytes are not those that were written.
+    Damaged {
+        /// Its number.
+        number: u64,
+        /// What is wrong with it.
+        why: String,
+    },
+}
+
+impl Known {
+    /// Its place in the log.
+    pub fn number(&self) -> u64 {
+        match self {
+            Known::Good(record) => record.number,
+            Known::Damaged { number, .. } => *number,
+        }
+    }
+}
+
+/// Reads the log: the unbroken run of records up to the highest, rising. What lies below a gap, or does not follow from
+/// what is above it, was written by a generation that did not know that it was fenced, and is no part of it.
+///
+/// # Errors
+/// [`StoreError`], and `E0522` if a later release wrote the log.
+pub fn read(store: &dyn Store) -> Result<Vec<Known>, Error> {
+    let mut numbers: Vec<u64> = store.list(record::FOLDER)?.iter().filter_map(|name| record::number_of(name)).collect();
+    let mut known: Vec<Known> = Vec::new();
+    let mut expected: Option<u64> = None;
+    while let Some(number) = numbers.pop() {
+        if known.last().is_some_and(|after| after.number() != number + 1) {
+            break;
+        }
+        let name = record::name_of(number);
+        // Removed since it was listed: then all below it are too.
+        let Some(bytes) = store.get(&name)? else { break };
+        let decoded = Record::decode(&bytes, &name).and_then(|found| in_place(found, number, &name));
+        let next = match decoded {
+            Ok(_) if expected.is_some_and(|sum| sum != frame::sum_of(&bytes)) => break,
+            Ok(record) => {
+                expected = record.previous;
+                Known::Good(record)
+            }
+            Err(e) if e.code() == "E0522" => return Err(e),
+            Err(e) => {
+                expected = None;
+                Known::Damaged { number, why: e.to_string() }
+            }
+        };
+        known.push(next);
+    }
+    known.reverse();
+    Ok(known)
+}
+
+fn in_place(record: Record, number: u64, name: &str) -> Result<Record, Error> {
+    if record.number == number {
+        return Ok(record);
+    }
+    let what = format!("record {} under the name of another", record.number);
+    Err(Error::new("E0521", what).at(name).remedy("restore the object from a backup"))
+}
+
+/// The end of the log, held by one generation.
+#[derive(Debug)]
+pub struct Log {
+    store: Arc<dyn Store>,
+    generation: u64,
+    /// The last record that is known, and its checksum.
+    last: Option<(u64, u64)>,
+}
+
+impl Log {
+    /// Begins a generation after the records that were read, and fences all before it. Numbers that others take
+    /// meanwhile are an error, for what was decided rests on what was read.
+    ///
+    /// # Errors
+    /// `E0524` if another generation began or wrote since the log was read; [`StoreError`].
+    pub fn begin(store: Arc<dyn Store>, read: &[Known], from: Option<u64>, nonce: u64) -> Result<Log, Error> {
+        let last = match read.last() {
+            Some(known) => Some((known.number(), settle(&*store, known)?)),
+            None => None,
+        };
+        let generation = last.map_or(1, |(number, _)| number + 1);
+        let mut log = Log { store, generation, last };
+        let release = env!("CARGO_PKG_VERSION").to_owned();
+        log.append(Entry::Started { nonce, from, release })?;
+        Ok(log)
+    }
+
+    /// The number of this generation: higher than that of all before it.
+    pub fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// Writes the next record. After an error that may pass, the same call may be made again.
+    ///
+    /// # Errors
+    /// `E0524` if a newer generation has begun; [`StoreError`].
+    pub fn append(&mut self, entry: Entry) -> Result<u64, Error> {
+        let number = self.last.map_or(1, |(number, _)| number + 1);
+        let previous = self.last.map(|(_, sum)| sum);
+        let bytes = Record { number, previous, generation: self.generation, entry }.encode()?;
+        let name = record::name_of(number);
+        // An earlier try may have written it, and only its answer was lost.
+        let mine = self.store.put_if_absent(&name, &bytes)? || self.store.get(&name)?.as_ref() == Some(&bytes);
+        if !mine || self.highest()? > Some(number) {
+            return Err(self.fenced(number));
+        }
+        self.last = Some((number, frame::sum_of(&bytes)));
+        Ok(number)
+    }
+
+    fn highest(&self) -> Result<Option<u64>, StoreError> {
+        Ok(self.store.list(record::FOLDER)?.iter().filter_map(|name| record::number_of(name)).max())
+    }
+
+    fn fenced(&self, number: u64) -> Error {
+        let what = format!("a newer generation of the job has begun; generation {} must stop", self.generation);
+        Error::new("E0524", what)
+            .at(format!("record {number} of the log"))
+            .remedy("let the newer one run, or end it first")
+    }
+}
+
+/// Makes sure of the last record, as it is, before anything rests on it: whoever wrote it may have ended before it was
+/// durable, and if it were lost later, the log would end above the gap. Its checksum.
+fn settle(store: &dyn Store, last: &Known) -> Result<u64, Error> {
+    let name = record::name_of(last.number());
+    let Some(bytes) = store.get(&name)? else { return Ok(0) };
+    store.put_if_absent(&name, &bytes)?;
+    Ok(frame::sum_of(&bytes))
+}
+
+#[cfg(test)]
+mod tests;

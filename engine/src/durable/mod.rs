@@ -1,0 +1,25 @@
+//! What survives a job: where it is kept, in which form, and what a start makes of it. The form is written down byte by
+//! byte in `engine/FORMAT.md`.
+//!
+//! A job keeps a *log* of records, each written once: generations that began, checkpoints, commits. The log fences: who
+//! writes the next record first owns the job. A checkpoint's record names everything that it is made of.
+//!
+//! **Unstable** until jobs have recovered through it.
+
+mod checkpoints;
+mod collect;
+mod decide;
+mod directory;
+mod frame;
+pub mod log;
+mod record;
+mod states;
+mod store;
+
+pub use checkpoints::{Checkpoint, Checkpoints, Damage};
+pub use decide::{Action, Facts, Refusal, decide};
+pub use directory::Directory;
+pub use log::{Known, Log};
+pub use record::{Entry, Manifest, OperatorState, Prepared, Record, SplitAt, StateFile, StateType};
+pub use states::{GroupStates, Merged, States, merge};
+pub use store::{Store, StoreError, check_name};

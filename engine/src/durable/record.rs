@@ -1,0 +1,200 @@
+//! What the log of a job says: which generations began, which checkpoints they completed, and what was committed.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::frame::{self, Kind};
+use crate::Error;
+
+/// One record of the log. Later releases may add fields; none changes its meaning.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    /// Its place in the log, from 1.
+    pub number: u64,
+    /// The checksum of the record before, so that a record of a fenced generation is never taken for part of the log.
+    /// Nothing in the first.
+    pub previous: Option<u64>,
+    /// The generation that wrote it: the number of the [`Entry::Started`] by which it began.
+    pub generation: u64,
+    /// What happened.
+    pub entry: Entry,
+}
+
+/// What happened to a job.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Entry {
+    /// A generation began, and fenced all before it.
+    Started {
+        /// A number drawn for this start alone: of two that race for the same record, each knows its own.
+        nonce: u64,
+        /// The checkpoint that it goes on from, if there is one.
+        from: Option<u64>,
+        /// The release that runs it.
+        release: String,
+    },
+    /// A checkpoint is complete: all that it names is durable.
+    Checkpoint(Box<Manifest>),
+    /// All that the sinks had prepared for this checkpoint is visible outside.
+    Committed {
+        /// The checkpoint.
+        checkpoint: u64,
+    },
+    /// The job has processed its input to the end, and closed all windows.
+    Finished,
+}
+
+/// What a checkpoint is made of. A checkpoint is named by the last epoch that is in it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Manifest {
+    /// The last epoch whose rows and ticks are in the state, and none after it.
+    pub checkpoint: u64,
+    /// The name of the job.
+    pub job: String,
+    /// The fingerprint of its flow.
+    pub fingerprint: u64,
+    /// Where to go on reading, by source.
+    pub sources: BTreeMap<String, Vec<SplitAt>>,
+    /// The arrival clock at the end of the checkpoint, milliseconds since 1970; nothing before the first tick.
+    pub arrival_ms: Option<i64>,
+    /// The states of keyed operators, by operator.
+    pub operators: BTreeMap<String, OperatorState>,
+    /// What sinks have prepared, by sink; each part as its writer gave it.
+    pub sinks: BTreeMap<String, Vec<Prepared>>,
+}
+
+/// Where a split was.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SplitAt {
+    /// The split, as its source writes it.
+    pub split: Value,
+    /// The offset after the last row that is in the checkpoint, as the source writes it; nothing if there was none.
+    pub offset: Option<Value>,
+    /// It has ended, and is not read again.
+    pub finished: bool,
+}
+
+/// The stored state of one keyed operator.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct OperatorState {
+    /// Names and versions of the states of its detectors, in their order.
+    pub states: Vec<StateType>,
+    /// The objects that hold it, oldest first: of two entries of a key the later one counts.
+    pub files: Vec<StateFile>,
+}
+
+/// The type of a state.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct StateType {
+    /// [`State::NAME`](crate::State::NAME).
+    pub name: String,
+    /// [`State::VERSION`](crate::State::VERSION).
+    pub version: u32,
+}
+
+/// An object that holds states.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StateFile {
+    /// The name of the object.
+    pub name: String,
+    /// Its length in bytes.
+    pub bytes: u64,
+    /// The checksum in its head.
+    pub checksum: u64,
+    /// The first and the last key group in it.
+    pub groups: (u16, u16),
+}
+
+/// What one part of a sink has prepared.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Prepared {
+    /// The part.
+    pub part: usize,
+    /// The bytes from which its commit can be finished, in hexadecimal; nothing if it has none.
+    pub committable: Option<String>,
+}
+
+impl Record {
+    /// The record as an object.
+    ///
+    /// # Errors
+    /// `E0523` if a value in it has no JSON form.
+    pub(crate) fn encode(&self) -> Result<Vec<u8>, Error> {
+        let body = serde_json::to_vec(self).map_err(|e| {
+            let what = "an offset or split that has no form in JSON";
+            Error::new("E0523", what).because(e).remedy("use maps with text or whole numbers as keys only")
+        })?;
+        Ok(frame::framed(Kind::Record, &body))
+    }
+
+    /// The record from an object.
+    ///
+    /// # Errors
+    /// `E0521` if it is damaged, `E0522` if a later release wrote it.
+    pub(crate) fn decode(bytes: &[u8], name: &str) -> Result<Record, Error> {
+        let (_, body) = frame::unframed(Kind::Record, bytes, name)?;
+        serde_json::from_slice(body).map_err(|e| {
+            let remedy = "run the release that wrote it, or restore the object from a backup";
+            Error::new("E0521", "a record that this release does not understand").at(name).because(e).remedy(remedy)
+        })
+    }
+
+    /// The manifest, if the record is a checkpoint.
+    pub fn manifest(&self) -> Option<&Manifest> {
+        match &self.entry {
+            Entry::Checkpoint(manifest) => Some(manifest),
+            Entry::Started { .. } | Entry::Committed { .. } | Entry::Finished => None,
+        }
+    }
+
+    /// The checkpoint whose commit is finished, if the record says so.
+    pub fn committed(&self) -> Option<u64> {
+        match self.entry {
+            Entry::Committed { checkpoint } => Some(checkpoint),
+            Entry::Started { .. } | Entry::Checkpoint(_) | Entry::Finished => None,
+        }
+    }
+}
+
+/// The name of a record's object.
+pub(crate) fn name_of(number: u64) -> String {
+    format!("{FOLDER}/{number:020}")
+}
+
+/// Where records lie.
+pub(crate) const FOLDER: &str = "log";
+
+/// The number of the record under a name, if it is one's.
+pub(crate) fn number_of(name: &str) -> Option<u64> {
+    let number = name.strip_prefix(FOLDER)?.strip_prefix('/')?.parse().ok()?;
+    (name_of(number) == name).then_some(number)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_count_in_order() {
+        assert_eq!(name_of(42), "log/00000000000000000042");
+        assert_eq!(number_of("log/00000000000000000042"), Some(42));
+        for other in
+            ["log/42", "log/00000000000000000042.x", "state/00000000000000000042", "log/", "log/+0000000000000000042"]
+        {
+            assert_eq!(number_of(other), None, "{other}");
+        }
+        assert!(name_of(u64::MAX) > name_of(9) && number_of(&name_of(u64::MAX)) == Some(u64::MAX));
+    }
+
+    #[test]
+    fn fields_that_a_later_release_adds_are_passed_over_and_missing_ones_have_defaults() {
+        let body = br#"{"number":1,"previous":null,"generation":1,"mood":"good",
+            "entry":{"checkpoint":{"checkpoint":7,"weather":"fine"}}}"#;
+        let record = Record::decode(&frame::framed(Kind::Record, body), "log/1").unwrap();
+        assert_eq!(record.manifest(), Some(&Manifest { checkpoint: 7, ..Manifest::default() }));
+    }
+}

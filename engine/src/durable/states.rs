@@ -1,0 +1,170 @@
+//! Objects that hold the states of keys: by key group, each group either whole or only what changed.
+
+use std::collections::BTreeMap;
+
+use rkyv::rancor;
+use rkyv::util::AlignedVec;
+
+use super::collect;
+use super::frame::{self, Kind};
+use super::record::{StateFile, StateType};
+use crate::Error;
+
+/// One object: what one worker wrote of one operator at one checkpoint, or a run of its key groups.
+///
+/// # Examples
+/// ```
+/// use watchfire_engine::durable::{GroupStates, States, merge};
+/// let of = |whole, entries| States {
+///     operator: "overload".into(),
+///     types: vec![("watchfire.window".into(), 1)],
+///     groups: vec![GroupStates { group: 7, whole, entries }],
+/// };
+/// let base = of(true, vec![(b"crane 1".to_vec(), Some(vec![1])), (b"crane 2".to_vec(), Some(vec![1]))]);
+/// let delta = of(false, vec![(b"crane 1".to_vec(), Some(vec![2])), (b"crane 2".to_vec(), None)]);
+///
+/// let (bytes, file) = delta.encode(5, 1_048_600, 0)?;
+/// assert_eq!(file.name, "state/00000000000000000005-00000000000001048600-0000000000");
+/// let all = merge([base, States::decode(&bytes, &file)?]);
+/// assert_eq!(all[&7].iter().collect::<Vec<_>>(), [(&b"crane 1".to_vec(), &vec![2])]);
+/// # Ok::<(), watchfire_engine::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
+pub struct States {
+    /// The operator.
+    pub operator: String,
+    /// Names and versions of the states of its detectors, in their order.
+    pub types: Vec<(String, u32)>,
+    /// Rising by group.
+    pub groups: Vec<GroupStates>,
+}
+
+/// Of one key group.
+#[derive(Clone, Debug, PartialEq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
+pub struct GroupStates {
+    /// The group, below [`KEY_GROUPS`](crate::KEY_GROUPS).
+    pub group: u16,
+    /// All keys of the group: what older objects say of it no longer counts.
+    pub whole: bool,
+    /// Key and state, rising by key; no state where the key is forgotten.
+    pub entries: Vec<(Vec<u8>, Option<Vec<u8>>)>,
+}
+
+/// The states of all keys, by key group and key.
+pub type Merged = BTreeMap<u16, BTreeMap<Vec<u8>, Vec<u8>>>;
+
+impl States {
+    /// The object, and how a manifest refers to it. It is the `part`-th of those that a generation writes for a checkpoint.
+    ///
+    /// # Errors
+    /// `E0501` if it cannot be encoded, which only running out of memory can cause.
+    pub fn encode(&self, generation: u64, checkpoint: u64, part: u32) -> Result<(Vec<u8>, StateFile), Error> {
+        let body = rkyv::to_bytes::<rancor::Error>(self)
+            .map_err(|e| Error::new("E0501", "cannot encode states").at(self.operator.clone()).because(e))?;
+        let bytes = frame::framed(Kind::State, &body);
+        let name = collect::name_of(generation, checkpoint, part);
+        let groups = self.groups.first().zip(self.groups.last()).map_or((0, 0), |(a, b)| (a.group, b.group));
+        let file = StateFile { name, bytes: bytes.len() as u64, checksum: frame::sum_of(&bytes), groups };
+        Ok((bytes, file))
+    }
+
+    /// The states from the object that a manifest names.
+    ///
+    /// # Errors
+    /// `E0521` if the bytes are damaged or are not those that the manifest names, `E0522` if a later release wrote them.
+    pub fn decode(bytes: &[u8], file: &StateFile) -> Result<States, Error> {
+        let damaged = |what: &str| {
+            let remedy = "let the job fall back to an older checkpoint, or restore the object from a backup";
+            Error::new("E0521", what).at(file.name.clone()).remedy(remedy)
+        };
+        let (_, body) = frame::unframed(Kind::State, bytes, &file.name)?;
+        if (bytes.len() as u64, frame::sum_of(bytes)) != (file.bytes, file.checksum) {
+            return Err(damaged("another object than the checkpoint names"));
+        }
+        let mut aligned = AlignedVec::<16>::with_capacity(body.len());
+        aligned.extend_from_slice(body);
+        rkyv::from_bytes::<States, rancor::Error>(&aligned)
+            .map_err(|e| damaged("states that cannot be read").because(e))
+    }
+
+    /// Names and versions as a manifest holds them.
+    pub fn state_types(&self) -> Vec<StateType> {
+        self.types.iter().map(|(name, version)| StateType { name: name.clone(), version: *version }).collect()
+    }
+}
+
+/// Puts objects together, oldest first: of two entries of a key the later counts. O(entries).
+pub fn merge(files: impl IntoIterator<Item = States>) -> Merged {
+    let mut all = Merged::new();
+    for part in files.into_iter().flat_map(|file| file.groups) {
+        let group = all.entry(part.group).or_default();
+        if part.whole {
+            group.clear();
+        }
+        for (key, state) in part.entries {
+            match state {
+                Some(state) => group.insert(key, state),
+                None => group.remove(&key),
+            };
+        }
+    }
+    all.retain(|_, keys| !keys.is_empty());
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn states(groups: Vec<GroupStates>) -> States {
+        States { operator: "overload".into(), types: vec![("watchfire.window".into(), 1)], groups }
+    }
+
+    fn group() -> impl Strategy<Value = GroupStates> {
+        let entry = (0u8..6, prop::option::of(0u8..9));
+        (0u16..3, prop::bool::weighted(0.2), prop::collection::btree_map(0u8..6, entry, 0..5)).prop_map(
+            |(group, whole, entries)| {
+                let entries =
+                    entries.into_iter().map(|(key, (_, state))| (vec![key], state.map(|s| vec![s]))).collect();
+                GroupStates { group, whole, entries }
+            },
+        )
+    }
+
+    proptest! {
+        #[test]
+        fn merging_is_a_map_that_forgets(all in prop::collection::vec(group(), 0..20)) {
+            let mut model: Merged = Merged::new();
+            for one in &all {
+                let keys = model.entry(one.group).or_default();
+                *keys = if one.whole { BTreeMap::new() } else { std::mem::take(keys) };
+                for (key, state) in &one.entries {
+                    keys.remove(key);
+                    keys.extend(state.clone().map(|state| (key.clone(), state)));
+                }
+            }
+            model.retain(|_, keys| !keys.is_empty());
+            prop_assert_eq!(merge(all.iter().cloned().map(|one| states(vec![one]))), model);
+        }
+
+        #[test]
+        fn objects_read_back_and_damage_is_found(all in prop::collection::vec(group(), 0..4), at in any::<prop::sample::Index>()) {
+            let all = states(all);
+            let (bytes, file) = all.encode(1, 2, 0).unwrap();
+            prop_assert_eq!(States::decode(&bytes, &file).unwrap(), all);
+            let mut flipped = bytes.clone();
+            *at.get_mut(&mut flipped[..]) ^= 4;
+            prop_assert_eq!(States::decode(&flipped, &file).unwrap_err().code(), "E0521");
+        }
+    }
+
+    #[test]
+    fn a_whole_object_in_the_place_of_another_is_told() {
+        let (one, file) = states(vec![]).encode(1, 2, 0).unwrap();
+        let entries = vec![(vec![1], None)];
+        let (other, _) = states(vec![GroupStates { group: 7, whole: true, entries }]).encode(1, 2, 1).unwrap();
+        assert!(States::decode(&one, &file).is_ok());
+        assert_eq!(States::decode(&other, &file).unwrap_err().code(), "E0521");
+    }
+}

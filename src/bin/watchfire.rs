@@ -1,0 +1,110 @@
+//! Looks after what jobs have stored in a directory.
+//!
+//! ```text
+//! watchfire checkpoints list DIR [--json]     what is there, oldest first
+//! watchfire checkpoints verify DIR            reads every byte; ends with 1 if any is not as it was written
+//! watchfire checkpoints prune DIR [--keep 3]  deletes what the newest checkpoints do not need
+//! ```
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::{Parser, Subcommand};
+use watchfire::durable::{Checkpoint, Checkpoints, Directory};
+
+type Failed = Box<dyn std::error::Error>;
+
+/// Looks after what watchfire jobs have stored.
+#[derive(Debug, Parser)]
+#[command(version)]
+enum Command {
+    /// The checkpoints of a job.
+    #[command(subcommand)]
+    Checkpoints(Wish),
+}
+
+#[derive(Debug, Subcommand)]
+enum Wish {
+    /// Lists the complete checkpoints, oldest first.
+    List {
+        /// Where the job keeps them.
+        dir: PathBuf,
+        /// Everything that they are made of, one JSON object a line.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Reads everything that the checkpoints need, and tells what is not as it was written.
+    Verify {
+        /// Where the job keeps them.
+        dir: PathBuf,
+    },
+    /// Deletes what the newest checkpoints do not need. The job may be running.
+    Prune {
+        /// Where the job keeps them.
+        dir: PathBuf,
+        /// How many checkpoints to keep.
+        #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..))]
+        keep: u16,
+    },
+}
+
+fn main() -> ExitCode {
+    let Command::Checkpoints(wish) = Command::parse();
+    run(wish, &mut std::io::stdout().lock()).unwrap_or_else(|error| {
+        // Where even that cannot be written, the exit code has to say it.
+        let _ = writeln!(std::io::stderr(), "{error}");
+        ExitCode::from(2)
+    })
+}
+
+fn checkpoints(dir: PathBuf) -> Result<Checkpoints, Failed> {
+    Ok(Checkpoints::new(Arc::new(Directory::open(dir)?)))
+}
+
+fn run(wish: Wish, out: &mut impl Write) -> Result<ExitCode, Failed> {
+    match wish {
+        Wish::List { dir, json } => {
+            for one in checkpoints(dir)?.list()? {
+                writeln!(out, "{}", line(&one, json))?;
+            }
+        }
+        Wish::Verify { dir } => {
+            let checkpoints = checkpoints(dir)?;
+            let damages = checkpoints.verify()?;
+            for damage in &damages {
+                let of =
+                    damage.checkpoint.map_or("the log".to_owned(), |checkpoint| format!("checkpoint {checkpoint}"));
+                writeln!(out, "{of}: {}", damage.error)?;
+            }
+            writeln!(out, "{} checkpoints, {} damages", checkpoints.list()?.len(), damages.len())?;
+            return Ok(if damages.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+        }
+        Wish::Prune { dir, keep } => {
+            let gone = checkpoints(dir)?.prune(usize::from(keep))?;
+            for name in &gone {
+                writeln!(out, "{name}")?;
+            }
+            writeln!(out, "{} objects deleted", gone.len())?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn line(one: &Checkpoint, json: bool) -> String {
+    let Checkpoint { manifest, generation, committed, .. } = one;
+    if json {
+        return serde_json::json!({ "generation": generation, "committed": committed, "manifest": manifest })
+            .to_string();
+    }
+    let splits: usize = manifest.sources.values().map(Vec::len).sum();
+    let files = || manifest.operators.values().flat_map(|operator| &operator.files);
+    let (count, bytes) = (files().count(), files().map(|file| file.bytes).sum::<u64>());
+    let committed = if *committed { "committed" } else { "not known to be committed" };
+    let checkpoint = manifest.checkpoint;
+    format!(
+        "{checkpoint}  job \"{}\"  generation {generation}  {splits} splits  {count} files, {bytes} bytes  {committed}",
+        manifest.job
+    )
+}
