@@ -197,4 +197,43 @@ mod tests {
         let record = Record::decode(&frame::framed(Kind::Record, body), "log/1").unwrap();
         assert_eq!(record.manifest(), Some(&Manifest { checkpoint: 7, ..Manifest::default() }));
     }
+
+    /// Every field by its name, as `engine/FORMAT.md` has it.
+    const GOLDEN: &str = concat!(
+        r#"{"number":2,"previous":9,"generation":1,"entry":{"checkpoint":{"checkpoint":1048600,"job":"site","fingerprint":5,"#,
+        r#""sources":{"readings":[{"split":"cranes.jsonl","offset":17,"finished":true}]},"arrival_ms":1000,"#,
+        r#""operators":{"overload":{"states":[{"name":"watchfire.window","version":1}],"#,
+        r#""files":[{"name":"state/x","bytes":40,"checksum":6,"groups":[0,1023]}]}},"#,
+        r#""sinks":{"alarms":[{"part":0,"committable":"00ff"}]}}}}"#,
+    );
+
+    #[test]
+    fn the_text_stays_the_same() {
+        let files = vec![StateFile { name: "state/x".into(), bytes: 40, checksum: 6, groups: (0, 1_023) }];
+        let states = vec![StateType { name: "watchfire.window".into(), version: 1 }];
+        let split = SplitAt { split: "cranes.jsonl".into(), offset: Some(17.into()), finished: true };
+        let manifest = Manifest {
+            checkpoint: 1_048_600,
+            job: "site".into(),
+            fingerprint: 5,
+            sources: [("readings".to_owned(), vec![split])].into(),
+            arrival_ms: Some(1_000),
+            operators: [("overload".to_owned(), OperatorState { states, files })].into(),
+            sinks: [("alarms".to_owned(), vec![Prepared { part: 0, committable: Some("00ff".into()) }])].into(),
+        };
+        let entry = Entry::Checkpoint(Box::new(manifest));
+        let record = Record { number: 2, previous: Some(9), generation: 1, entry };
+        assert_eq!(serde_json::to_string(&record).unwrap(), GOLDEN);
+        assert_eq!(Record::decode(&frame::framed(Kind::Record, GOLDEN.as_bytes()), "log/2").unwrap(), record);
+        let started = Entry::Started { nonce: 3, from: None, release: "0.1.0".into() };
+        let others = [started, Entry::Committed { checkpoint: 7 }, Entry::Finished];
+        let texts = [
+            r#"{"started":{"nonce":3,"from":null,"release":"0.1.0"}}"#,
+            r#"{"committed":{"checkpoint":7}}"#,
+            r#""finished""#,
+        ];
+        for (entry, text) in others.into_iter().zip(texts) {
+            assert_eq!(serde_json::to_string(&entry).unwrap(), text);
+        }
+    }
 }
