@@ -16,7 +16,9 @@ pub(crate) fn name_of(generation: u64, checkpoint: u64, part: u32) -> String {
 /// Of an object of states, its generation and checkpoint.
 fn owner_of(name: &str) -> Option<(u64, u64)> {
     let mut parts = name.strip_prefix(STATES)?.strip_prefix('/')?.split('-');
-    Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
+    let (generation, checkpoint) = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
+    // What only looks like one, such as somebody's copy, is not ours to delete.
+    (name_of(generation, checkpoint, parts.next()?.parse().ok()?) == name).then_some((generation, checkpoint))
 }
 
 /// What to delete, in this order, so that the newest `keep` checkpoints stay whole, and so does everything that is still

@@ -60,7 +60,8 @@ pub enum Refusal {
 ///   loaded: its outputs were promised when its record was written.
 /// - The newest checkpoint that is whole is loaded. If there was one and none is whole, the start is refused: beginning
 ///   anew would send all outputs again.
-/// - A damaged record may have been a checkpoint, so with one in the log a start without a checkpoint is refused too.
+/// - A damaged record may have been a checkpoint, so with one in the log a start without a checkpoint is refused too; and
+///   so it is if records are missing.
 pub fn decide(facts: &Facts<'_>) -> Action {
     let records = || {
         facts.log.iter().filter_map(|known| match known {
@@ -72,7 +73,13 @@ pub fn decide(facts: &Facts<'_>) -> Action {
     if let Some(other) = manifests.iter().find(|manifest| manifest.job != facts.job) {
         return Action::Refuse(Refusal::OtherJob { name: other.job.clone() });
     }
-    if matches!(facts.log.last(), Some(Known::Good(last)) if last.entry == Entry::Finished) {
+    let committed: BTreeSet<u64> = records().filter_map(Record::committed).collect();
+    let mut commit: Vec<Manifest> = Vec::new();
+    for manifest in manifests.iter().rev().take_while(|manifest| !committed.contains(&manifest.checkpoint)) {
+        commit.insert(0, (*manifest).clone());
+    }
+    let finished = matches!(facts.log.last(), Some(Known::Good(last)) if last.entry == Entry::Finished);
+    if finished && commit.is_empty() {
         return Action::Done;
     }
     let torn = facts.log.iter().filter_map(|known| match known {
@@ -90,17 +97,21 @@ pub fn decide(facts: &Facts<'_>) -> Action {
     }
     let Some(from) = from else {
         let lost = passed_over.iter().rev().map(|checkpoint| format!("state of checkpoint {checkpoint}"));
-        let damaged: Vec<String> = torn.chain(lost).collect();
+        let mut damaged: Vec<String> = torn.chain(lost).collect();
+        // A log without a checkpoint begins at 1, rests on nothing, and has committed nothing, unless records are lost.
+        let first = facts.log.first().map_or(1, Known::number);
+        if first > 1 || !committed.is_empty() || records().any(rests_on_another) {
+            damaged.push(format!("records before {first} are missing"));
+        }
         return if damaged.is_empty() { Action::Fresh } else { Action::Refuse(Refusal::NothingWhole { damaged }) };
     };
-    let committed: BTreeSet<u64> = records().filter_map(Record::committed).collect();
-    let mut commit: Vec<Manifest> = Vec::new();
-    for manifest in manifests.iter().rev().take_while(|manifest| !committed.contains(&manifest.checkpoint)) {
-        commit.insert(0, (*manifest).clone());
-    }
     let newest = manifests.iter().map(|manifest| manifest.checkpoint).max().unwrap_or(FIRST_EPOCH);
     passed_over.reverse();
-    Action::Resume { from: Box::new(from), commit, next_epoch: newest + 1, passed_over }
+    Action::Resume { from: Box::new(from), commit, next_epoch: newest.saturating_add(1), passed_over }
+}
+
+fn rests_on_another(record: &Record) -> bool {
+    matches!(record.entry, Entry::Started { from: Some(_), .. })
 }
 
 #[cfg(test)]
@@ -158,8 +169,8 @@ mod tests {
                 let action = decide(&Facts { job: "site", log: &log, damaged: &damaged });
                 let marked = letters.rfind('m').map_or(0, |at| places.iter().filter(|place| **place < at).count());
                 match action {
-                    Action::Done => assert!(letters.ends_with('f'), "{letters}"),
-                    Action::Fresh => assert!(!letters.contains(['c', 'd']), "{letters}: outputs would come again"),
+                    Action::Done => assert!(letters.ends_with('f') && marked == places.len(), "{letters}"),
+                    Action::Fresh => assert!(!letters.contains(['c', 'd', 'm']), "{letters}: outputs would come again"),
                     Action::Refuse(Refusal::NothingWhole { damaged }) => {
                         assert!(whole.is_empty() && !damaged.is_empty(), "{letters} {set:b}");
                     }
@@ -182,6 +193,20 @@ mod tests {
             }
         }
         assert!(cases > 30_000, "{cases}");
+    }
+
+    /// What is left of a log of which records were lost, or which rests on a checkpoint that is not there.
+    #[test]
+    fn a_log_that_has_lost_its_checkpoints_is_not_begun_anew() {
+        let refused = |log: &[Known]| {
+            let action = decide(&Facts { job: "site", log, damaged: &BTreeSet::new() });
+            assert!(matches!(action, Action::Refuse(Refusal::NothingWhole { .. })), "{action:?}");
+        };
+        refused(&log_of("scmss")[4..]);
+        let mut log = log_of("s");
+        let Some(Known::Good(record)) = log.first_mut() else { panic!("a start") };
+        record.entry = Entry::Started { nonce: 1, from: Some(FIRST_EPOCH + 10), release: "0".into() };
+        refused(&log);
     }
 
     #[test]

@@ -41,18 +41,16 @@ impl Known {
 /// # Errors
 /// [`StoreError`], and `E0522` if a later release wrote the log.
 pub fn read(store: &dyn Store) -> Result<Vec<Known>, Error> {
-    let mut numbers: Vec<u64> = store.list(record::FOLDER)?.iter().filter_map(|name| record::number_of(name)).collect();
+    // The list tells the highest alone: it is no snapshot, and records may be written while it is made.
+    let mut next = highest(store)?;
     let mut known: Vec<Known> = Vec::new();
     let mut expected: Option<u64> = None;
-    while let Some(number) = numbers.pop() {
-        if known.last().is_some_and(|after| after.number() != number + 1) {
-            break;
-        }
+    while let Some(number) = next {
         let name = record::name_of(number);
-        // Removed since it was listed: then all below it are too.
         let Some(bytes) = store.get(&name)? else { break };
+        next = number.checked_sub(1);
         let decoded = Record::decode(&bytes, &name).and_then(|found| in_place(found, number, &name));
-        let next = match decoded {
+        let found = match decoded {
             Ok(_) if expected.is_some_and(|sum| sum != frame::sum_of(&bytes)) => break,
             Ok(record) => {
                 expected = record.previous;
@@ -64,7 +62,7 @@ pub fn read(store: &dyn Store) -> Result<Vec<Known>, Error> {
                 Known::Damaged { number, why: e.to_string() }
             }
         };
-        known.push(next);
+        known.push(found);
     }
     known.reverse();
     Ok(known)
@@ -83,8 +81,8 @@ fn in_place(record: Record, number: u64, name: &str) -> Result<Record, Error> {
 pub struct Log {
     store: Arc<dyn Store>,
     generation: u64,
-    /// The last record that is known, and its checksum.
-    last: Option<(u64, u64)>,
+    /// The last record that is known, and its checksum if it is whole.
+    last: Option<(u64, Option<u64>)>,
 }
 
 impl Log {
@@ -98,7 +96,7 @@ impl Log {
             Some(known) => Some((known.number(), settle(&*store, known)?)),
             None => None,
         };
-        let generation = last.map_or(1, |(number, _)| number + 1);
+        let generation = after(last)?;
         let mut log = Log { store, generation, last };
         let release = env!("CARGO_PKG_VERSION").to_owned();
         log.append(Entry::Started { nonce, from, release })?;
@@ -115,38 +113,50 @@ impl Log {
     /// # Errors
     /// `E0524` if a newer generation has begun; [`StoreError`].
     pub fn append(&mut self, entry: Entry) -> Result<u64, Error> {
-        let number = self.last.map_or(1, |(number, _)| number + 1);
-        let previous = self.last.map(|(_, sum)| sum);
+        let number = after(self.last)?;
+        let previous = self.last.and_then(|(_, sum)| sum);
         let bytes = Record { number, previous, generation: self.generation, entry }.encode()?;
         let name = record::name_of(number);
         // An earlier try may have written it, and only its answer was lost.
         let mine = self.store.put_if_absent(&name, &bytes)? || self.store.get(&name)?.as_ref() == Some(&bytes);
-        if !mine || self.highest()? > Some(number) {
-            return Err(self.fenced(number));
+        if !mine || highest(&*self.store)? > Some(number) {
+            return Err(fenced(number));
         }
-        self.last = Some((number, frame::sum_of(&bytes)));
+        self.last = Some((number, Some(frame::sum_of(&bytes))));
         Ok(number)
-    }
-
-    fn highest(&self) -> Result<Option<u64>, StoreError> {
-        Ok(self.store.list(record::FOLDER)?.iter().filter_map(|name| record::number_of(name)).max())
-    }
-
-    fn fenced(&self, number: u64) -> Error {
-        let what = format!("a newer generation of the job has begun; generation {} must stop", self.generation);
-        Error::new("E0524", what)
-            .at(format!("record {number} of the log"))
-            .remedy("let the newer one run, or end it first")
     }
 }
 
+fn highest(store: &dyn Store) -> Result<Option<u64>, StoreError> {
+    Ok(store.list(record::FOLDER)?.iter().filter_map(|name| record::number_of(name)).max())
+}
+
+fn after(last: Option<(u64, Option<u64>)>) -> Result<u64, Error> {
+    let Some((number, _)) = last else { return Ok(1) };
+    number.checked_add(1).ok_or_else(|| {
+        let what = "an object under the highest number that a record can have";
+        Error::new("E0521", what).at(record::name_of(number)).remedy("remove it; no job has written it")
+    })
+}
+
+fn fenced(number: u64) -> Error {
+    Error::new("E0524", "another generation of the job has begun, and this one must stop")
+        .at(format!("record {number} of the log"))
+        .remedy("let the other one run, or end it first")
+}
+
 /// Makes sure of the last record, as it is, before anything rests on it: whoever wrote it may have ended before it was
-/// durable, and if it were lost later, the log would end above the gap. Its checksum.
-fn settle(store: &dyn Store, last: &Known) -> Result<u64, Error> {
+/// durable, and if it were lost later, the log would end above the gap. Its checksum; nothing if it is damaged, for its
+/// bytes may still be restored.
+fn settle(store: &dyn Store, last: &Known) -> Result<Option<u64>, Error> {
     let name = record::name_of(last.number());
-    let Some(bytes) = store.get(&name)? else { return Ok(0) };
+    let Some(bytes) = store.get(&name)? else { return Err(fenced(last.number())) };
     store.put_if_absent(&name, &bytes)?;
-    Ok(frame::sum_of(&bytes))
+    match (last, Record::decode(&bytes, &name)) {
+        (Known::Good(read), Ok(found)) if *read == found => Ok(Some(frame::sum_of(&bytes))),
+        (Known::Damaged { .. }, Err(_)) => Ok(None),
+        _ => Err(fenced(last.number())),
+    }
 }
 
 #[cfg(test)]

@@ -60,7 +60,8 @@ pub trait Store: Send + Sync + Debug + 'static {
         Ok(self.get(name)?.map(cut))
     }
 
-    /// The names of all objects in a folder and the folders below it, rising. A folder that is not there is empty.
+    /// The names of all objects in a folder and the folders below it, rising. A folder that is not there is empty. An object
+    /// that is there from the call to its return is among them; of one that is written or deleted meanwhile nothing is said.
     ///
     /// # Errors
     /// [`StoreError`].
