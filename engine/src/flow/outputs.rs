@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::panic::Location;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
 
 use timely::dataflow::StreamVec;
 use timely::dataflow::channels::pact::{Exchange, Pipeline};
@@ -37,10 +37,10 @@ impl<'f, T: Data> Stream<'f, T> {
         let node = self.origin.flow.add(name, kind, vec![self.origin.node], Location::caller());
         let own = name.to_owned();
         self.origin.flow.part(move |start| {
-            let (tx, rx) = crossbeam_channel::bounded(config.capacity_epochs.max(1));
+            let (tx, rx) = async_channel::bounded(config.capacity_epochs.max(1));
             let nudge = Arc::new(Nudge::default());
             start.ends.insert(own, Box::new(Some(Receiver::new(rx, nudge.clone()))));
-            start.outlet::<T>(node, Outlet::Host { tx: Arc::new(Mutex::new(Some(tx))) }, nudge);
+            start.outlet::<T>(node, Outlet::Host { tx }, nudge);
             Ok(())
         });
         self.leave(node, name);

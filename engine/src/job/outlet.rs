@@ -2,11 +2,14 @@
 
 use std::any::Any;
 use std::fmt;
+use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::task::{self, Poll, Wake};
+use std::thread::{self, Thread};
+use std::time::{Duration, Instant};
 
-use crossbeam_channel::{RecvTimeoutError, TryRecvError, TrySendError};
+use async_channel::{TryRecvError, TrySendError};
 use timely::scheduling::SyncActivator;
 
 use super::parts::{HostEnd, SinkHandle};
@@ -79,7 +82,7 @@ impl Nudge {
 /// fails the job, for rows that nobody takes are lost.
 pub struct Receiver<T> {
     // Dropped in this order: the sink's operator is woken when it can see that nobody receives any more.
-    rx: crossbeam_channel::Receiver<Output<T>>,
+    rx: async_channel::Receiver<Output<T>>,
     nudge: Farewell,
 }
 
@@ -107,13 +110,13 @@ impl<T: Send + 'static> HostEnd for Option<Receiver<T>> {
 }
 
 impl<T> Receiver<T> {
-    pub(crate) fn new(rx: crossbeam_channel::Receiver<Output<T>>, nudge: Arc<Nudge>) -> Self {
+    pub(crate) fn new(rx: async_channel::Receiver<Output<T>>, nudge: Arc<Nudge>) -> Self {
         Receiver { rx, nudge: Farewell(nudge) }
     }
 
     /// Waits for the next output. `None` when the job has ended and everything was received.
     pub fn recv(&self) -> Option<Output<T>> {
-        self.taken(self.rx.recv().ok())
+        self.recv_until(None).ok().flatten()
     }
 
     /// The next output if there is one now. `Ok(None)` means not yet; an error means never again.
@@ -124,7 +127,7 @@ impl<T> Receiver<T> {
         match self.rx.try_recv() {
             Ok(output) => Ok(self.taken(Some(output))),
             Err(TryRecvError::Empty) => Ok(None),
-            Err(TryRecvError::Disconnected) => Err(Ended),
+            Err(TryRecvError::Closed) => Err(Ended),
         }
     }
 
@@ -133,10 +136,23 @@ impl<T> Receiver<T> {
     /// # Errors
     /// [`Ended`] when the job has ended and everything was received.
     pub fn recv_timeout(&self, wait: Duration) -> Result<Option<Output<T>>, Ended> {
-        match self.rx.recv_timeout(wait) {
-            Ok(output) => Ok(self.taken(Some(output))),
-            Err(RecvTimeoutError::Timeout) => Ok(None),
-            Err(RecvTimeoutError::Disconnected) => Err(Ended),
+        self.recv_until(Instant::now().checked_add(wait))
+    }
+
+    /// Sleeps until there is an output. Yielding the core first, as channels that block do, would cost the host its turn:
+    /// a scheduler that counts a yield as a used slice lets it wait for milliseconds behind workers that wake each other.
+    fn recv_until(&self, end: Option<Instant>) -> Result<Option<Output<T>>, Ended> {
+        let mut next = pin!(self.rx.recv());
+        let waker = Arc::new(Unpark(thread::current())).into();
+        loop {
+            if let Poll::Ready(output) = next.as_mut().poll(&mut task::Context::from_waker(&waker)) {
+                return output.map(|output| self.taken(Some(output))).map_err(|_| Ended);
+            }
+            match end.map(|end| end.saturating_duration_since(Instant::now())) {
+                None => thread::park(),
+                Some(Duration::ZERO) => return Ok(None),
+                Some(rest) => thread::park_timeout(rest),
+            }
         }
     }
 
@@ -148,6 +164,15 @@ impl<T> Receiver<T> {
     fn taken(&self, output: Option<Output<T>>) -> Option<Output<T>> {
         self.nudge.0.give();
         output
+    }
+}
+
+/// Wakes the thread that waits.
+struct Unpark(Thread);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
     }
 }
 
@@ -172,13 +197,9 @@ pub(crate) struct Leaving<T> {
 
 /// What a sink's operator hands closed epochs to. Never blocks.
 pub(crate) enum Outlet<T> {
-    Host { tx: HostTx<T> },
+    Host { tx: async_channel::Sender<Output<T>> },
     Task { tx: async_channel::Sender<ToTask<T>>, done: Arc<AtomicU64> },
 }
-
-/// The filling end of a host channel; `None` once the job has failed. The operator that fills it is never dropped then,
-/// and the host must learn of the end all the same.
-pub(crate) type HostTx<T> = Arc<Mutex<Option<crossbeam_channel::Sender<Output<T>>>>>;
 
 pub(crate) enum ToTask<T> {
     Leaving(Leaving<T>),
@@ -195,22 +216,8 @@ impl<T: Send + 'static> Outlet<T> {
     /// What tells the outside that nothing will come any more, after what was handed over. Does not keep it waiting.
     pub(crate) fn closer(&self) -> Box<dyn FnOnce() + Send> {
         match self {
-            Outlet::Host { tx } => {
-                let tx = Arc::downgrade(tx);
-                Box::new(move || {
-                    if let Some(tx) = tx.upgrade() {
-                        tx.lock().unwrap_or_else(PoisonError::into_inner).take();
-                    }
-                })
-            }
-            Outlet::Task { tx, .. } => {
-                let tx = tx.downgrade();
-                Box::new(move || {
-                    if let Some(tx) = tx.upgrade() {
-                        tx.close();
-                    }
-                })
-            }
+            Outlet::Host { tx } => closer(tx),
+            Outlet::Task { tx, .. } => closer(tx),
         }
     }
 
@@ -221,15 +228,13 @@ impl<T: Send + 'static> Outlet<T> {
                 if rows.is_empty() {
                     return Ok(());
                 }
-                let open = tx.lock().unwrap_or_else(PoisonError::into_inner);
-                let Some(open) = open.as_ref() else { return Err(Refused::Gone) };
-                open.try_send(Output { epoch, rows }).map_err(|e| match e {
+                tx.try_send(Output { epoch, rows }).map_err(|e| match e {
                     TrySendError::Full(Output { epoch, rows }) => Refused::Full(Leaving { epoch, rows, prepare }),
-                    TrySendError::Disconnected(_) => Refused::Gone,
+                    TrySendError::Closed(_) => Refused::Gone,
                 })
             }
             Outlet::Task { tx, .. } => tx.try_send(ToTask::Leaving(leaving)).map_err(|e| match e {
-                async_channel::TrySendError::Full(ToTask::Leaving(leaving)) => Refused::Full(leaving),
+                TrySendError::Full(ToTask::Leaving(leaving)) => Refused::Full(leaving),
                 _ => Refused::Gone,
             }),
         }
@@ -243,6 +248,15 @@ impl<T: Send + 'static> Outlet<T> {
             Outlet::Task { done, .. } => done.load(Ordering::SeqCst),
         }
     }
+}
+
+fn closer<M: Send + 'static>(tx: &async_channel::Sender<M>) -> Box<dyn FnOnce() + Send> {
+    let tx = tx.downgrade();
+    Box::new(move || {
+        if let Some(tx) = tx.upgrade() {
+            tx.close();
+        }
+    })
 }
 
 /// The leader's handle on a connector's sink.
@@ -373,5 +387,52 @@ impl<T: Send + 'static, S: Sink, E: Encoder<T>> WriterTask<S, E, T> {
                 Error::new("E0304", format!("a sink spoke of an expired offset ({earliest})")).at(place)
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn channel(capacity: usize) -> (async_channel::Sender<Output<u64>>, Receiver<u64>) {
+        let (tx, rx) = async_channel::bounded(capacity);
+        (tx, Receiver::new(rx, Arc::default()))
+    }
+
+    fn output(epoch: u64) -> Output<u64> {
+        Output { epoch, rows: vec![epoch] }
+    }
+
+    #[test]
+    fn a_wait_ends_with_an_output_with_the_end_or_by_itself() {
+        let (tx, rx) = channel(8);
+        assert_eq!(rx.recv_timeout(Duration::ZERO), Ok(None));
+        assert_eq!(rx.recv_timeout(Duration::from_millis(5)), Ok(None));
+        tx.try_send(output(1)).unwrap();
+        assert_eq!(rx.recv_timeout(Duration::ZERO), Ok(Some(output(1))));
+        thread::scope(|threads| {
+            let waits = threads.spawn(|| (rx.recv(), rx.recv_timeout(Duration::MAX), rx.recv_timeout(Duration::MAX)));
+            for epoch in 2..4 {
+                thread::sleep(Duration::from_millis(5));
+                tx.try_send(output(epoch)).unwrap();
+            }
+            thread::sleep(Duration::from_millis(5));
+            drop(tx);
+            assert_eq!(waits.join().unwrap(), (Some(output(2)), Ok(Some(output(3))), Err(Ended)));
+        });
+        assert_eq!((rx.recv(), rx.try_recv()), (None, Err(Ended)));
+    }
+
+    #[test]
+    fn many_may_wait_and_each_output_goes_to_one() {
+        let (tx, rx) = channel(1_000);
+        thread::scope(|threads| {
+            let all: Vec<_> = (0..4).map(|_| threads.spawn(|| rx.rows().collect::<Vec<u64>>())).collect();
+            (0..1_000).for_each(|epoch| tx.try_send(output(epoch)).unwrap());
+            drop(tx);
+            let mut seen: Vec<u64> = all.into_iter().flat_map(|thread| thread.join().unwrap()).collect();
+            seen.sort_unstable();
+            assert!(seen.into_iter().eq(0..1_000));
+        });
     }
 }
