@@ -6,12 +6,14 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 
-use watchfire::durable::{Directory, Entry, GroupStates, Log, Manifest, OperatorState, SplitAt, States, Store, log};
+use watchfire::durable::{
+    Directory, Entry, GroupStates, Log, Manifest, OperatorState, Prepared, SplitAt, States, Store, log,
+};
 
 /// Ten checkpoints, each of one new object of states and the one before.
 fn fill(dir: &Path) {
     let store = Arc::new(Directory::create(dir).unwrap());
-    let mut log = Log::begin(store.clone(), &log::read(&*store).unwrap(), None, 1).unwrap();
+    let mut log = Log::begin(store.clone(), &log::read(&*store).unwrap(), "site", None, 1).unwrap();
     let mut before = None;
     for n in 0..10 {
         let checkpoint = 1_048_600 + n;
@@ -27,6 +29,7 @@ fn fill(dir: &Path) {
             checkpoint,
             job: "site".into(),
             sources: [("readings".to_owned(), vec![split])].into(),
+            sinks: [("alarms".to_owned(), vec![Prepared { part: 0, committable: Some("00".into()) }])].into(),
             operators: [("overload".to_owned(), operator)].into(),
             ..Manifest::default()
         };

@@ -99,8 +99,7 @@ fn line(one: &Checkpoint, json: bool) -> String {
             .to_string();
     }
     let splits: usize = manifest.sources.values().map(Vec::len).sum();
-    let files = || manifest.operators.values().flat_map(|operator| &operator.files);
-    let (count, bytes) = (files().count(), files().map(|file| file.bytes).sum::<u64>());
+    let (count, bytes) = manifest.files().fold((0, 0u64), |(n, bytes), file| (n + 1, bytes.saturating_add(file.bytes)));
     let committed = if *committed { "committed" } else { "not known to be committed" };
     let checkpoint = manifest.checkpoint;
     format!(

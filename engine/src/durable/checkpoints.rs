@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::log::{self, Known};
-use super::record::Manifest;
+use super::record::{Entry, Manifest};
 use super::states::States;
 use super::store::Store;
 use super::{collect, record};
@@ -18,7 +18,7 @@ use crate::Error;
 /// use watchfire_engine::durable::{Checkpoints, Directory, Entry, Log, Manifest};
 /// # let folder = std::env::temp_dir().join(format!("watchfire-checkpoints-{}", std::process::id()));
 /// let store = Arc::new(Directory::create(&folder)?);
-/// let mut log = Log::begin(store.clone(), &[], None, 7)?;
+/// let mut log = Log::begin(store.clone(), &[], "site", None, 7)?;
 /// log.append(Entry::Checkpoint(Box::new(Manifest { checkpoint: 1_048_600, ..Manifest::default() })))?;
 ///
 /// let checkpoints = Checkpoints::new(store);
@@ -42,13 +42,15 @@ pub struct Checkpoint {
     pub generation: u64,
     /// The record that completed it.
     pub record: u64,
-    /// All that its sinks had prepared is known to be visible.
+    /// All that its sinks had prepared, if anything, is known to be visible.
     pub committed: bool,
 }
 
 /// Something that is not as it was written.
 #[derive(Clone, Debug)]
 pub struct Damage {
+    /// The record that is damaged, or that names what is.
+    pub record: u64,
     /// The checkpoint that cannot be loaded for it; nothing if a record is damaged, for then it is not known which.
     pub checkpoint: Option<u64>,
     /// What is damaged, and how.
@@ -69,7 +71,8 @@ impl Checkpoints {
         Ok(all_in(&log::read(&*self.store)?))
     }
 
-    /// Reads every object that a checkpoint needs, and says what is not as it was written. O(bytes stored).
+    /// Reads every object that a checkpoint needs, and says what is not as it was written. O(bytes stored). What is pruned
+    /// meanwhile is no damage.
     ///
     /// # Errors
     /// A [`StoreError`](super::StoreError) as an [`Error`]: it could not be found out.
@@ -79,29 +82,36 @@ impl Checkpoints {
         for known in &log {
             if let Known::Damaged { number, why } = known {
                 let error = Error::new("E0521", why.clone()).at(record::name_of(*number));
-                damages.push(Damage { checkpoint: None, error });
+                damages.push(Damage { record: *number, checkpoint: None, error });
             }
         }
         // Neighbours share most of their objects: each is read once.
-        let mut sound: BTreeSet<&str> = BTreeSet::new();
+        let mut sound: BTreeSet<(&str, u64)> = BTreeSet::new();
         let all = all_in(&log);
-        for Checkpoint { manifest, .. } in &all {
-            for file in manifest.operators.values().flat_map(|operator| &operator.files) {
-                if sound.contains(file.name.as_str()) {
+        for Checkpoint { manifest, record, .. } in &all {
+            for file in manifest.files() {
+                let known = (file.name.as_str(), file.checksum);
+                if sound.contains(&known) {
                     continue;
                 }
                 let read = self.store.get(&file.name)?.ok_or_else(|| missing(&file.name));
                 match read.and_then(|bytes| States::decode(&bytes, file)) {
-                    Ok(_) => _ = sound.insert(&file.name),
-                    Err(error) => damages.push(Damage { checkpoint: Some(manifest.checkpoint), error }),
+                    Ok(_) => _ = sound.insert(known),
+                    Err(error) => {
+                        damages.push(Damage { record: *record, checkpoint: Some(manifest.checkpoint), error });
+                    }
                 }
             }
+        }
+        if !damages.is_empty() {
+            let still: BTreeSet<u64> = log::read(&*self.store)?.iter().map(Known::number).collect();
+            damages.retain(|damage| still.contains(&damage.record));
         }
         Ok(damages)
     }
 
     /// Deletes what none of the newest `keep` checkpoints needs, at least one; the names of what was deleted. May be
-    /// called while the job runs: what is still being written stays.
+    /// called while the job runs: what is still being written stays, and so does what has yet to be committed.
     ///
     /// # Errors
     /// A [`StoreError`](super::StoreError) as an [`Error`]; what was deleted until then stays deleted, and nothing that a
@@ -110,7 +120,12 @@ impl Checkpoints {
         // Names first: what is written after that is not among them, and so not deleted.
         let mut names = self.store.list(record::FOLDER)?;
         names.extend(self.store.list(collect::STATES)?);
-        let gone = collect::plan(&log::read(&*self.store)?, &names, keep, &[]);
+        let log = log::read(&*self.store)?;
+        // What stays must be there for good before anything goes; if it has just gone, somebody else is at it.
+        if log.last().map(|last| log::settle(&*self.store, last)).transpose()?.flatten().is_none() {
+            return Ok(Vec::new());
+        }
+        let gone = collect::plan(&log, &names, keep, &[]);
         for name in &gone {
             self.store.delete(name)?;
         }
@@ -124,21 +139,22 @@ fn missing(name: &str) -> Error {
 }
 
 fn all_in(log: &[Known]) -> Vec<Checkpoint> {
-    let committed: BTreeSet<u64> = log
-        .iter()
-        .filter_map(|known| match known {
-            Known::Good(record) => record.committed(),
-            Known::Damaged { .. } => None,
-        })
-        .collect();
-    let checkpoint = |known: &Known| match known {
-        Known::Good(record) => record.manifest().map(|manifest| Checkpoint {
-            manifest: manifest.clone(),
-            generation: record.generation,
-            record: record.number,
-            committed: committed.contains(&manifest.checkpoint),
-        }),
-        Known::Damaged { .. } => None,
-    };
-    log.iter().filter_map(checkpoint).collect()
+    let mut all: Vec<Checkpoint> = Vec::new();
+    for record in log.iter().filter_map(Known::record) {
+        match &record.entry {
+            Entry::Checkpoint(manifest) => all.push(Checkpoint {
+                manifest: (**manifest).clone(),
+                generation: record.generation,
+                record: record.number,
+                committed: !manifest.owes_commit(),
+            }),
+            Entry::Committed { checkpoint } => {
+                all.iter_mut()
+                    .filter(|one| one.manifest.checkpoint <= *checkpoint)
+                    .for_each(|one| one.committed = true);
+            }
+            Entry::Started { .. } | Entry::Finished => {}
+        }
+    }
+    all
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::log::Known;
-use super::record::{self, Manifest};
+use super::record::{self, Entry, Manifest};
 
 /// Where states lie: `state/GENERATION-CHECKPOINT-PART`.
 pub(crate) const STATES: &str = "state";
@@ -21,66 +21,104 @@ fn owner_of(name: &str) -> Option<(u64, u64)> {
     (name_of(generation, checkpoint, parts.next()?.parse().ok()?) == name).then_some((generation, checkpoint))
 }
 
+/// Of a log, the checkpoints that still count, and what must stay for the sake of others.
+#[derive(Default)]
+struct Counted<'a> {
+    /// Every checkpoint, by its record.
+    all: Vec<(u64, &'a Manifest)>,
+    /// Those that a start may choose: one that a generation passed over when it began is not counted any more.
+    eligible: Vec<(u64, &'a Manifest)>,
+    /// Records of checkpoints that have yet to be committed, with the checkpoint.
+    owed: Vec<(u64, u64)>,
+    generation: u64,
+    newest_damaged: Option<u64>,
+}
+
+impl<'a> Counted<'a> {
+    fn in_log(log: &'a [Known]) -> Self {
+        let mut counted = Counted::default();
+        for known in log {
+            let Known::Good(record) = known else {
+                counted.newest_damaged = Some(known.number());
+                continue;
+            };
+            counted.generation = counted.generation.max(record.generation);
+            match &record.entry {
+                Entry::Started { from, .. } => {
+                    counted.eligible.retain(|(_, manifest)| Some(manifest.checkpoint) <= *from);
+                }
+                Entry::Checkpoint(manifest) => {
+                    counted.all.push((record.number, manifest));
+                    counted.eligible.push((record.number, manifest));
+                    if manifest.owes_commit() {
+                        counted.owed.push((record.number, manifest.checkpoint));
+                    }
+                }
+                Entry::Committed { checkpoint } => counted.owed.retain(|(_, owed)| owed > checkpoint),
+                Entry::Finished => {}
+            }
+        }
+        counted
+    }
+
+    /// The oldest record that stays: that of the oldest of the newest `keep`, or of one that has yet to be committed.
+    fn oldest(&self, keep: usize) -> Option<u64> {
+        let first = self.eligible.len().checked_sub(keep.max(1))?;
+        let (kept, _) = self.eligible.get(first)?;
+        Some(self.owed.iter().map(|(record, _)| *record).fold(*kept, u64::min))
+    }
+}
+
 /// What to delete, in this order, so that the newest `keep` checkpoints stay whole, and so does everything that is still
 /// being written. `names` are all objects of the store; `pinned` manifests, such as those of savepoints, stay as well.
 ///
 /// Records go first, the oldest first, so that none ever names an object that is gone. Only what the log knows to be over
 /// is deleted: states of fenced generations, and those of checkpoints up to the newest that is complete. Nothing is
-/// deleted while fewer than `keep` checkpoints are there, and never the newest record.
+/// deleted while fewer than `keep` checkpoints are there that a start may choose, and never the newest record. While a
+/// damaged record stays no states go, for nobody knows which it names, and it may yet be restored.
 pub(crate) fn plan(log: &[Known], names: &[String], keep: usize, pinned: &[Manifest]) -> Vec<String> {
-    let checkpoints: Vec<(u64, u64, &Manifest)> = log
-        .iter()
-        .filter_map(|known| match known {
-            Known::Good(record) => record.manifest().map(|manifest| (record.number, record.generation, manifest)),
-            Known::Damaged { .. } => None,
-        })
-        .collect();
-    let Some(first) = checkpoints.len().checked_sub(keep.max(1)) else { return Vec::new() };
-    let kept = &checkpoints[first..];
-    let (Some((oldest, ..)), Some((_, _, newest))) = (kept.first(), kept.last()) else { return Vec::new() };
-    let Some(generation) = log.iter().filter_map(generation_of).max() else { return Vec::new() };
-    let files = |manifest: &Manifest| -> Vec<String> {
-        manifest.operators.values().flat_map(|operator| operator.files.iter().map(|file| file.name.clone())).collect()
-    };
-    let reached: BTreeSet<String> = kept.iter().map(|(.., manifest)| *manifest).chain(pinned).flat_map(files).collect();
-    let is_over = |name: &str| {
-        owner_of(name)
-            .is_some_and(|(of, checkpoint)| of < generation || of == generation && checkpoint <= newest.checkpoint)
-    };
+    let counted = Counted::in_log(log);
+    let (Some(oldest), Some((_, newest))) = (counted.oldest(keep), counted.eligible.last()) else { return Vec::new() };
     let mut records: Vec<u64> = names.iter().filter_map(|name| record::number_of(name)).collect();
     records.sort_unstable();
-    let records = records.into_iter().filter(|number| number < oldest).map(record::name_of);
-    let states = names.iter().filter(|name| is_over(name) && !reached.contains(*name)).cloned();
-    records.chain(states).collect()
-}
-
-fn generation_of(known: &Known) -> Option<u64> {
-    match known {
-        Known::Good(record) => Some(record.generation),
-        Known::Damaged { .. } => None,
+    let records = records.into_iter().filter(|number| *number < oldest).map(record::name_of);
+    if counted.newest_damaged.is_some_and(|number| number > oldest) {
+        return records.collect();
     }
+    let stay = counted.all.iter().filter(|(number, _)| *number >= oldest).map(|(_, manifest)| *manifest);
+    let reached: BTreeSet<&str> = stay.chain(pinned).flat_map(Manifest::files).map(|file| file.name.as_str()).collect();
+    let is_over = |name: &str| {
+        owner_of(name).is_some_and(|(of, checkpoint)| {
+            of < counted.generation || of == counted.generation && checkpoint <= newest.checkpoint
+        })
+    };
+    let states = names.iter().filter(|name| is_over(name) && !reached.contains(name.as_str())).cloned();
+    records.chain(states).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::durable::{Entry, OperatorState, Record, StateFile};
+    use crate::durable::{OperatorState, Prepared, Record, StateFile};
     use proptest::prelude::*;
 
-    /// A job's life: at each step a checkpoint that writes one object and still needs some of those before, a new
-    /// generation, a damaged record, or an object that is written before its checkpoint is complete.
+    /// A job's life: at each step a checkpoint that writes one object and still needs some of those before, a commit, a new
+    /// generation that goes on from an older checkpoint, a damaged record, or an object that is written before its
+    /// checkpoint is complete.
     #[derive(Clone, Debug)]
     enum Step {
-        Checkpoint { needs: usize },
-        Restart,
+        Checkpoint { needs: usize, owes: bool },
+        Commit,
+        Restart { back: usize },
         Damage,
         Early,
     }
 
     fn steps() -> impl Strategy<Value = Vec<Step>> {
         let step = prop_oneof![
-            8 => (0usize..4).prop_map(|needs| Step::Checkpoint { needs }),
-            2 => Just(Step::Restart),
+            8 => (0usize..4, any::<bool>()).prop_map(|(needs, owes)| Step::Checkpoint { needs, owes }),
+            4 => Just(Step::Commit),
+            2 => prop_oneof![3 => Just(0usize), 1 => 1usize..3].prop_map(|back| Step::Restart { back }),
             1 => Just(Step::Damage),
             2 => Just(Step::Early),
         ];
@@ -93,8 +131,9 @@ mod tests {
         names: Vec<String>,
         generation: u64,
         checkpoint: u64,
-        /// Objects of checkpoints, oldest first.
-        written: Vec<String>,
+        /// Checkpoints that may be gone on from, oldest first.
+        eligible: Vec<Manifest>,
+        owed: Vec<Manifest>,
         /// Written by the present generation for a checkpoint to come.
         early: Vec<String>,
     }
@@ -115,29 +154,43 @@ mod tests {
             name
         }
 
+        fn start(&mut self, back: usize) {
+            self.generation = self.log.len() as u64 + 1;
+            self.early.clear();
+            self.eligible.truncate(self.eligible.len().saturating_sub(back).max(1));
+            let from = self.eligible.last().map(|manifest| manifest.checkpoint);
+            self.write(Some(Entry::Started { job: "site".into(), nonce: 0, from, release: String::new() }));
+        }
+
         fn take(&mut self, step: &Step) {
             match step {
-                Step::Restart => {
-                    self.generation = self.log.len() as u64 + 1;
-                    self.early.clear();
-                    self.write(Some(Entry::Started { nonce: 0, from: None, release: String::new() }));
+                Step::Restart { back } => self.start(*back),
+                Step::Commit => {
+                    self.owed.clear();
+                    self.write(Some(Entry::Committed { checkpoint: self.checkpoint }));
                 }
                 Step::Damage => self.write(None),
                 Step::Early => {
                     let name = self.object(self.checkpoint + 1);
                     self.early.push(name);
                 }
-                Step::Checkpoint { needs } => {
+                Step::Checkpoint { needs, owes } => {
                     self.checkpoint += 1;
-                    let name = self.object(self.checkpoint);
-                    self.written.push(name);
-                    let mut names = self.written.split_off(self.written.len().saturating_sub(needs + 1));
+                    let before = self.eligible.last().into_iter().flat_map(Manifest::files);
+                    let mut names: Vec<String> = before.map(|file| file.name.clone()).collect();
+                    names.drain(..names.len().saturating_sub(*needs));
                     names.append(&mut self.early);
-                    let file = |name: &String| StateFile { name: name.clone(), bytes: 0, checksum: 0, groups: (0, 0) };
-                    let files = names.iter().map(file).collect();
+                    names.push(self.object(self.checkpoint));
+                    let file = |name: String| StateFile { name, bytes: 0, checksum: 0, groups: (0, 0) };
+                    let files = names.into_iter().map(file).collect();
                     let operators = [("site".to_owned(), OperatorState { states: Vec::new(), files })].into();
-                    self.written = names;
-                    let manifest = Manifest { checkpoint: self.checkpoint, operators, ..Manifest::default() };
+                    let part = Prepared { part: 0, committable: owes.then(String::new) };
+                    let sinks = [("alarms".to_owned(), vec![part])].into();
+                    let manifest = Manifest { checkpoint: self.checkpoint, operators, sinks, ..Manifest::default() };
+                    self.eligible.push(manifest.clone());
+                    if *owes {
+                        self.owed.push(manifest.clone());
+                    }
                     self.write(Some(Entry::Checkpoint(Box::new(manifest))));
                 }
             }
@@ -147,39 +200,45 @@ mod tests {
     proptest! {
         #[test]
         fn kept_checkpoints_stay_whole_and_nothing_under_way_goes(steps in steps(), keep in 1usize..4, pin in any::<prop::sample::Index>()) {
-            let mut world = World { generation: 1, ..World::default() };
-            world.write(Some(Entry::Started { nonce: 0, from: None, release: String::new() }));
+            let mut world = World::default();
+            world.start(0);
             steps.iter().for_each(|step| world.take(step));
-            let manifests: Vec<Manifest> = world.log.iter().filter_map(|known| match known {
-                Known::Good(record) => record.manifest().cloned(),
-                Known::Damaged { .. } => None,
-            }).collect();
-            let pinned: Vec<Manifest> = if manifests.is_empty() { vec![] } else { vec![pin.get(&manifests).clone()] };
+            let in_log = |log: &[Known]| -> Vec<Manifest> {
+                log.iter().filter_map(Known::record).filter_map(Record::manifest).cloned().collect()
+            };
+            let all = in_log(&world.log);
+            let pinned: Vec<Manifest> = if all.is_empty() { vec![] } else { vec![pin.get(&all).clone()] };
             let gone = plan(&world.log, &world.names, keep, &pinned);
 
-            let left: Vec<&String> = world.names.iter().filter(|name| !gone.contains(name)).collect();
-            for manifest in manifests.iter().rev().take(keep).chain(&pinned) {
-                for file in manifest.operators.values().flat_map(|operator| &operator.files) {
-                    prop_assert!(left.contains(&&file.name), "{} needs {}", manifest.checkpoint, file.name);
+            let left: Vec<String> = world.names.iter().filter(|name| !gone.contains(name)).cloned().collect();
+            let records: Vec<u64> = gone.iter().filter_map(|name| record::number_of(name)).collect();
+            prop_assert!(records.iter().copied().eq(1..records.len() as u64 + 1), "the oldest, without gap: {records:?}");
+            let log = &world.log[records.len()..];
+            let in_left = in_log(log);
+            let kept = world.eligible.iter().rev().take(keep).chain(&world.owed);
+            for manifest in kept.clone() {
+                prop_assert!(in_left.contains(manifest), "{} is kept", manifest.checkpoint);
+            }
+            for manifest in in_left.iter().chain(&pinned) {
+                for file in manifest.files() {
+                    prop_assert!(left.contains(&file.name), "{} needs {}", manifest.checkpoint, file.name);
                 }
             }
             for name in &world.early {
-                prop_assert!(left.contains(&name), "{name} is being written");
+                prop_assert!(left.contains(name), "{name} is being written");
             }
-            let records: Vec<u64> = gone.iter().filter_map(|name| record::number_of(name)).collect();
-            prop_assert!(records.iter().copied().eq(1..records.len() as u64 + 1), "the oldest, without gap: {records:?}");
-            if manifests.len() < keep {
+            if world.eligible.len() < keep {
                 prop_assert!(gone.is_empty());
+                return Ok(());
             }
             // What is left has nothing more to give, and the log that is left says the same.
-            let log: Vec<Known> = world.log.split_off(records.len());
-            let names: Vec<String> = left.into_iter().cloned().collect();
-            prop_assert!(plan(&log, &names, keep, &pinned).is_empty());
-            let reached = |name: &String| manifests.iter().rev().take(keep).chain(&pinned).any(|manifest| {
-                manifest.operators.values().flat_map(|operator| &operator.files).any(|file| file.name == *name)
-            });
-            for name in names.iter().filter(|name| owner_of(name).is_some()) {
-                prop_assert!(manifests.len() < keep || reached(name) || world.early.contains(name), "{name} is left for nothing");
+            prop_assert!(plan(log, &left, keep, &pinned).is_empty());
+            let oldest = kept.map(|manifest| manifest.checkpoint).min();
+            prop_assert!(in_left.first().is_none_or(|manifest| Some(manifest.checkpoint) == oldest), "no more than is kept");
+            let unknown = log.iter().any(|known| known.record().is_none());
+            let reached = |name: &String| in_left.iter().chain(&pinned).flat_map(Manifest::files).any(|file| file.name == *name);
+            for name in left.iter().filter(|name| owner_of(name).is_some()) {
+                prop_assert!(unknown || reached(name) || world.early.contains(name), "{name} is left for nothing");
             }
         }
     }

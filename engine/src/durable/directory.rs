@@ -13,6 +13,9 @@ use tempfile::{Builder, NamedTempFile};
 use super::store::{Store, StoreError, check_name};
 use crate::Error;
 
+/// How temporary files are called: others are not the store's.
+const PREFIX: &str = "object-";
+
 /// Where objects are written before they get their names. No object is below it, since no name has a part with a dot first.
 const TEMPORARY: &str = ".tmp";
 
@@ -49,7 +52,8 @@ pub struct Directory {
 }
 
 impl Directory {
-    /// Opens the store in a folder, which is made if it is missing, with the folders above it.
+    /// Opens the store in a folder, which is made if it is missing, with the folders above it. What processes that died
+    /// have left in `.tmp` for more than an hour is removed.
     ///
     /// # Errors
     /// [`StoreError`] if the folder cannot be made, read or written, or is none.
@@ -67,13 +71,17 @@ impl Directory {
                 synced => synced.map_err(|e| failed("cannot sync the folder", folder, e))?,
             }
         }
-        Self::open(root)
+        let store = Self::open(root)?;
+        let temporary = store.root.join(TEMPORARY);
+        make_folder(&temporary).and_then(|()| sweep(&temporary)).map_err(|e| failed("cannot use", &temporary, e))?;
+        Ok(store)
     }
 
-    /// Opens the store in a folder, which must be there.
+    /// Opens the store in a folder, which must be there. Nothing is changed, so a copy that may only be read will do until
+    /// something is written.
     ///
     /// # Errors
-    /// [`StoreError`] if the folder is missing, cannot be read or written, or is none.
+    /// [`StoreError`] if the folder is missing, cannot be read, or is none.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, StoreError> {
         let root = absolute(path.as_ref())?;
         let broken = |what: &str, remedy: &str| {
@@ -91,8 +99,6 @@ impl Directory {
             Err(e) => return Err(failed("cannot open the folder", &root, e)),
         }
         fs::read_dir(&root).map_err(|e| failed("cannot read the folder", &root, e))?;
-        let temporary = root.join(TEMPORARY);
-        make_folder(&temporary).and_then(|()| sweep(&temporary)).map_err(|e| failed("cannot use", &temporary, e))?;
         Ok(Directory { root, durable: Mutex::default() })
     }
 
@@ -106,7 +112,14 @@ impl Directory {
         let path = self.path(name)?;
         let failed = |e| failed("cannot write", &path, e);
         // Fails if the root is gone, as it does when a disk is taken away: it is not made again.
-        let file = written(&self.root.join(TEMPORARY), bytes).map_err(failed)?;
+        let temporary = self.root.join(TEMPORARY);
+        let file = match written(&temporary, bytes) {
+            Err(e) if e.kind() == ErrorKind::NotFound => {
+                make_folder(&temporary).and_then(|()| written(&temporary, bytes))
+            }
+            file => file,
+        };
+        let file = file.map_err(failed)?;
         let made = match self.name(file, &path, over) {
             Ok(()) => true,
             Err(e) if e.kind() == ErrorKind::AlreadyExists && !over && !path.is_dir() => false,
@@ -251,7 +264,7 @@ fn read(path: &Path, range: Range<u64>) -> io::Result<Option<Vec<u8>>> {
 fn written(folder: &Path, bytes: &[u8]) -> io::Result<NamedTempFile> {
     // Made by hand, so that it may be read by whom the process lets read its files.
     let make = |path: &Path| File::options().write(true).create_new(true).open(path);
-    let mut file = Builder::new().make_in(folder, make)?;
+    let mut file = Builder::new().prefix(PREFIX).make_in(folder, make)?;
     file.write_all(bytes)?;
     sync(file.as_file(), file.path())?;
     Ok(file)
@@ -280,6 +293,9 @@ fn sweep(temporary: &Path) -> io::Result<()> {
     let now = fresh.as_file().metadata()?.modified()?;
     for entry in fs::read_dir(temporary)? {
         let entry = entry?;
+        if !entry.file_name().to_string_lossy().starts_with(PREFIX) {
+            continue;
+        }
         let modified = entry.metadata().and_then(|found| found.modified());
         let age = modified.ok().and_then(|modified| now.duration_since(modified).ok());
         if age.is_some_and(|age| age > LEFT_OVER_AFTER) {

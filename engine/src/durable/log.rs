@@ -26,6 +26,14 @@ pub enum Known {
 }
 
 impl Known {
+    /// The record, if it is whole.
+    pub fn record(&self) -> Option<&Record> {
+        match self {
+            Known::Good(record) => Some(record),
+            Known::Damaged { .. } => None,
+        }
+    }
+
     /// Its place in the log.
     pub fn number(&self) -> u64 {
         match self {
@@ -45,6 +53,7 @@ pub fn read(store: &dyn Store) -> Result<Vec<Known>, Error> {
     let mut next = highest(store)?;
     let mut known: Vec<Known> = Vec::new();
     let mut expected: Option<u64> = None;
+    let mut above: Option<u64> = None;
     while let Some(number) = next {
         let name = record::name_of(number);
         let Some(bytes) = store.get(&name)? else { break };
@@ -52,8 +61,11 @@ pub fn read(store: &dyn Store) -> Result<Vec<Known>, Error> {
         let decoded = Record::decode(&bytes, &name).and_then(|found| in_place(found, number, &name));
         let found = match decoded {
             Ok(_) if expected.is_some_and(|sum| sum != frame::sum_of(&bytes)) => break,
+            // No checksum tells what follows from a damaged record, but generations do.
+            Ok(record) if !above.is_none_or(|above| may_precede(&record, above)) => break,
             Ok(record) => {
                 expected = record.previous;
+                above = Some(record.generation);
                 Known::Good(record)
             }
             Err(e) if e.code() == "E0522" => return Err(e),
@@ -66,6 +78,11 @@ pub fn read(store: &dyn Store) -> Result<Vec<Known>, Error> {
     }
     known.reverse();
     Ok(known)
+}
+
+/// A generation is the number of the record by which it began, and all that follow it are its own until the next begins.
+fn may_precede(record: &Record, above: u64) -> bool {
+    if record.number < above { record.generation < above } else { record.generation == above }
 }
 
 fn in_place(record: Record, number: u64, name: &str) -> Result<Record, Error> {
@@ -86,20 +103,29 @@ pub struct Log {
 }
 
 impl Log {
-    /// Begins a generation after the records that were read, and fences all before it. Numbers that others take
+    /// Begins a generation of a job after the records that were read, and fences all before it. Numbers that others take
     /// meanwhile are an error, for what was decided rests on what was read.
     ///
     /// # Errors
     /// `E0524` if another generation began or wrote since the log was read; [`StoreError`].
-    pub fn begin(store: Arc<dyn Store>, read: &[Known], from: Option<u64>, nonce: u64) -> Result<Log, Error> {
+    pub fn begin(
+        store: Arc<dyn Store>,
+        read: &[Known],
+        job: &str,
+        from: Option<u64>,
+        nonce: u64,
+    ) -> Result<Log, Error> {
         let last = match read.last() {
-            Some(known) => Some((known.number(), settle(&*store, known)?)),
+            Some(known) => {
+                let Some(sum) = settle(&*store, known)? else { return Err(fenced(known.number())) };
+                Some((known.number(), sum))
+            }
             None => None,
         };
         let generation = after(last)?;
         let mut log = Log { store, generation, last };
         let release = env!("CARGO_PKG_VERSION").to_owned();
-        log.append(Entry::Started { nonce, from, release })?;
+        log.append(Entry::Started { job: job.to_owned(), nonce, from, release })?;
         Ok(log)
     }
 
@@ -146,17 +172,17 @@ fn fenced(number: u64) -> Error {
 }
 
 /// Makes sure of the last record, as it is, before anything rests on it: whoever wrote it may have ended before it was
-/// durable, and if it were lost later, the log would end above the gap. Its checksum; nothing if it is damaged, for its
-/// bytes may still be restored.
-fn settle(store: &dyn Store, last: &Known) -> Result<Option<u64>, Error> {
+/// durable, and if it were lost later, the log would end above the gap. Nothing if it is another now, or gone; else its
+/// checksum, unless it is damaged, for its bytes may still be restored.
+pub(crate) fn settle(store: &dyn Store, last: &Known) -> Result<Option<Option<u64>>, Error> {
     let name = record::name_of(last.number());
-    let Some(bytes) = store.get(&name)? else { return Err(fenced(last.number())) };
+    let Some(bytes) = store.get(&name)? else { return Ok(None) };
     store.put_if_absent(&name, &bytes)?;
-    match (last, Record::decode(&bytes, &name)) {
-        (Known::Good(read), Ok(found)) if *read == found => Ok(Some(frame::sum_of(&bytes))),
-        (Known::Damaged { .. }, Err(_)) => Ok(None),
-        _ => Err(fenced(last.number())),
-    }
+    Ok(match (last, Record::decode(&bytes, &name)) {
+        (Known::Good(read), Ok(found)) if *read == found => Some(Some(frame::sum_of(&bytes))),
+        (Known::Damaged { .. }, Err(_)) => Some(None),
+        _ => None,
+    })
 }
 
 #[cfg(test)]

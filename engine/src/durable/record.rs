@@ -28,6 +28,8 @@ pub struct Record {
 pub enum Entry {
     /// A generation began, and fenced all before it.
     Started {
+        /// The name of the job.
+        job: String,
         /// A number drawn for this start alone: of two that race for the same record, each knows its own.
         nonce: u64,
         /// The checkpoint that it goes on from, if there is one.
@@ -118,15 +120,29 @@ pub struct Prepared {
     pub committable: Option<String>,
 }
 
+impl Manifest {
+    /// Every object that the checkpoint needs; one may be named more than once.
+    pub fn files(&self) -> impl Iterator<Item = &StateFile> {
+        self.operators.values().flat_map(|operator| &operator.files)
+    }
+
+    /// A sink has prepared something, which is not visible before it is committed.
+    pub fn owes_commit(&self) -> bool {
+        self.sinks.values().flatten().any(|part| part.committable.is_some())
+    }
+}
+
 impl Record {
     /// The record as an object.
     ///
     /// # Errors
-    /// `E0523` if a value in it has no JSON form.
+    /// `E0523` if a value in it has no JSON form, or one that could not be read again.
     pub(crate) fn encode(&self) -> Result<Vec<u8>, Error> {
-        let body = serde_json::to_vec(self).map_err(|e| {
+        let read_again = |body: Vec<u8>| serde_json::from_slice::<Record>(&body).map(|_| body);
+        let body = serde_json::to_vec(self).and_then(read_again).map_err(|e| {
             let what = "an offset or split that has no form in JSON";
-            Error::new("E0523", what).because(e).remedy("use maps with text or whole numbers as keys only")
+            let remedy = "use maps with text or whole numbers as keys only, and less than a hundred levels";
+            Error::new("E0523", what).because(e).remedy(remedy)
         })?;
         Ok(frame::framed(Kind::Record, &body))
     }
@@ -148,14 +164,6 @@ impl Record {
         match &self.entry {
             Entry::Checkpoint(manifest) => Some(manifest),
             Entry::Started { .. } | Entry::Committed { .. } | Entry::Finished => None,
-        }
-    }
-
-    /// The checkpoint whose commit is finished, if the record says so.
-    pub fn committed(&self) -> Option<u64> {
-        match self.entry {
-            Entry::Committed { checkpoint } => Some(checkpoint),
-            Entry::Started { .. } | Entry::Checkpoint(_) | Entry::Finished => None,
         }
     }
 }
@@ -198,6 +206,19 @@ mod tests {
         assert_eq!(record.manifest(), Some(&Manifest { checkpoint: 7, ..Manifest::default() }));
     }
 
+    #[test]
+    fn what_could_not_be_read_again_is_not_written() {
+        let nested = |levels| (0..levels).fold(Value::Null, |inner, _| Value::Array(vec![inner]));
+        let with = |offset| {
+            let split = SplitAt { split: Value::Null, offset: Some(offset), finished: false };
+            let manifest = Manifest { sources: [("in".to_owned(), vec![split])].into(), ..Manifest::default() };
+            Record { number: 1, previous: None, generation: 1, entry: Entry::Checkpoint(Box::new(manifest)) }
+        };
+        let record = with(nested(100));
+        assert_eq!(Record::decode(&record.encode().unwrap(), "log/1").unwrap(), record);
+        assert_eq!(with(nested(200)).encode().unwrap_err().code(), "E0523");
+    }
+
     /// Every field by its name, as `engine/FORMAT.md` has it.
     const GOLDEN: &str = concat!(
         r#"{"number":2,"previous":9,"generation":1,"entry":{"checkpoint":{"checkpoint":1048600,"job":"site","fingerprint":5,"#,
@@ -225,10 +246,10 @@ mod tests {
         let record = Record { number: 2, previous: Some(9), generation: 1, entry };
         assert_eq!(serde_json::to_string(&record).unwrap(), GOLDEN);
         assert_eq!(Record::decode(&frame::framed(Kind::Record, GOLDEN.as_bytes()), "log/2").unwrap(), record);
-        let started = Entry::Started { nonce: 3, from: None, release: "0.1.0".into() };
+        let started = Entry::Started { job: "site".into(), nonce: 3, from: None, release: "0.1.0".into() };
         let others = [started, Entry::Committed { checkpoint: 7 }, Entry::Finished];
         let texts = [
-            r#"{"started":{"nonce":3,"from":null,"release":"0.1.0"}}"#,
+            r#"{"started":{"job":"site","nonce":3,"from":null,"release":"0.1.0"}}"#,
             r#"{"committed":{"checkpoint":7}}"#,
             r#""finished""#,
         ];

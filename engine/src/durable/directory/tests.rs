@@ -110,7 +110,7 @@ fn a_folder_that_cannot_be_used_is_refused_with_a_remedy() {
     refused(Directory::create(file.join("below")), "E0513 cannot make the folder (");
     refused(Directory::open(""), "E0513 cannot find the folder (");
 
-    for mode in [0o500, 0o300] {
+    for (mode, open) in [(0o500, Directory::create as fn(PathBuf) -> _), (0o300, Directory::open)] {
         let root = folder.path().join(format!("mode-{mode}"));
         fs::create_dir(&root).unwrap();
         fs::set_permissions(&root, fs::Permissions::from_mode(mode)).unwrap();
@@ -118,9 +118,19 @@ fn a_folder_that_cannot_be_used_is_refused_with_a_remedy() {
         if fs::write(root.join("a"), b"a").is_ok() && fs::read_dir(&root).is_ok() {
             continue;
         }
-        refused(Directory::open(&root), "E0512 ");
+        refused(open(root.clone()), "E0512 ");
         fs::set_permissions(&root, fs::Permissions::from_mode(0o700)).unwrap();
     }
+}
+
+#[test]
+fn to_open_is_to_change_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Directory::open(folder.path()).unwrap();
+    assert_eq!((store.list("log").unwrap(), store.get("log/1").unwrap()), (vec![], None));
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+    store.put("log/1", b"first").unwrap();
+    assert_eq!(store.get("log/1").unwrap().unwrap(), b"first");
 }
 
 #[test]
@@ -162,15 +172,16 @@ fn only_old_temporaries_are_swept() {
     let root = folder.path();
     let store = Directory::create(root).unwrap();
     let now = written(&root.join(TEMPORARY), b"").unwrap().as_file().metadata().unwrap().modified().unwrap();
-    for (name, age_s) in [("old", 3_700), ("young", 3_500)] {
+    for (name, age_s) in [("object-old", 3_700), ("object-young", 3_500), ("other", 3_700)] {
         let file = File::create(root.join(TEMPORARY).join(name)).unwrap();
         file.set_modified(now - Duration::from_secs(age_s)).unwrap();
     }
     store.put("log/1", b"first").unwrap();
-    assert_eq!(temporaries(root), 2, "only a start sweeps");
     Directory::open(root).unwrap();
-    assert_eq!(temporaries(root), 1);
-    assert!(root.join(TEMPORARY).join("young").exists());
+    assert_eq!(temporaries(root), 3, "only who begins to write sweeps");
+    Directory::create(root).unwrap();
+    assert_eq!(temporaries(root), 2);
+    assert!(!root.join(TEMPORARY).join("object-old").exists());
     assert_eq!(store.list("log").unwrap(), ["log/1"]);
 }
 
