@@ -10,6 +10,7 @@ const TICKER: &str = "engine/src/ingest/ticker.rs";
 const STOPWATCHES: &[&str] = &[
     TICKER,
     "engine/src/ingest/pace.rs",
+    "engine/src/job/outlet.rs",
     "engine/src/job/running.rs",
     "engine/src/job/shared.rs",
     "engine/src/job/worker.rs",

@@ -60,6 +60,7 @@ pub struct Job {
     bounds: Bounds,
     io: Arc<dyn IoRuntime>,
     record: bool,
+    rehearse_every: u64,
 }
 
 impl fmt::Debug for Job {
@@ -82,6 +83,7 @@ impl Job {
             bounds: Bounds { rows_max: 16_384, in_flight_max: 8, commit_every_ms: 1_000 },
             io: Arc::new(ThreadIo),
             record: false,
+            rehearse_every: 0,
         }
     }
 
@@ -133,6 +135,23 @@ impl Job {
     #[must_use]
     pub fn record(mut self) -> Self {
         self.record = true;
+        self
+    }
+
+    /// Rehearses recovery: after every so many epochs each keyed operator forgets what it knows and goes on from what a
+    /// checkpoint would hold of it. Results do not depend on it, unless the state of a detector keeps something that is
+    /// not stored; so run the tests of a detector with it. 0, the default, is never. O(state) each time.
+    ///
+    /// # Examples
+    /// ```
+    /// use watchfire_engine::Job;
+    /// let job = Job::new(|flow| flow.channel::<u64>("numbers").to_channel("same")).rehearse_recovery(1);
+    /// # job.start()?.stop(std::time::Duration::from_secs(9))?;
+    /// # Ok::<(), watchfire_engine::Error>(())
+    /// ```
+    #[must_use]
+    pub fn rehearse_recovery(mut self, every_epochs: u64) -> Self {
+        self.rehearse_every = every_epochs;
         self
     }
 
@@ -189,6 +208,7 @@ impl Job {
         let nodes = plan.nodes.iter().enumerate().map(|(id, node)| (node.name.clone(), plan.place(id)));
         let shared = Shared::new(nodes, self.workers);
         shared.metrics.begin_at_zero(&plan);
+        shared.rehearse_every(self.rehearse_every);
         let mut start = Start {
             shared: shared.clone(),
             io: self.io.clone(),

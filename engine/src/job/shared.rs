@@ -32,6 +32,8 @@ pub(crate) struct Shared {
     command: AtomicU8,
     /// The leader lets rows gather, and looks again by itself.
     gathering: AtomicBool,
+    /// See [`Shared::rehearses`].
+    rehearse_every: AtomicU64,
     failed: AtomicBool,
     error: Mutex<Option<Error>>,
     workers: Vec<Worker>,
@@ -93,6 +95,7 @@ impl Shared {
             outlets: Mutex::default(),
             command: AtomicU8::new(0),
             gathering: AtomicBool::new(false),
+            rehearse_every: AtomicU64::new(0),
             failed: AtomicBool::new(false),
             error: Mutex::default(),
             workers: (0..workers).map(|_| worker()).collect(),
@@ -105,6 +108,16 @@ impl Shared {
     /// The outlet of a sink, for the worker that owns it. Taken once.
     pub(crate) fn take_outlet<T: 'static>(&self, node: usize) -> Option<(Outlet<T>, Arc<Nudge>)> {
         lock(&self.outlets).remove(&node)?.downcast().ok().map(|both| *both)
+    }
+
+    /// Recovery is rehearsed after so many epochs; 0 is never.
+    pub(crate) fn rehearse_every(&self, epochs: u64) {
+        self.rehearse_every.store(epochs, Ordering::Relaxed);
+    }
+
+    /// Whether this epoch is followed by a rehearsal.
+    pub(crate) fn rehearses(&self, epoch: u64) -> bool {
+        epoch.checked_rem(self.rehearse_every.load(Ordering::Relaxed)) == Some(0)
     }
 
     pub(crate) fn command(&self) -> Command {

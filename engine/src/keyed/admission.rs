@@ -104,6 +104,17 @@ impl KeyTime {
 }
 
 impl WrongClocks {
+    /// What is known of a key's wrong clock: what is taken off, and how many rows in a row were from the future.
+    pub(crate) fn of(&self, slot: u32) -> Option<(i64, u32)> {
+        self.0.get(&slot).map(|clock| (clock.offset_ms, clock.skewed_in_a_row))
+    }
+
+    /// Knows again what [`of`](WrongClocks::of) told.
+    pub(crate) fn restore(&mut self, slot: u32, time: &mut KeyTime, (offset_ms, skewed_in_a_row): (i64, u32)) {
+        time.clock_suspect = true;
+        self.0.insert(slot, WrongClock { offset_ms, skewed_in_a_row });
+    }
+
     /// Judges a row that is not plainly good against the arrival clock.
     #[cold]
     pub(crate) fn judge(

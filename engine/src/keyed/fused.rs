@@ -6,8 +6,9 @@ use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 
 use super::detector::{Context, Describe, Detector, Now, Verdict};
 use super::port::Port;
+use crate::durable::StateType;
 use crate::flow::{Origin, Stream};
-use crate::{Data, Key};
+use crate::{Data, Error, Key, State};
 
 /// One detector, or several that share an operator. Sealed: implement [`Detector`], compose with [`Compose`].
 pub trait Fused: Send + Sync + Sized + 'static {
@@ -53,6 +54,15 @@ pub trait Fused: Send + Sync + Sized + 'static {
     fn flush(ports: &mut Self::Ports, caps: &mut Caps<'_>);
     #[doc(hidden)]
     fn books(ports: &Self::Ports, all: &mut Vec<Book>);
+    /// Names and versions of the states, in the order of the detectors.
+    #[doc(hidden)]
+    fn state_types(all: &mut Vec<StateType>);
+    /// The states as bytes, in the same order.
+    #[doc(hidden)]
+    fn encode(st: &Self::States, all: &mut Vec<Vec<u8>>) -> Result<(), Error>;
+    /// The states from the next bytes, one item a detector.
+    #[doc(hidden)]
+    fn decode(from: &mut std::slice::Iter<'_, Vec<u8>>) -> Result<Self::States, Error>;
 }
 
 /// The present call, opaque outside the engine.
@@ -170,6 +180,20 @@ impl<D: Detector> Fused for D {
     fn books(port: &Self::Ports, all: &mut Vec<Book>) {
         all.push(port.book);
     }
+
+    fn state_types(all: &mut Vec<StateType>) {
+        all.push(StateType { name: D::State::NAME.to_owned(), version: D::State::VERSION });
+    }
+
+    fn encode(st: &D::State, all: &mut Vec<Vec<u8>>) -> Result<(), Error> {
+        all.push(st.encode()?);
+        Ok(())
+    }
+
+    fn decode(from: &mut std::slice::Iter<'_, Vec<u8>>) -> Result<D::State, Error> {
+        // A detector that was added since has nothing stored, and begins anew; whether it may is decided before.
+        from.next().map_or_else(|| Ok(D::State::default()), |bytes| D::State::decode(bytes))
+    }
 }
 
 /// Two detectors that read the same rows. Made by [`Compose::both`].
@@ -245,6 +269,20 @@ impl<A: Fused, B: Fused<Key = A::Key, In = A::In>> Fused for Both<A, B> {
         A::books(&ports.0, all);
         B::books(&ports.1, all);
     }
+
+    fn state_types(all: &mut Vec<StateType>) {
+        A::state_types(all);
+        B::state_types(all);
+    }
+
+    fn encode(st: &Self::States, all: &mut Vec<Vec<u8>>) -> Result<(), Error> {
+        A::encode(&st.0, all)?;
+        B::encode(&st.1, all)
+    }
+
+    fn decode(from: &mut std::slice::Iter<'_, Vec<u8>>) -> Result<Self::States, Error> {
+        Ok((A::decode(from)?, B::decode(from)?))
+    }
 }
 
 impl<A: Fused, B: Fused<Key = A::Key, In = A::Produced>> Fused for Then<A, B> {
@@ -318,6 +356,20 @@ impl<A: Fused, B: Fused<Key = A::Key, In = A::Produced>> Fused for Then<A, B> {
     fn books(ports: &Self::Ports, all: &mut Vec<Book>) {
         A::books(&ports.0, all);
         B::books(&ports.1, all);
+    }
+
+    fn state_types(all: &mut Vec<StateType>) {
+        A::state_types(all);
+        B::state_types(all);
+    }
+
+    fn encode(st: &Self::States, all: &mut Vec<Vec<u8>>) -> Result<(), Error> {
+        A::encode(&st.0, all)?;
+        B::encode(&st.1, all)
+    }
+
+    fn decode(from: &mut std::slice::Iter<'_, Vec<u8>>) -> Result<Self::States, Error> {
+        Ok((A::decode(from)?, B::decode(from)?))
     }
 }
 

@@ -6,6 +6,7 @@ mod fused;
 pub(crate) mod operator;
 mod port;
 mod slots;
+mod stored;
 mod timers;
 
 pub use admission::{Late, Skewed};

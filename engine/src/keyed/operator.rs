@@ -36,21 +36,21 @@ pub struct Detected<'f, O, T: 'static> {
     pub skewed: Stream<'f, Skewed<T>>,
 }
 
-struct Core<F: Fused, KF> {
+pub(super) struct Core<F: Fused, KF> {
     fused: F,
     key_of: KF,
-    bounds: EventTime,
+    pub(super) bounds: EventTime,
     depth: usize,
-    slots: Slots<F::Key, F::States>,
-    timers: Timers,
-    instants: Instants,
-    clocks: Clocks,
-    wrong_clocks: WrongClocks,
+    pub(super) slots: Slots<F::Key, F::States>,
+    pub(super) timers: Timers,
+    pub(super) instants: Instants,
+    pub(super) clocks: Clocks,
+    pub(super) wrong_clocks: WrongClocks,
     /// Event times above this are from the future.
-    limit_ms: i64,
-    ports: F::Ports,
-    late: Port<Late<F::In>>,
-    skewed: Port<Skewed<F::In>>,
+    pub(super) limit_ms: i64,
+    pub(super) ports: F::Ports,
+    pub(super) late: Port<Late<F::In>>,
+    pub(super) skewed: Port<Skewed<F::In>>,
     rows_in: u64,
     diverted: u64,
     out_of_bound: u64,
@@ -60,7 +60,14 @@ struct Core<F: Fused, KF> {
 type AsidePorts<T> = (Port<Late<T>>, Port<Skewed<T>>);
 
 impl<F: Fused<In: Timed>, KF: Fn(&F::In) -> F::Key> Core<F, KF> {
-    fn new(fused: F, key_of: KF, bounds: EventTime, depth: usize, ports: F::Ports, aside: AsidePorts<F::In>) -> Self {
+    pub(super) fn new(
+        fused: F,
+        key_of: KF,
+        bounds: EventTime,
+        depth: usize,
+        ports: F::Ports,
+        aside: AsidePorts<F::In>,
+    ) -> Self {
         let (late, skewed) = aside;
         Core {
             fused,
@@ -83,7 +90,7 @@ impl<F: Fused<In: Timed>, KF: Fn(&F::In) -> F::Key> Core<F, KF> {
     }
 
     /// Rows of one batch, in their order.
-    fn batch(&mut self, batch: &Batch<F::In>) {
+    pub(super) fn batch(&mut self, batch: &Batch<F::In>) {
         self.rows_in += batch.rows.len() as u64;
         F::feed(&mut self.ports, batch.split);
         self.late.feed(batch.split);
@@ -224,11 +231,11 @@ impl<F: Fused<In: Timed>, KF: Fn(&F::In) -> F::Key> Core<F, KF> {
         }
     }
 
-    fn control(&mut self, control: &Control) {
+    pub(super) fn control(&mut self, control: &Control) {
         match control.signal {
             Signal::Tick { arrival_ms } => {
                 self.clocks.tick(arrival_ms);
-                self.limit_ms = self.clocks.arrival_ms().saturating_add(self.bounds.max_skew_ms);
+                self.limit_ms = self.clocks.limit_ms(&self.bounds);
                 // Both before the first is woken: what is wished for now is for the next tick.
                 let (quiet, instants) = (self.timers.due(&self.clocks), self.instants.due(self.clocks.arrival_ms()));
                 for slot in quiet {
@@ -438,8 +445,9 @@ where
     let (ports, out) = fused.ports(&mut wiring);
     let ((late, late_out), (skewed, skewed_out)) = (wiring.port(), wiring.port());
     let ports_count = builder.shape().outputs();
-    let (current, worker) = (live.current.clone(), live.scope.index());
+    let (current, worker, name) = (live.current.clone(), live.scope.index(), name.to_owned());
     let mut core = Core::new(fused, key_of, bounds, depth, ports, (late, skewed));
+    let shared = live.shared.clone();
     builder.build(move |caps| {
         drop(caps);
         let mut waiting: BTreeMap<u64, Waiting<F::In>> = BTreeMap::new();
@@ -461,9 +469,14 @@ where
                 if frontiers.iter().any(|frontier| frontier.less_equal(first.key())) {
                     break;
                 }
-                let Waiting { caps, batches, controls } = first.remove();
+                let (epoch, Waiting { caps, batches, controls }) = first.remove_entry();
                 core.epoch(batches, controls, &caps);
                 core.close_books(&stats, worker);
+                if shared.rehearses(epoch)
+                    && let Err(error) = core.rehearse()
+                {
+                    shared.fail(error.at(format!("operator \"{name}\"")));
+                }
             }
         }
     });

@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use crate::batch::DERIVED;
 use crate::control::Health;
 use crate::key::key_group;
+use crate::time::EventTime;
 
 /// Timers that one key group fires at one tick: bounds the work of a tick after an outage.
 pub(crate) const FIRED_PER_GROUP: u32 = 256;
@@ -34,6 +35,11 @@ impl Clocks {
 
     pub(crate) fn arrival_ms(&self) -> i64 {
         self.arrival_ms
+    }
+
+    /// Event times above this are from the future; before the first tick none is.
+    pub(crate) fn limit_ms(&self, bounds: &EventTime) -> i64 {
+        if self.arrival_ms == i64::MIN { i64::MAX } else { self.arrival_ms.saturating_add(bounds.max_skew_ms) }
     }
 
     /// The quiet clock of a split: arrival, less what was lost to outages. Of rows that an operator emitted it is that of
@@ -123,6 +129,11 @@ pub(crate) struct Instants {
 }
 
 impl Instants {
+    /// The wish of a slot, if it has one.
+    pub(crate) fn of(&self, slot: u32) -> Option<i64> {
+        self.of_slot.get(&slot).copied()
+    }
+
     /// Of several wishes the earliest holds.
     pub(crate) fn wish(&mut self, due_ms: i64, hash: u64, slot: u32) {
         let before = self.of_slot.get(&slot).copied();

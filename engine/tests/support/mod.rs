@@ -91,9 +91,9 @@ pub(crate) fn recorded(job: &Job, batches: Vec<Vec<Row>>) -> (Vec<Row>, Recordin
     (rows, recording)
 }
 
-/// Replays a recording and returns what left by `out`.
+/// Replays a recording, with recovery rehearsed all the time, and returns what left by `out`.
 pub(crate) fn replayed(job: &Job, recording: &Recording) -> Vec<Row> {
-    let mut running = job.replay(recording).unwrap();
+    let mut running = job.clone().rehearse_recovery(1).replay(recording).unwrap();
     let out = running.receiver::<Row>("out").unwrap();
     let rows = rest(&out);
     running.wait().unwrap();

@@ -147,7 +147,7 @@ impl Line {
         let expected = serde_json::to_string(&all).unwrap();
         for workers in 1..=4 {
             for recording in [recording.clone(), recording.recut(workers as u64, 7)] {
-                let mut running = self.job.clone().workers(workers).replay(&recording).unwrap();
+                let mut running = self.job.clone().workers(workers).rehearse_recovery(1).replay(&recording).unwrap();
                 let rx = running.receiver::<Alarm<u32>>("alarms").unwrap();
                 let again: Vec<Alarm<u32>> = rx.rows().collect();
                 running.wait().unwrap();

@@ -281,9 +281,9 @@ fn rest<T: Data>(running: &mut Running, receiver: &Receiver<T>) -> Vec<T> {
     }
 }
 
-/// Runs a recording again.
+/// Runs a recording again, and recovery is rehearsed all the time.
 pub fn again<V: Data>(job: &Job, recording: &Recording, workers: usize) -> Ran<V> {
-    let mut running = job.clone().workers(workers).replay(recording).unwrap();
+    let mut running = job.clone().workers(workers).rehearse_recovery(1).replay(recording).unwrap();
     let log = running.receiver::<Seen<V>>("log").unwrap();
     finish(running, Vec::new(), &log)
 }

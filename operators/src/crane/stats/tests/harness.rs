@@ -69,7 +69,8 @@ pub(in crate::crane) fn replay<O: Data>(job: &Job, recording: &Recording) -> Ran
     collect(job.replay(recording).unwrap(), |_| {}).0
 }
 
-/// Runs the readings, then the recording of that with other epochs and 1 to 4 workers; all must give the same.
+/// Runs the readings, then the recording of that with other epochs, 1 to 4 workers and rehearsed recovery; all must give the
+/// same.
 pub(in crate::crane) fn run_every_way<O: Data + PartialEq>(
     job: &Job,
     batches: Vec<Vec<CraneReading>>,
@@ -78,7 +79,8 @@ pub(in crate::crane) fn run_every_way<O: Data + PartialEq>(
     let (ran, recording) = run::<O>(&job.clone().record(), batches);
     let recording = recording.unwrap();
     for (workers, one_in) in [(1, 3), (2, 7), (4, 40)] {
-        let again = replay::<O>(&job.clone().workers(workers), &recording.recut(seed ^ workers as u64, one_in));
+        let job = job.clone().workers(workers).rehearse_recovery(workers as u64 / 2);
+        let again = replay::<O>(&job, &recording.recut(seed ^ workers as u64, one_in));
         assert_eq!(again.out, ran.out, "{workers} workers, cut one in {one_in}");
         assert_eq!(again.late, ran.late);
         assert_eq!(again.metrics.operators, ran.metrics.operators);
