@@ -8,6 +8,29 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::Error;
 
+/// A row or a key as bytes: MessagePack with the names of fields, so that whatever serde can describe reads back, numbers to
+/// the bit, and fields that were added since have their defaults.
+pub(crate) fn to_bytes<T: Serialize>(value: &T) -> Result<Vec<u8>, Error> {
+    rmp_serde::to_vec_named(value).map_err(|e| {
+        let what = format!("cannot encode a {}", std::any::type_name::<T>());
+        Error::new("E0525", what).because(e).remedy("let its type serialise with serde as it deserialises")
+    })
+}
+
+/// What [`to_bytes`] wrote, to the last byte.
+pub(crate) fn from_bytes<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
+    let mut rest = bytes;
+    let read = T::deserialize(&mut rmp_serde::Deserializer::new(&mut rest));
+    let cause = match read {
+        Ok(value) if rest.is_empty() => return Ok(value),
+        Ok(_) => format!("{} bytes too many", rest.len()),
+        Err(e) => e.to_string(),
+    };
+    let remedy = "use the release that wrote it, or let its type serialise with serde as it deserialises";
+    let what = format!("not a {}: {cause}", std::any::type_name::<T>());
+    Err(Error::new("E0526", what).remedy(remedy))
+}
+
 /// A row of a stream. Implemented for everything that satisfies the bounds.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be a row of a stream",

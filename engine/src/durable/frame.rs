@@ -20,13 +20,15 @@ pub(crate) enum Kind {
     Record = 1,
     /// States of keys.
     State = 2,
+    /// A part of a recording.
+    Segment = 3,
 }
 
 impl Kind {
     /// The layout that this release writes.
     const fn version(self) -> u16 {
         match self {
-            Kind::Record | Kind::State => 1,
+            Kind::Record | Kind::State | Kind::Segment => 1,
         }
     }
 }

@@ -19,6 +19,7 @@ mod store;
 pub use checkpoints::{Checkpoint, Checkpoints, Damage};
 pub use decide::{Action, Facts, Refusal, decide};
 pub use directory::Directory;
+pub(crate) use frame::{Kind as FrameKind, framed, unframed};
 pub use log::{Known, Log};
 pub use record::{Entry, Manifest, OperatorState, Prepared, Record, SplitAt, StateFile, StateType};
 pub use states::{GroupStates, Merged, States, merge};

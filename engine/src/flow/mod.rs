@@ -7,7 +7,7 @@ mod plan;
 mod sources;
 mod stream;
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::fmt;
 use std::panic::Location;
 use std::rc::Rc;
@@ -26,6 +26,7 @@ pub use stream::Stream;
 
 use crate::batch::{Batch, partition};
 use crate::control::Control;
+use crate::ingest::saved::ReadRows;
 use crate::job::shared::{Current, Shared};
 use crate::job::worker::Input;
 use crate::key::owner;
@@ -43,8 +44,8 @@ pub(crate) struct Inner<'f> {
     pub(crate) live: Option<Live<'f>>,
     /// What plan mode finds out and the job needs: one entry a source, a sink, a host channel.
     pub(crate) parts: RefCell<Vec<crate::job::parts::Part>>,
-    /// Inputs handed out so far: a source's rows, a source's dead letters.
-    pub(crate) inputs: Cell<usize>,
+    /// Inputs handed out so far, a source's rows, a source's dead letters: how to read what was saved of each.
+    pub(crate) inputs: RefCell<Vec<ReadRows>>,
 }
 
 /// What a worker gives to the flow that is built on it.
@@ -72,7 +73,7 @@ impl fmt::Debug for Flow<'_> {
 
 impl<'f> Flow<'f> {
     pub(crate) fn new(live: Option<Live<'f>>) -> Self {
-        Flow(Rc::new(Inner { plan: RefCell::default(), live, parts: RefCell::default(), inputs: Cell::new(0) }))
+        Flow(Rc::new(Inner { plan: RefCell::default(), live, parts: RefCell::default(), inputs: RefCell::default() }))
     }
 
     pub(crate) fn add(&self, name: &str, kind: Kind, inputs: Vec<usize>, at: &'static Location<'static>) -> usize {

@@ -15,6 +15,7 @@ use crate::ingest::intake::SourceIntake;
 use crate::ingest::merge::Merger;
 use crate::ingest::queue::Gate;
 use crate::ingest::reader::Reading;
+use crate::ingest::saved;
 use crate::ingest::{ChannelIn, MergeSplits, Sender};
 use crate::job::parts::Start;
 use crate::job::worker::Input;
@@ -63,7 +64,7 @@ impl<'f> Flow<'f> {
             merged: merge.map(|m| format!("{m:?}")),
         };
         let node = self.add(name, kind, Vec::new(), at);
-        let input = self.next_input();
+        let input = self.next_input::<T>();
         let name = name.to_owned();
         self.part(move |start| {
             let gate = Gate::<T>::new(&name, config.capacity_batches, start.shared.clone());
@@ -117,7 +118,7 @@ impl<'f> Flow<'f> {
         };
         let node = self.add(name, kind, Vec::new(), at);
         let dead_node = self.add(&format!("{name} dead letters"), Kind::DeadLetters, vec![node], at);
-        let (input, dead_input) = (self.next_input(), self.next_input());
+        let (input, dead_input) = (self.next_input::<T>(), self.next_input::<DeadLetter>());
         let name = name.to_owned();
         self.part(move |start| {
             let gate = Gate::<T>::new(&name, ChannelIn::default().capacity_batches, start.shared.clone());
@@ -133,10 +134,10 @@ impl<'f> Flow<'f> {
         Sourced { rows: self.input(node), dead: self.input(dead_node) }
     }
 
-    fn next_input(&self) -> usize {
-        let next = self.0.inputs.get();
-        self.0.inputs.set(next + 1);
-        next
+    fn next_input<T: Data>(&self) -> usize {
+        let mut inputs = self.0.inputs.borrow_mut();
+        inputs.push(saved::read_rows::<T>);
+        inputs.len() - 1
     }
 
     pub(crate) fn part(&self, part: impl FnOnce(&mut Start) -> Result<(), crate::Error> + 'static) {

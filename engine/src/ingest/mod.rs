@@ -10,6 +10,7 @@ mod pace;
 pub(crate) mod queue;
 pub(crate) mod reader;
 pub(crate) mod record;
+pub(crate) mod saved;
 pub(crate) mod ticker;
 
 pub use merge::MergeSplits;

@@ -7,15 +7,19 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::intake::{Cut, Feed};
-use crate::Data;
+use super::saved::SavedRows;
 use crate::batch::{Batch, Places};
 use crate::control::{Control, Signal};
+use crate::data::to_bytes;
+use crate::{Data, Error};
 
 /// Rows of any type that were recorded.
 pub(crate) trait RecordedRows: Send + Sync {
     fn len(&self) -> usize;
     /// The rows `from..to` as a batch for a worker's input.
     fn part(&self, from: usize, to: usize) -> Box<dyn Any + Send>;
+    /// The same rows as they are saved.
+    fn save(&self, from: usize, to: usize) -> Result<SavedRows, Error>;
 }
 
 impl<T: Data> RecordedRows for Batch<T> {
@@ -26,6 +30,11 @@ impl<T: Data> RecordedRows for Batch<T> {
     fn part(&self, from: usize, to: usize) -> Box<dyn Any + Send> {
         let places = Places::Dense(self.places.at(from));
         Box::new(Batch { target: 0, split: self.split, late: self.late, places, rows: self.rows[from..to].to_vec() })
+    }
+
+    fn save(&self, from: usize, to: usize) -> Result<SavedRows, Error> {
+        let rows = to_bytes(&&self.rows[from..to])?.into();
+        Ok(SavedRows { split: self.split, late: self.late, first: self.places.at(from), rows })
     }
 }
 
@@ -117,6 +126,10 @@ impl RecordedRows for Slice {
 
     fn part(&self, from: usize, to: usize) -> Box<dyn Any + Send> {
         self.of.part(self.from + from, self.from + to)
+    }
+
+    fn save(&self, from: usize, to: usize) -> Result<SavedRows, Error> {
+        self.of.save(self.from + from, self.from + to)
     }
 }
 

@@ -17,9 +17,11 @@ pub use outlet::{ChannelOut, Ended, Output, Receiver};
 pub use running::Running;
 
 use crate::Error;
+use crate::durable::Store;
 use crate::flow::{Finding, Flow, Plan, Weight};
 use crate::ingest::leader::{Bounds, Leader};
 use crate::ingest::record::{Player, Recorder, Recording};
+use crate::ingest::saved::other_flow;
 use crate::io::{IoRuntime, ThreadIo};
 use crate::time::TickSource;
 use parts::{Part, Start};
@@ -145,8 +147,14 @@ impl Job {
     /// # Examples
     /// ```
     /// use watchfire_engine::Job;
-    /// let job = Job::new(|flow| flow.channel::<u64>("numbers").to_channel("same")).rehearse_recovery(1);
-    /// # job.start()?.stop(std::time::Duration::from_secs(9))?;
+    /// # use serde::{Deserialize, Serialize};
+    /// # #[derive(Clone, Debug, Serialize, Deserialize)]
+    /// # struct Reading { event_time_ms: i64 }
+    /// # impl watchfire_engine::Timed for Reading { fn event_time_ms(&self) -> i64 { self.event_time_ms } }
+    /// let job = Job::new(|flow| flow.channel::<Reading>("readings").to_channel("same")).rehearse_recovery(1);
+    /// # let mut running = job.start()?;
+    /// # let (_send, _same) = (running.sender::<Reading>("readings")?, running.receiver::<Reading>("same")?);
+    /// # running.stop(std::time::Duration::from_secs(9))?;
     /// # Ok::<(), watchfire_engine::Error>(())
     /// ```
     #[must_use]
@@ -192,10 +200,22 @@ impl Job {
     pub fn replay(&self, recording: &Recording) -> Result<Running, Error> {
         let planned = self.fingerprint();
         if recording.fingerprint != planned {
-            let what = format!("the recording is of flow {:016x}, this is {planned:016x}", recording.fingerprint);
-            return Err(Error::new("E0106", what).remedy("replay it with the flow that made it"));
+            return Err(other_flow(recording.fingerprint, planned));
         }
         self.start_with(Some(recording.clone()))
+    }
+
+    /// Reads the recording that [`Recording::save`] has written into a store. O(bytes) of time and memory.
+    ///
+    /// # Errors
+    /// `E0106` if it was made by another flow; `E0521` if it is damaged, missing or not whole, `E0522` if a later release
+    /// wrote it; `E0526` if rows of the flow cannot be read from it; those of the [store](crate::durable::StoreError).
+    pub fn saved_recording(&self, store: &dyn Store) -> Result<Recording, Error> {
+        let flow = Flow::new(None);
+        (self.build)(&flow);
+        let fingerprint = flow.0.plan.borrow().fingerprint();
+        let inputs = flow.0.inputs.borrow();
+        Recording::read(store, fingerprint, &inputs)
     }
 
     fn start_with(&self, recording: Option<Recording>) -> Result<Running, Error> {

@@ -7,6 +7,7 @@ use super::admission::WrongClocks;
 use super::operator::Core;
 use super::slots::Slots;
 use super::timers::{Clocks, Instants, Timers};
+use crate::data::{from_bytes, to_bytes};
 use crate::key::key_group;
 use crate::{Error, Key, State, Timed};
 
@@ -43,7 +44,7 @@ impl<F: Fused<In: Timed>, KF: Fn(&F::In) -> F::Key> Core<F, KF> {
     /// A key as it is now. Nothing for a slot that is not in use.
     ///
     /// # Errors
-    /// `E0501` if the key or a state cannot be encoded.
+    /// `E0525` if the key cannot be encoded, `E0501` if a state cannot.
     pub(crate) fn remember(&self, slot: u32) -> Result<Option<Entry>, Error> {
         let Some(s) = self.slots.peek(slot) else { return Ok(None) };
         let mut states = Vec::new();
@@ -58,10 +59,7 @@ impl<F: Fused<In: Timed>, KF: Fn(&F::In) -> F::Key> Core<F, KF> {
             wrong_clock: self.wrong_clocks.of(slot),
             states,
         };
-        let key = postcard::to_stdvec(&s.key).map_err(|e| {
-            let what = format!("cannot encode a key of type {}", std::any::type_name::<F::Key>());
-            Error::new("E0501", what).because(e).remedy("let the key serialise as plain fields of known length")
-        })?;
+        let key = to_bytes(&s.key)?;
         Ok(Some(Entry { group: key_group(s.key.stable_hash()), key, state: remembered.encode()? }))
     }
 
@@ -74,18 +72,9 @@ impl<F: Fused<In: Timed>, KF: Fn(&F::In) -> F::Key> Core<F, KF> {
     /// Takes a key over as it was when [`remember`](Core::remember) wrote it. Each key once, before the first row.
     ///
     /// # Errors
-    /// `E0502` if the bytes are not such a key.
+    /// `E0526` if the bytes are not such a key, `E0502` if they are not its state.
     pub(crate) fn restore(&mut self, key: &[u8], state: &[u8]) -> Result<(), Error> {
-        let other = |e| {
-            let what = format!("not a key of type {}", std::any::type_name::<F::Key>());
-            Error::new("E0502", what).because(e).remedy("start the release that wrote the checkpoint, or migrate it")
-        };
-        // A type that is shorter now would read the beginning alone.
-        let key = match postcard::take_from_bytes::<F::Key>(key) {
-            Ok((key, [])) => key,
-            Ok(_) => return Err(other(postcard::Error::DeserializeBadEncoding)),
-            Err(e) => return Err(other(e)),
-        };
+        let key: F::Key = from_bytes(key)?;
         let was = Remembered::decode(state)?;
         let states = F::decode(&mut was.states.iter())?;
         let hash = key.stable_hash();
