@@ -6,7 +6,6 @@ use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 
 use super::detector::{Context, Describe, Detector, Now, Verdict};
 use super::port::Port;
-use crate::durable::StateType;
 use crate::flow::{Origin, Stream};
 use crate::{Data, Error, Key, State};
 
@@ -54,10 +53,7 @@ pub trait Fused: Send + Sync + Sized + 'static {
     fn flush(ports: &mut Self::Ports, caps: &mut Caps<'_>);
     #[doc(hidden)]
     fn books(ports: &Self::Ports, all: &mut Vec<Book>);
-    /// Names and versions of the states, in the order of the detectors.
-    #[doc(hidden)]
-    fn state_types(all: &mut Vec<StateType>);
-    /// The states as bytes, in the same order.
+    /// The states as bytes, in the order of the detectors.
     #[doc(hidden)]
     fn encode(st: &Self::States, all: &mut Vec<Vec<u8>>) -> Result<(), Error>;
     /// The states from the next bytes, one item a detector.
@@ -181,10 +177,6 @@ impl<D: Detector> Fused for D {
         all.push(port.book);
     }
 
-    fn state_types(all: &mut Vec<StateType>) {
-        all.push(StateType { name: D::State::NAME.to_owned(), version: D::State::VERSION });
-    }
-
     fn encode(st: &D::State, all: &mut Vec<Vec<u8>>) -> Result<(), Error> {
         all.push(st.encode()?);
         Ok(())
@@ -270,11 +262,6 @@ impl<A: Fused, B: Fused<Key = A::Key, In = A::In>> Fused for Both<A, B> {
         B::books(&ports.1, all);
     }
 
-    fn state_types(all: &mut Vec<StateType>) {
-        A::state_types(all);
-        B::state_types(all);
-    }
-
     fn encode(st: &Self::States, all: &mut Vec<Vec<u8>>) -> Result<(), Error> {
         A::encode(&st.0, all)?;
         B::encode(&st.1, all)
@@ -356,11 +343,6 @@ impl<A: Fused, B: Fused<Key = A::Key, In = A::Produced>> Fused for Then<A, B> {
     fn books(ports: &Self::Ports, all: &mut Vec<Book>) {
         A::books(&ports.0, all);
         B::books(&ports.1, all);
-    }
-
-    fn state_types(all: &mut Vec<StateType>) {
-        A::state_types(all);
-        B::state_types(all);
     }
 
     fn encode(st: &Self::States, all: &mut Vec<Vec<u8>>) -> Result<(), Error> {
