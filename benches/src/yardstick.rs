@@ -261,11 +261,6 @@ impl Aggregate for OverloadWindow {
     }
 
     #[inline]
-    fn warm(&self, part: &OverloadPart) -> u64 {
-        u64::from(part.count)
-    }
-
-    #[inline]
     fn merge(&self, into: &mut OverloadPart, next: &OverloadPart) {
         into.max = if next.max > into.max { next.max } else { into.max };
         into.sum += next.sum;

@@ -35,7 +35,7 @@ pub use job::{
 };
 pub use key::{KEY_GROUPS, Key};
 pub use keyed::operator::Detected;
-pub use keyed::{Both, Compose, Context, Describe, Detector, Fused, Late, Skewed, Then, Verdict};
+pub use keyed::{Both, Compose, Context, Describe, Detector, Fused, Late, Skewed, Then, Verdict, ask_for};
 pub use rkyv;
 pub use state::{State, Stored};
 pub use time::{END_MS, EventTime, FIRST_EPOCH, OnSkew, TickSource};

@@ -27,8 +27,8 @@ impl<D: Detector> Detector for Restored<D> {
         verdict
     }
 
-    fn warm(&self, state: &D::State, event_ms: i64) -> u64 {
-        self.0.warm(state, event_ms)
+    fn warm(&self, state: &D::State, event_ms: i64) {
+        self.0.warm(state, event_ms);
     }
 
     fn on_watermark(&self, state: &mut D::State, cx: &mut Context<'_, D::Key, D::Out>) {

@@ -77,12 +77,11 @@ pub trait Detector: Send + Sync + 'static {
     /// One row of one key.
     fn on_row(&self, state: &mut Self::State, row: &Self::In, cx: &mut Context<'_, Self::Key, Self::Out>) -> Verdict;
 
-    /// Reads whatever a row at `event_ms` is going to touch beyond the state itself, and returns any bits of it. Called
-    /// for a few dozen rows before the first of them is processed, so that cache misses overlap; may do nothing.
+    /// [Asks for the memory](ask_for) that a row at `event_ms` is going to touch beyond the first line of the state. Called
+    /// a few rows ahead, so that it comes while others are processed; may do nothing.
     #[inline]
-    fn warm(&self, state: &Self::State, event_ms: i64) -> u64 {
+    fn warm(&self, state: &Self::State, event_ms: i64) {
         let _ = (state, event_ms);
-        0
     }
 
     /// The key's watermark has reached a time given to [`Context::wake_at_event_ms`], or its end
@@ -226,4 +225,16 @@ impl<K, O> Context<'_, K, O> {
     pub fn wake_at_arrival_ms(&mut self, at_ms: i64) {
         self.now.due_arrival_ms = self.now.due_arrival_ms.min(at_ms);
     }
+}
+
+/// Asks for the memory of a value, which will be used soon: its first cache line is on its way while the caller goes on.
+///
+/// # Examples
+/// ```
+/// let levels = vec![0.0; 1_000];
+/// watchfire_engine::ask_for(&levels[900]);
+/// ```
+#[inline]
+pub fn ask_for<T>(value: &T) {
+    prefetch_index::prefetch_index(std::slice::from_ref(value), 0);
 }

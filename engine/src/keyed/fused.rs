@@ -40,7 +40,7 @@ pub trait Fused: Send + Sync + Sized + 'static {
     #[doc(hidden)]
     fn wake(&self, st: &mut Self::States, key: &Self::Key, clock: Clock, now: &mut Moment<'_>, ports: &mut Self::Ports);
     #[doc(hidden)]
-    fn warm(&self, st: &Self::States, event_ms: i64) -> u64;
+    fn warm(&self, st: &Self::States, event_ms: i64);
     /// What is emitted from here on is caused by this split.
     #[doc(hidden)]
     fn feed(ports: &mut Self::Ports, split: u32);
@@ -152,8 +152,8 @@ impl<D: Detector> Fused for D {
     }
 
     #[inline(always)]
-    fn warm(&self, st: &D::State, event_ms: i64) -> u64 {
-        Detector::warm(self, st, event_ms)
+    fn warm(&self, st: &D::State, event_ms: i64) {
+        Detector::warm(self, st, event_ms);
     }
 
     fn feed(port: &mut Self::Ports, split: u32) {
@@ -233,8 +233,9 @@ impl<A: Fused, B: Fused<Key = A::Key, In = A::In>> Fused for Both<A, B> {
     }
 
     #[inline]
-    fn warm(&self, st: &Self::States, event_ms: i64) -> u64 {
-        self.0.warm(&st.0, event_ms) ^ self.1.warm(&st.1, event_ms)
+    fn warm(&self, st: &Self::States, event_ms: i64) {
+        self.0.warm(&st.0, event_ms);
+        self.1.warm(&st.1, event_ms);
     }
 
     fn feed(ports: &mut Self::Ports, split: u32) {
@@ -316,8 +317,9 @@ impl<A: Fused, B: Fused<Key = A::Key, In = A::Produced>> Fused for Then<A, B> {
     }
 
     #[inline]
-    fn warm(&self, st: &Self::States, event_ms: i64) -> u64 {
-        self.0.warm(&st.0, event_ms) ^ self.1.warm(&st.1, event_ms)
+    fn warm(&self, st: &Self::States, event_ms: i64) {
+        self.0.warm(&st.0, event_ms);
+        self.1.warm(&st.1, event_ms);
     }
 
     fn feed(ports: &mut Self::Ports, split: u32) {

@@ -11,7 +11,7 @@ mod timers;
 
 pub use admission::{Late, Skewed};
 pub(crate) use detector::{Cause, Now};
-pub use detector::{Context, Describe, Detector, Verdict};
+pub use detector::{Context, Describe, Detector, Verdict, ask_for};
 pub(crate) use fused::{Book, Caps, Clock, Moment, Wiring};
 pub use fused::{Both, Compose, Fused, Then};
 pub(crate) use port::Port;

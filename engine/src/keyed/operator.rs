@@ -19,10 +19,13 @@ use crate::job::metrics::KeyedStats;
 use crate::time::{END_MS, EventTime};
 use crate::{Data, Key, Timed};
 
-/// Rows whose memory is touched before the first of them is processed. Of 14, 24 and 64, 24 was fastest.
-const LOOK_AHEAD: usize = 24;
+/// So many rows pass while memory that was asked for comes.
+const AHEAD: usize = 12;
 
-/// Up to so many keys nothing is read ahead: their states stay near the core by themselves.
+/// More than the rows between the look-up of a slot and its use; a power of two.
+const RING: usize = 32;
+
+/// Up to so many keys only the next row's slot is asked for: their states stay near the core by themselves.
 const FITS_IN_CACHE: u32 = 4_096;
 
 /// What `KeyedStream::detect` builds.
@@ -111,59 +114,71 @@ impl<F: Fused<In: Timed>, KF: Fn(&F::In) -> F::Key> Core<F, KF> {
 
     #[inline]
     fn rows(&mut self, batch: &Batch<F::In>, cause: impl Fn(usize) -> Cause) {
-        let mut now = Now {
+        if self.slots.len() > FITS_IN_CACHE {
+            return self.rows_far(batch, cause);
+        }
+        let mut now = self.now(batch.split);
+        // The slot of the next row is looked up, and on its way, while a row is processed.
+        let mut next = batch.rows.first().map_or(u32::MAX, |row| self.slots.likely(self.hash(row)));
+        for (i, row) in batch.rows.iter().enumerate() {
+            let slot = next;
+            if let Some(row) = batch.rows.get(i + 1) {
+                next = self.slots.likely(self.hash(row));
+                self.slots.ask(next);
+            }
+            now.cause = cause(i);
+            now.emitted = 0;
+            self.row(row, slot, batch.split, &mut now);
+        }
+    }
+
+    /// As [`rows`](Core::rows), where states come from far away. What a row will touch is asked for while others are
+    /// processed: first its entry of the index, then its slot, then what its detectors read.
+    #[inline(never)]
+    fn rows_far(&mut self, batch: &Batch<F::In>, cause: impl Fn(usize) -> Cause) {
+        let mut now = self.now(batch.split);
+        let rows = &batch.rows[..];
+        let mut slots = [0; RING];
+        for at in 0..rows.len() + 2 * AHEAD {
+            if let Some(row) = rows.get(at + AHEAD) {
+                self.slots.ask_index(self.hash(row));
+            }
+            if let Some(row) = rows.get(at) {
+                slots[at % RING] = self.slots.likely(self.hash(row));
+                self.slots.ask(slots[at % RING]);
+            }
+            let warm = at.wrapping_sub(AHEAD);
+            if let Some((row, s)) = rows.get(warm).zip(self.slots.peek(slots[warm % RING])) {
+                self.fused.warm(&s.states, row.event_time_ms());
+            }
+            let due = at.wrapping_sub(2 * AHEAD);
+            if let Some(row) = rows.get(due) {
+                now.cause = cause(due);
+                now.emitted = 0;
+                self.row(row, slots[due % RING], batch.split, &mut now);
+            }
+        }
+    }
+
+    #[inline]
+    fn now(&self, split: u32) -> Now {
+        Now {
             cause: Cause::Row(0),
             event_ms: 0,
             watermark_ms: 0,
             arrival_ms: self.clocks.arrival_ms(),
-            quiet_ms: self.clocks.quiet_ms(batch.split),
+            quiet_ms: self.clocks.quiet_ms(split),
             due_event_ms: 0,
             due_quiet_ms: 0,
             due_arrival_ms: i64::MAX,
             emitted: 0,
             depth: self.depth,
-        };
-        // The slot of the next row is looked up, and its first line on its way, while a row is processed.
-        let mut ahead = batch.rows.iter();
-        let (mut next, mut touched) = (ahead.next().map_or(u32::MAX, |row| self.likely(row)), 0);
-        for (n, chunk) in batch.rows.chunks(LOOK_AHEAD).enumerate() {
-            if self.slots.len() > FITS_IN_CACHE {
-                self.read_ahead(chunk);
-            }
-            for (i, row) in chunk.iter().enumerate() {
-                let slot = next;
-                next = ahead.next().map_or(u32::MAX, |row| self.likely(row));
-                touched ^= self.slots.touch(next);
-                now.cause = cause(n * LOOK_AHEAD + i);
-                now.emitted = 0;
-                self.row(row, slot, batch.split, &mut now);
-            }
         }
-        std::hint::black_box(touched);
     }
 
     #[inline(always)]
-    fn likely(&self, row: &F::In) -> u32 {
-        self.slots.likely((self.key_of)(row).stable_hash())
-    }
-
-    /// Each kind of memory that the rows need is touched for all of them in a loop of its own, so short that the misses of
-    /// many rows overlap.
-    fn read_ahead(&self, chunk: &[F::In]) {
-        let mut touched = 0;
-        let mut likely = [0; LOOK_AHEAD];
-        for (row, slot) in chunk.iter().zip(&mut likely) {
-            *slot = self.likely(row);
-        }
-        for slot in &likely[..chunk.len()] {
-            touched ^= self.slots.touch(*slot);
-        }
-        for (row, slot) in chunk.iter().zip(&likely) {
-            if let Some(s) = self.slots.peek(*slot) {
-                touched ^= self.fused.warm(&s.states, row.event_time_ms()) as i64;
-            }
-        }
-        std::hint::black_box(touched);
+    fn hash(&self, row: &F::In) -> u64 {
+        (self.key_of)(row).stable_hash()
     }
 
     #[inline(always)]

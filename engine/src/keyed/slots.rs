@@ -1,5 +1,7 @@
 //! One slot a key: its event time and the states of its detectors, found by one hash look-up.
 
+use prefetch_index::prefetch_index;
+
 use super::admission::KeyTime;
 use crate::Key;
 
@@ -71,16 +73,33 @@ impl<K: Key, S: Default> Slots<K, S> {
         }
     }
 
-    /// The slot that the first probe of a hash finds, right or not; beyond all slots if it finds none.
+    /// The slot of a key with this hash, most likely; beyond all slots if there is none.
     #[inline]
     pub(crate) fn likely(&self, hash: u64) -> u32 {
-        self.index[hash as usize & (self.index.len() - 1)].slot
+        let mask = self.index.len() - 1;
+        let mut at = hash as usize & mask;
+        loop {
+            let entry = self.index[at];
+            if entry.half == (hash >> 32) as u32 || entry.slot == EMPTY.slot {
+                return entry.slot;
+            }
+            at = (at + 1) & mask;
+        }
     }
 
-    /// Reads some bits of a slot, if there is one.
+    /// Asks for the memory of the index that a look-up of this hash reads.
     #[inline]
-    pub(crate) fn touch(&self, slot: u32) -> i64 {
-        self.peek(slot).map_or(0, |s| s.time.max_event_ms ^ s.time.due_event_ms)
+    pub(crate) fn ask_index(&self, hash: u64) {
+        prefetch_index(&self.index, hash as usize & (self.index.len() - 1));
+    }
+
+    /// Asks for the memory of a slot, if there is one.
+    #[inline]
+    pub(crate) fn ask(&self, slot: u32) {
+        let (chunk, at) = within(slot);
+        if let Some(chunk) = self.chunks.get(chunk) {
+            prefetch_index(chunk, at);
+        }
     }
 
     #[inline]
@@ -149,6 +168,7 @@ mod tests {
                 let next = model.len() as u32;
                 prop_assert_eq!(slots.find(key, 0).0, *model.entry(key).or_insert(next));
                 prop_assert_eq!(slots.get(model[&key]).key, key);
+                prop_assert_eq!(slots.likely(key.stable_hash()), model[&key]);
             }
             prop_assert_eq!(slots.len() as usize, model.len());
         }

@@ -3,7 +3,7 @@
 use std::fmt::{self, Write as _};
 use std::marker::PhantomData;
 
-use watchfire_engine::{Context, Data, Describe, Detector, Key, State, Timed, Verdict};
+use watchfire_engine::{Context, Data, Describe, Detector, Key, State, Timed, Verdict, ask_for};
 
 use super::{
     Alarm, AlarmChange, AlarmMachine, AlarmState, Event, EventError, Ladder, LadderError, Outcome, StateMismatch,
@@ -448,8 +448,9 @@ where
     }
 
     #[inline]
-    fn warm(&self, st: &AlarmsState, _event_ms: i64) -> u64 {
-        st.alarm.last_ms as u64 ^ u64::from(st.alarm.flags) ^ st.heard_quiet_ms as u64
+    fn warm(&self, st: &AlarmsState, _event_ms: i64) {
+        ask_for(&st.alarm);
+        ask_for(&st.heard_quiet_ms);
     }
 
     fn on_quiet(&self, st: &mut AlarmsState, cx: &mut Context<'_, K, Alarm<K>>) {

@@ -61,13 +61,6 @@ pub trait Aggregate: Send + Sync + 'static {
     /// [`Verdict::Duplicate`] if it repeats one that was added; [`Verdict::Late`] leaves the part unchanged.
     fn add(&self, part: &mut Self::Part, row: &Self::In, at_ms: i64) -> Verdict;
 
-    /// Reads any bits of the part; see [`Detector::warm`](watchfire_engine::Detector::warm).
-    #[inline]
-    fn warm(&self, part: &Self::Part) -> u64 {
-        let _ = part;
-        0
-    }
-
     /// No row is expected in the pane any more: its samples can be folded. Whether parts were sealed before they were
     /// merged must not change what [`finish`](Aggregate::finish) makes of them, for a correction repeats from the sealed
     /// part what was emitted from the open one. Unless [`sealed_is_shut`](Aggregate::sealed_is_shut), a late row may still

@@ -1,6 +1,6 @@
 //! The panes of one key: a ring of aggregate parts, the oldest at the head.
 
-use watchfire_engine::rkyv;
+use watchfire_engine::{ask_for, rkyv};
 
 use super::tree::Tree;
 
@@ -126,6 +126,16 @@ impl<P: Clone + Default> Panes<P> {
                 large.len = large.len.max(k as u32 + 1);
             }
             Panes::Tree(large) if made => *large.leaf_mut(k) = None,
+            Panes::Tree(_) => {}
+        }
+    }
+
+    /// Asks for the memory of pane `k`, unless it lies in a tree.
+    #[inline]
+    pub(super) fn ask_for(&self, k: usize) {
+        match self {
+            Panes::Flat { head, parts, .. } => ask_for(&parts[(*head as usize + k) & (FLAT - 1)]),
+            Panes::Ring { head, parts, .. } => ask_for(&parts[(*head as usize + k) & (parts.len() - 1)]),
             Panes::Tree(_) => {}
         }
     }

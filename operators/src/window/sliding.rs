@@ -485,10 +485,10 @@ impl<K: Key, A: Aggregate> Detector for Sliding<K, A> {
     }
 
     #[inline(always)]
-    fn warm(&self, st: &Self::State, event_ms: i64) -> u64 {
+    fn warm(&self, st: &Self::State, event_ms: i64) {
         // Before the first row the difference wraps, and the pane is one that does not exist.
         let k = self.pane_of(event_ms.wrapping_sub(st.open_end_ms.wrapping_sub(self.size_ms + self.pane_ms)));
-        st.panes.get(k).map_or(0, |part| self.aggregate.warm(part))
+        st.panes.ask_for(k);
     }
 
     fn on_watermark(&self, st: &mut Self::State, cx: &mut Context<'_, K, Self::Out>) {

@@ -16,7 +16,7 @@ mod trace;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use watchfire_engine::{Change, Context, Describe, Detector, END_MS, Error, Key, Verdict};
+use watchfire_engine::{Change, Context, Describe, Detector, END_MS, Error, Key, Verdict, ask_for};
 
 pub use config::EpisodeConfig;
 pub use row::{EpisodeEnd, EpisodeId, OverloadEpisode};
@@ -302,8 +302,8 @@ impl<K: Key> Detector for OverloadEpisodes<K> {
     }
 
     #[inline]
-    fn warm(&self, st: &EpisodeState, _event_ms: i64) -> u64 {
-        st.pending.back().map_or(0, |last| last.at_ms as u64)
+    fn warm(&self, st: &EpisodeState, _event_ms: i64) {
+        st.pending.back().into_iter().for_each(ask_for);
     }
 
     fn on_watermark(&self, st: &mut EpisodeState, cx: Cx<'_, '_, K>) {

@@ -124,11 +124,6 @@ impl Aggregate for CraneStats {
     }
 
     #[inline]
-    fn warm(&self, part: &OverloadPart) -> u64 {
-        part.touch()
-    }
-
-    #[inline]
     fn seal(&self, part: &mut OverloadPart, spare: &mut OverloadPart) {
         part.shut(spare, &self.rules);
     }

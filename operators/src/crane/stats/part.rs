@@ -424,15 +424,6 @@ impl OverloadPart {
             Pane::Shut(folded) => Some((folded.latest.last_ms, folded.latest.last, folded.latest.reeving)),
         }
     }
-
-    /// Reads bits of the place where the next reading goes.
-    #[inline]
-    pub(super) fn touch(&self) -> u64 {
-        match &self.0 {
-            Pane::Open { samples, .. } => samples.last().map_or(0, |last| last.at_ms as u64),
-            Pane::Empty | Pane::Shut(_) => 0,
-        }
-    }
 }
 
 /// Inserts a reading that is not later than the last; most belong near the end.
