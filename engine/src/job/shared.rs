@@ -115,6 +115,11 @@ impl Shared {
         self.rehearse_every.store(epochs, Ordering::Relaxed);
     }
 
+    /// Whether recovery is rehearsed at all.
+    pub(crate) fn ever_rehearses(&self) -> bool {
+        self.rehearse_every.load(Ordering::Relaxed) > 0
+    }
+
     /// Whether this epoch is followed by a rehearsal.
     pub(crate) fn rehearses(&self, epoch: u64) -> bool {
         epoch.checked_rem(self.rehearse_every.load(Ordering::Relaxed)) == Some(0)

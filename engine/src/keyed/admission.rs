@@ -49,6 +49,8 @@ pub(crate) struct KeyTime {
     pub(crate) many_splits: bool,
     /// Its clock has been wrong: [`WrongClocks`] knows more.
     clock_suspect: bool,
+    /// The round in which the key changed, if that has yet to be written down; see [`Changes`](super::changes::Changes).
+    pub(super) changed_in: u8,
 }
 
 /// The keys whose clocks have been wrong, by slot; apart, so that keys in good order stay small.
@@ -79,6 +81,7 @@ impl KeyTime {
             split: FED_BY_NONE,
             many_splits: false,
             clock_suspect: false,
+            changed_in: 0,
         }
     }
 

@@ -1,6 +1,7 @@
 //! Keyed operators: event time per key, timers, state, and the detectors fused into them.
 
 pub(crate) mod admission;
+mod changes;
 mod detector;
 mod fused;
 pub(crate) mod operator;

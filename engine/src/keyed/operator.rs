@@ -9,6 +9,7 @@ use timely::dataflow::operators::Capability;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 
 use super::admission::{Admitted, Late, Skewed, WrongClocks};
+use super::changes::Changes;
 use super::slots::{Slot, Slots};
 use super::timers::{Clocks, Instants, Timers};
 use super::{Caps, Cause, Clock, Fused, Moment, Now, Port, Wiring};
@@ -49,6 +50,7 @@ pub(super) struct Core<F: Fused, KF> {
     pub(super) instants: Instants,
     pub(super) clocks: Clocks,
     pub(super) wrong_clocks: WrongClocks,
+    pub(super) changes: Changes,
     /// Event times above this are from the future.
     pub(super) limit_ms: i64,
     pub(super) ports: F::Ports,
@@ -70,6 +72,7 @@ impl<F: Fused<In: Timed>, KF: Fn(&F::In) -> F::Key> Core<F, KF> {
         depth: usize,
         ports: F::Ports,
         aside: AsidePorts<F::In>,
+        changes: Changes,
     ) -> Self {
         let (late, skewed) = aside;
         Core {
@@ -82,6 +85,7 @@ impl<F: Fused<In: Timed>, KF: Fn(&F::In) -> F::Key> Core<F, KF> {
             instants: Instants::default(),
             clocks: Clocks::new(),
             wrong_clocks: WrongClocks::default(),
+            changes,
             limit_ms: i64::MAX,
             ports,
             late,
@@ -191,6 +195,7 @@ impl<F: Fused<In: Timed>, KF: Fn(&F::In) -> F::Key> Core<F, KF> {
             timers,
             instants,
             wrong_clocks,
+            changes,
             limit_ms,
             ports,
             late: late_port,
@@ -199,6 +204,9 @@ impl<F: Fused<In: Timed>, KF: Fn(&F::In) -> F::Key> Core<F, KF> {
             ..
         } = self;
         let (slot, s) = slots.find(key_of(row), likely);
+        if !changes.knows(s.time.changed_in) {
+            changes.note::<F>(slot, s, instants, wrong_clocks);
+        }
         if s.time.split != split
             && let Some(before) = s.time.fed_by(split)
         {
@@ -253,11 +261,10 @@ impl<F: Fused<In: Timed>, KF: Fn(&F::In) -> F::Key> Core<F, KF> {
                 self.limit_ms = self.clocks.limit_ms(&self.bounds);
                 // Both before the first is woken: what is wished for now is for the next tick.
                 let (quiet, instants) = (self.timers.due(&self.clocks), self.instants.due(self.clocks.arrival_ms()));
-                for slot in quiet {
-                    self.slots.get(slot).time.due_quiet_ms = i64::MAX;
-                    self.wake(slot, control.at, Clock::Quiet);
-                }
-                instants.into_iter().for_each(|slot| self.wake(slot, control.at, Clock::Arrival));
+                instants.iter().for_each(|(_, _, slot)| self.about_to_change(*slot));
+                self.instants.take(&instants);
+                quiet.into_iter().for_each(|slot| self.wake(slot, control.at, Clock::Quiet));
+                instants.into_iter().for_each(|(_, _, slot)| self.wake(slot, control.at, Clock::Arrival));
             }
             Signal::Split { split, health } => {
                 self.clocks.health(split, health);
@@ -273,17 +280,23 @@ impl<F: Fused<In: Timed>, KF: Fn(&F::In) -> F::Key> Core<F, KF> {
     /// Lifts the end of a split, or of the job, from the watermarks of its keys.
     fn end(&mut self, at: u64, split: Option<u32>) {
         for slot in 0..self.slots.len() {
-            let time = &mut self.slots.get(slot).time;
+            let time = &self.slots.get(slot).time;
             let ends = split.is_none_or(|split| time.split == split && !time.many_splits);
             if ends && time.due_event_ms != i64::MAX {
-                time.due_event_ms = i64::MAX;
                 self.wake(slot, at, Clock::Event);
             }
         }
     }
 
+    /// Wakes a key by one of its clocks, which takes its wish on that clock.
     fn wake(&mut self, slot: u32, at: u64, clock: Clock) {
+        self.about_to_change(slot);
         let s = self.slots.get(slot);
+        match clock {
+            Clock::Event => s.time.due_event_ms = i64::MAX,
+            Clock::Quiet => s.time.due_quiet_ms = i64::MAX,
+            Clock::Arrival => {}
+        }
         let mut now = Now {
             cause: Cause::Clock(at, (s.key.stable_hash() >> 32) as u32),
             event_ms: s.time.max_event_ms,
@@ -461,11 +474,13 @@ where
     let ((late, late_out), (skewed, skewed_out)) = (wiring.port(), wiring.port());
     let ports_count = builder.shape().outputs();
     let (current, worker, name) = (live.current.clone(), live.scope.index(), name.to_owned());
-    let mut core = Core::new(fused, key_of, bounds, depth, ports, (late, skewed));
     let shared = live.shared.clone();
+    let changes = Changes::new(shared.ever_rehearses());
+    let mut core = Core::new(fused, key_of, bounds, depth, ports, (late, skewed), changes);
     builder.build(move |caps| {
         drop(caps);
         let mut waiting: BTreeMap<u64, Waiting<F::In>> = BTreeMap::new();
+        let mut stored = BTreeMap::new();
         move |frontiers| {
             current.set(node);
             rows_in.for_each(|cap, data| {
@@ -488,7 +503,7 @@ where
                 core.epoch(batches, controls, &caps);
                 core.close_books(&stats, worker);
                 if shared.rehearses(epoch)
-                    && let Err(error) = core.rehearse()
+                    && let Err(error) = core.rehearse(&mut stored)
                 {
                     shared.fail(error.at(format!("operator \"{name}\"")));
                 }

@@ -2,10 +2,12 @@
 //!
 //! Not here, for they are the same on every worker: the clocks of splits and of arrival. Nor the counters, which begin anew.
 
+use std::collections::BTreeMap;
+
 use super::Fused;
 use super::admission::WrongClocks;
 use super::operator::Core;
-use super::slots::Slots;
+use super::slots::{Slot, Slots};
 use super::timers::{Clocks, Instants, Timers};
 use crate::data::{from_bytes, to_bytes};
 use crate::key::key_group;
@@ -33,43 +35,45 @@ impl State for Remembered {
 }
 
 /// A key as an object holds it. In an object they rise by group, then by key.
-#[derive(PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Entry {
     pub(crate) group: u16,
     pub(crate) key: Vec<u8>,
     pub(crate) state: Vec<u8>,
 }
 
-impl<F: Fused<In: Timed>, KF: Fn(&F::In) -> F::Key> Core<F, KF> {
-    /// A key as it is now. Nothing for a slot that is not in use.
-    ///
-    /// # Errors
-    /// `E0525` if the key cannot be encoded, `E0501` if a state cannot.
-    pub(crate) fn remember(&self, slot: u32) -> Result<Option<Entry>, Error> {
-        let Some(s) = self.slots.peek(slot) else { return Ok(None) };
-        let mut states = Vec::new();
-        F::encode(&s.states, &mut states)?;
-        let remembered = Remembered {
-            max_event_ms: s.time.max_event_ms,
-            due_event_ms: s.time.due_event_ms,
-            due_quiet_ms: s.time.due_quiet_ms,
-            due_arrival_ms: self.instants.of(slot),
-            split: s.time.split,
-            many_splits: s.time.many_splits,
-            wrong_clock: self.wrong_clocks.of(slot),
-            states,
-        };
-        let key = to_bytes(&s.key)?;
-        Ok(Some(Entry { group: key_group(s.key.stable_hash()), key, state: remembered.encode()? }))
-    }
+/// A key as it is now.
+///
+/// # Errors
+/// `E0525` if the key cannot be encoded, `E0501` if a state cannot.
+pub(super) fn entry_of<F: Fused>(
+    s: &Slot<F::Key, F::States>,
+    due_arrival_ms: Option<i64>,
+    wrong_clock: Option<(i64, u32)>,
+) -> Result<Entry, Error> {
+    let mut states = Vec::new();
+    F::encode(&s.states, &mut states)?;
+    let remembered = Remembered {
+        max_event_ms: s.time.max_event_ms,
+        due_event_ms: s.time.due_event_ms,
+        due_quiet_ms: s.time.due_quiet_ms,
+        due_arrival_ms,
+        split: s.time.split,
+        many_splits: s.time.many_splits,
+        wrong_clock,
+        states,
+    };
+    Ok(Entry { group: key_group(s.key.stable_hash()), key: to_bytes(&s.key)?, state: remembered.encode()? })
+}
 
+impl<F: Fused<In: Timed>, KF: Fn(&F::In) -> F::Key> Core<F, KF> {
     /// Goes on with the clocks as they were.
     pub(crate) fn resume(&mut self, clocks: Clocks) {
         self.limit_ms = clocks.limit_ms(&self.bounds);
         self.clocks = clocks;
     }
 
-    /// Takes a key over as it was when [`remember`](Core::remember) wrote it. Each key once, before the first row.
+    /// Takes a key over as it was when it was written down. Each key once, before the first row.
     ///
     /// # Errors
     /// `E0526` if the bytes are not such a key, `E0502` if they are not its state.
@@ -98,20 +102,20 @@ impl<F: Fused<In: Timed>, KF: Fn(&F::In) -> F::Key> Core<F, KF> {
 }
 
 impl<F: Fused<In: Timed>, KF: Fn(&F::In) -> F::Key> Core<F, KF> {
-    /// Forgets everything, and goes on from what a checkpoint would hold.
+    /// Writes down what has changed since the last time, beside what was `stored` before; forgets everything, and goes on
+    /// from what is stored, as a job does that comes back to a checkpoint.
     ///
     /// # Errors
-    /// As [`remember`](Core::remember) and [`restore`](Core::restore).
-    pub(crate) fn rehearse(&mut self) -> Result<(), Error> {
-        let entries: Result<Vec<Option<Entry>>, Error> =
-            (0..self.slots.len()).map(|slot| self.remember(slot)).collect();
-        let mut entries: Vec<Entry> = entries?.into_iter().flatten().collect();
-        entries.sort_unstable();
+    /// As [`written_down`](Core::written_down) and [`restore`](Core::restore).
+    pub(super) fn rehearse(&mut self, stored: &mut BTreeMap<(u16, Vec<u8>), Vec<u8>>) -> Result<(), Error> {
+        self.begin_checkpoint();
+        self.write_down(usize::MAX);
+        stored.extend(self.written_down()?.into_iter().map(|entry| ((entry.group, entry.key), entry.state)));
         (self.slots, self.timers) = (Slots::new(), Timers::default());
         (self.instants, self.wrong_clocks) = (Instants::default(), WrongClocks::default());
         let clocks = std::mem::replace(&mut self.clocks, Clocks::new());
         self.resume(clocks);
-        entries.iter().try_for_each(|entry| self.restore(&entry.key, &entry.state))
+        stored.iter().try_for_each(|((_, key), state)| self.restore(key, state))
     }
 }
 

@@ -76,8 +76,9 @@ pub(crate) struct Timers {
     queues: BTreeMap<u32, Queue>,
 }
 
-/// Entries by (due, hash, slot).
-type Queue = BTreeSet<(i64, u64, u32)>;
+/// When an entry is due, the hash of its key, and its slot.
+pub(crate) type Due = (i64, u64, u32);
+type Queue = BTreeSet<Due>;
 
 impl Timers {
     /// A key is fed by another split from now on: its entry, if it has one, moves along.
@@ -101,24 +102,25 @@ impl Timers {
     /// Takes out the slots whose time has come, in order and within the cap of each key group.
     pub(crate) fn due(&mut self, clocks: &Clocks) -> Vec<u32> {
         let mut of_group = HashMap::new();
-        let queues = self.queues.iter_mut();
-        queues.flat_map(|(split, queue)| ripe(queue, clocks.quiet_ms(*split), &mut of_group)).collect()
+        let mut slots = Vec::new();
+        for (split, queue) in &mut self.queues {
+            for entry in ripe(queue, clocks.quiet_ms(*split), &mut of_group) {
+                queue.remove(&entry);
+                slots.push(entry.2);
+            }
+        }
+        slots
     }
 }
 
-/// Takes out of a queue the slots that are due by `now_ms`, in order, as far as their groups have room.
-fn ripe(queue: &mut Queue, now_ms: i64, of_group: &mut HashMap<u16, u32>) -> Vec<u32> {
-    let has_room = |(_, hash, _): &&(i64, u64, u32)| {
+/// The entries of a queue that are due by `now_ms`, in order, as far as their groups have room.
+fn ripe(queue: &Queue, now_ms: i64, of_group: &mut HashMap<u16, u32>) -> Vec<Due> {
+    let has_room = |(_, hash, _): &&Due| {
         let fired = of_group.entry(key_group(*hash)).or_default();
         *fired += 1;
         *fired <= FIRED_PER_GROUP
     };
-    let due = queue.iter().take_while(|(due_ms, _, _)| *due_ms <= now_ms);
-    let ripe: Vec<(i64, u64, u32)> = due.filter(has_room).copied().collect();
-    for entry in &ripe {
-        queue.remove(entry);
-    }
-    ripe.into_iter().map(|(_, _, slot)| slot).collect()
+    queue.iter().take_while(|(due_ms, _, _)| *due_ms <= now_ms).filter(has_room).copied().collect()
 }
 
 /// Wishes on the plain arrival clock, at most one a key. Few keys have one, so they are kept apart from the keys.
@@ -146,13 +148,17 @@ impl Instants {
         }
     }
 
-    /// Takes out the slots whose time has come, in order and within the cap of each key group.
-    pub(crate) fn due(&mut self, arrival_ms: i64) -> Vec<u32> {
-        let ripe = ripe(&mut self.queue, arrival_ms, &mut HashMap::new());
-        for slot in &ripe {
-            self.of_slot.remove(slot);
+    /// The entries whose time has come, in order and within the cap of each key group.
+    pub(crate) fn due(&self, arrival_ms: i64) -> Vec<Due> {
+        ripe(&self.queue, arrival_ms, &mut HashMap::new())
+    }
+
+    /// Takes entries out.
+    pub(crate) fn take(&mut self, due: &[Due]) {
+        for entry in due {
+            self.queue.remove(entry);
+            self.of_slot.remove(&entry.2);
         }
-        ripe
     }
 }
 
@@ -197,11 +203,16 @@ mod tests {
             instants.wish(due_ms, 7, 1);
         }
         instants.wish(i64::MIN, 9, 2);
-        assert_eq!(instants.due(299), [2]);
-        assert_eq!(instants.due(300), [1]);
-        assert_eq!(instants.due(i64::MAX), [0u32; 0]);
+        let fire = |instants: &mut Instants, arrival_ms| {
+            let due = instants.due(arrival_ms);
+            instants.take(&due);
+            due.into_iter().map(|(_, _, slot)| slot).collect::<Vec<_>>()
+        };
+        assert_eq!(fire(&mut instants, 299), [2]);
+        assert_eq!((instants.of(1), fire(&mut instants, 300), instants.of(1)), (Some(300), vec![1], None));
+        assert_eq!(fire(&mut instants, i64::MAX), [0u32; 0]);
         (0..300).for_each(|slot| instants.wish(i64::from(300 - slot), 5, slot as u32));
-        assert_eq!(instants.due(1_000), (44..300).rev().collect::<Vec<_>>());
-        assert_eq!(instants.due(1_000), (0..44).rev().collect::<Vec<_>>());
+        assert_eq!(fire(&mut instants, 1_000), (44..300).rev().collect::<Vec<_>>());
+        assert_eq!(fire(&mut instants, 1_000), (0..44).rev().collect::<Vec<_>>());
     }
 }

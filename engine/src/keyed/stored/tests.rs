@@ -6,6 +6,7 @@ use crate::EventTime;
 use crate::batch::{Batch, Place, Places};
 use crate::control::{Control, Health, Signal};
 use crate::flow::{Flow, Origin};
+use crate::keyed::changes::Changes;
 use crate::keyed::timers::Clocks;
 use crate::keyed::{Both, Compose, Context, Describe, Detector, Then, Verdict, Wiring};
 use crate::time::OnSkew;
@@ -100,7 +101,7 @@ fn core(on_skew: OnSkew) -> Keyed {
     let (ports, _) = fused.ports(&mut wiring);
     let (late, skewed) = (wiring.port().0, wiring.port().0);
     let bounds = EventTime { disorder_ms: 50, max_skew_ms: 1_000, on_skew, clock_wrong_after: 3 };
-    Core::new(fused, |row| row.key, bounds, 1, ports, (late, skewed))
+    Core::new(fused, |row| row.key, bounds, 1, ports, (late, skewed), Changes::new(true))
 }
 
 #[derive(Clone, Debug)]
@@ -175,18 +176,51 @@ fn take(core: &mut Keyed, step: &Step, at: &mut At) -> Vec<String> {
     out
 }
 
+/// A key as it is now.
+fn entry(core: &mut Keyed, slot: u32) -> Entry {
+    let (due_ms, clock) = (core.instants.of(slot), core.wrong_clocks.of(slot));
+    entry_of::<Three>(core.slots.get(slot), due_ms, clock).unwrap()
+}
+
 /// The same core, from what a checkpoint holds of it, its keys in another order.
 fn again(mut core: Keyed, on_skew: OnSkew) -> Keyed {
     let mut next = self::core(on_skew);
     for slot in (0..core.slots.len()).rev() {
-        let entry = core.remember(slot).unwrap().unwrap();
+        let entry = entry(&mut core, slot);
         next.restore(&entry.key, &entry.state).unwrap();
         let key = from_bytes::<u32>(&entry.key).unwrap();
         assert_eq!(entry.group, key_group(key.stable_hash()));
     }
-    assert!(core.remember(core.slots.len()).unwrap().is_none());
     next.resume(std::mem::replace(&mut core.clocks, Clocks::new()));
     next
+}
+
+/// What an operator has written down, and what it should have.
+#[derive(Default)]
+struct Books {
+    stored: BTreeMap<Vec<u8>, Vec<u8>>,
+    /// All keys as they were when the last checkpoint began.
+    expected: BTreeMap<Vec<u8>, Vec<u8>>,
+    /// Keys that were written down since.
+    written: usize,
+}
+
+impl Books {
+    fn begin(&mut self, core: &mut Keyed) {
+        core.begin_checkpoint();
+        self.collect(core);
+        assert_eq!(self.stored, self.expected, "the one before is complete");
+        assert!(self.written <= self.expected.len(), "no key is written down twice");
+        let all = (0..core.slots.len()).map(|slot| entry(core, slot));
+        self.expected = all.map(|entry| (entry.key, entry.state)).collect();
+        self.written = 0;
+    }
+
+    fn collect(&mut self, core: &mut Keyed) {
+        let entries = core.written_down().unwrap();
+        self.written += entries.len();
+        self.stored.extend(entries.into_iter().map(|entry| (entry.key, entry.state)));
+    }
 }
 
 proptest! {
@@ -206,12 +240,48 @@ proptest! {
     }
 }
 
+proptest! {
+    /// A checkpoint holds every key as it was when it began, whatever happens while it is written down.
+    #[test]
+    fn a_checkpoint_is_of_one_moment(steps in steps(), correct in any::<bool>(), acts in prop::collection::vec(0usize..8, 42)) {
+        let mut core = core(if correct { OnSkew::CorrectOffset } else { OnSkew::Divert });
+        let (mut books, mut at) = (Books::default(), At { place: 1, now_ms: 1_000_000 });
+        for (step, act) in steps.iter().zip(acts) {
+            take(&mut core, step, &mut at);
+            match act {
+                0 | 1 => books.begin(&mut core),
+                2..6 => _ = core.write_down(act - 1),
+                _ => books.collect(&mut core),
+            }
+        }
+        books.begin(&mut core);
+    }
+}
+
+#[test]
+fn only_what_changed_is_written_down() {
+    let mut core = core(OnSkew::Divert);
+    let mut at = At { place: 1, now_ms: 0 };
+    let rows = |keys: &[u32]| Step::Rows(0, keys.iter().map(|key| (*key, 0)).collect());
+    let keys = |core: &mut Keyed| -> Vec<u32> {
+        core.begin_checkpoint();
+        assert!(core.write_down(usize::MAX));
+        let mut entries = core.written_down().unwrap();
+        entries.sort_unstable_by(|a, b| a.key.cmp(&b.key));
+        entries.into_iter().map(|entry| from_bytes(&entry.key).unwrap()).collect()
+    };
+    for (changed, expected) in [(&[1, 2, 3][..], &[1, 2, 3][..]), (&[2, 2], &[2]), (&[], &[]), (&[3, 2], &[2, 3])] {
+        take(&mut core, &rows(changed), &mut at);
+        assert_eq!(keys(&mut core), expected);
+    }
+}
+
 #[test]
 fn what_is_no_such_key_is_refused() {
     let mut core = core(OnSkew::Divert);
     let mut at = At { place: 1, now_ms: 0 };
     take(&mut core, &Step::Rows(0, vec![(3, 0)]), &mut at);
-    let Entry { key, state, .. } = core.remember(0).unwrap().unwrap();
+    let Entry { key, state, .. } = entry(&mut core, 0);
     let mut next = self::core(OnSkew::Divert);
     let refused = |result: Result<(), Error>, code| assert_eq!(result.unwrap_err().code(), code);
     refused(next.restore(&[], &state), "E0526");
