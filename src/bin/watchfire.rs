@@ -44,7 +44,7 @@ enum Wish {
     Prune {
         /// Where the job keeps them.
         dir: PathBuf,
-        /// How many checkpoints to keep.
+        /// How many of the newest checkpoints to keep; more where those share an object with one another.
         #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..))]
         keep: u16,
     },

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::log::{self, Known};
-use super::record::{Entry, Manifest};
+use super::record::{Entry, Manifest, StateFile};
 use super::states::States;
 use super::store::Store;
 use super::{collect, record};
@@ -94,9 +94,10 @@ impl Checkpoints {
                 if sound.contains(&known) {
                     continue;
                 }
-                let read = self.store.get(&file.name)?.ok_or_else(|| missing(&file.name));
-                match read.and_then(|bytes| States::decode(&bytes, file)) {
+                match states_in(&*self.store, file) {
                     Ok(_) => _ = sound.insert(known),
+                    // What may pass says nothing of the object.
+                    Err(error) if !matches!(error.code(), "E0521" | "E0522") => return Err(error),
                     Err(error) => {
                         damages.push(Damage { record: *record, checkpoint: Some(manifest.checkpoint), error });
                     }
@@ -110,8 +111,9 @@ impl Checkpoints {
         Ok(damages)
     }
 
-    /// Deletes what none of the newest `keep` checkpoints needs, at least one; the names of what was deleted. May be
-    /// called while the job runs: what is still being written stays, and so does what has yet to be committed.
+    /// Deletes what none of the newest `keep` checkpoints needs, at least one; the names of what was deleted. Where more than
+    /// one is kept, so is the newest that shares no object with the newest of all, for no damaged object is to take all of
+    /// them. May be called while the job runs: what is still being written stays, and so does what has yet to be committed.
     ///
     /// # Errors
     /// A [`StoreError`](super::StoreError) as an [`Error`]; what was deleted until then stays deleted, and nothing that a
@@ -133,9 +135,16 @@ impl Checkpoints {
     }
 }
 
-fn missing(name: &str) -> Error {
-    let remedy = "let the job fall back to an older checkpoint, or restore the object from a backup";
-    Error::new("E0521", "an object that is not there").at(name).remedy(remedy)
+/// The states in an object that a checkpoint names.
+///
+/// # Errors
+/// As [`States::decode`]; `E0521` if the object is missing; a [`StoreError`](super::StoreError) as an [`Error`].
+pub(super) fn states_in(store: &dyn Store, file: &StateFile) -> Result<States, Error> {
+    let bytes = store.get(&file.name)?.ok_or_else(|| {
+        let remedy = "let the job fall back to an older checkpoint, or restore the object from a backup";
+        Error::new("E0521", "an object that is not there").at(file.name.clone()).remedy(remedy)
+    })?;
+    States::decode(&bytes, file)
 }
 
 fn all_in(log: &[Known]) -> Vec<Checkpoint> {

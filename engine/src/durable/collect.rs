@@ -61,16 +61,26 @@ impl<'a> Counted<'a> {
         counted
     }
 
-    /// The oldest record that stays: that of the oldest of the newest `keep`, or of one that has yet to be committed.
+    /// The oldest record that stays: that of the oldest of the newest `keep`, of the one to fall back to if an object of the
+    /// newest is damaged, or of one that has yet to be committed.
     fn oldest(&self, keep: usize) -> Option<u64> {
         let first = self.eligible.len().checked_sub(keep.max(1))?;
-        let (kept, _) = self.eligible.get(first)?;
+        let apart = if keep > 1 { self.newest_apart() } else { None };
+        let (kept, _) = self.eligible.get(apart.map_or(first, |apart| apart.min(first)))?;
         Some(self.owed.iter().map(|(record, _)| *record).fold(*kept, u64::min))
+    }
+
+    /// The newest checkpoint that shares no object with the newest of all.
+    fn newest_apart(&self) -> Option<usize> {
+        let (_, newest) = self.eligible.last()?;
+        let of_newest: BTreeSet<&str> = newest.files().map(|file| file.name.as_str()).collect();
+        self.eligible.iter().rposition(|(_, older)| older.files().all(|file| !of_newest.contains(file.name.as_str())))
     }
 }
 
 /// What to delete, in this order, so that the newest `keep` checkpoints stay whole, and so does everything that is still
-/// being written. `names` are all objects of the store; `pinned` manifests, such as those of savepoints, stay as well.
+/// being written; with them, where more than one is kept, the newest that shares no object with the newest of all, so that
+/// no single damaged object takes all of them. `names` are all objects of the store; `pinned` manifests, such as those of savepoints, stay as well.
 ///
 /// Records go first, the oldest first, so that none ever names an object that is gone. Only what the log knows to be over
 /// is deleted: states of fenced generations, and those of checkpoints up to the newest that is complete. Nothing is
@@ -181,7 +191,7 @@ mod tests {
                     names.drain(..names.len().saturating_sub(*needs));
                     names.append(&mut self.early);
                     names.push(self.object(self.checkpoint));
-                    let file = |name: String| StateFile { name, bytes: 0, checksum: 0, groups: (0, 0) };
+                    let file = |name: String| StateFile { name, bytes: 0, checksum: 0, groups: (0, 0), whole: false };
                     let files = names.into_iter().map(file).collect();
                     let operators = [("site".to_owned(), OperatorState { states: Vec::new(), files })].into();
                     let part = Prepared { part: 0, committable: owes.then(String::new) };
@@ -215,7 +225,10 @@ mod tests {
             prop_assert!(records.iter().copied().eq(1..records.len() as u64 + 1), "the oldest, without gap: {records:?}");
             let log = &world.log[records.len()..];
             let in_left = in_log(log);
-            let kept = world.eligible.iter().rev().take(keep).chain(&world.owed);
+            let shares = |a: &Manifest, b: &Manifest| a.files().any(|file| b.files().any(|other| other.name == file.name));
+            let newest = world.eligible.last();
+            let apart = world.eligible.iter().rfind(|one| keep > 1 && newest.is_some_and(|newest| !shares(one, newest)));
+            let kept = world.eligible.iter().rev().take(keep).chain(apart).chain(&world.owed);
             for manifest in kept.clone() {
                 prop_assert!(in_left.contains(manifest), "{} is kept", manifest.checkpoint);
             }

@@ -8,6 +8,7 @@
 
 mod checkpoints;
 mod collect;
+mod compact;
 mod decide;
 mod directory;
 mod frame;
@@ -17,6 +18,7 @@ mod states;
 mod store;
 
 pub use checkpoints::{Checkpoint, Checkpoints, Damage};
+pub use compact::{Chain, compact};
 pub use decide::{Action, Facts, Refusal, decide};
 pub use directory::Directory;
 pub(crate) use frame::{Kind as FrameKind, framed, unframed};

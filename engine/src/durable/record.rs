@@ -109,6 +109,9 @@ pub struct StateFile {
     pub checksum: u64,
     /// The first and the last key group in it.
     pub groups: (u16, u16),
+    /// Every group in it is whole: what older objects say of them no longer counts.
+    #[serde(default)]
+    pub whole: bool,
 }
 
 /// What one part of a sink has prepared.
@@ -224,13 +227,13 @@ mod tests {
         r#"{"number":2,"previous":9,"generation":1,"entry":{"checkpoint":{"checkpoint":1048600,"job":"site","fingerprint":5,"#,
         r#""sources":{"readings":[{"split":"cranes.jsonl","offset":17,"finished":true}]},"arrival_ms":1000,"#,
         r#""operators":{"overload":{"states":[{"name":"watchfire.window","version":1}],"#,
-        r#""files":[{"name":"state/x","bytes":40,"checksum":6,"groups":[0,1023]}]}},"#,
+        r#""files":[{"name":"state/x","bytes":40,"checksum":6,"groups":[0,1023],"whole":true}]}},"#,
         r#""sinks":{"alarms":[{"part":0,"committable":"00ff"}]}}}}"#,
     );
 
     #[test]
     fn the_text_stays_the_same() {
-        let files = vec![StateFile { name: "state/x".into(), bytes: 40, checksum: 6, groups: (0, 1_023) }];
+        let files = vec![StateFile { name: "state/x".into(), bytes: 40, checksum: 6, groups: (0, 1_023), whole: true }];
         let states = vec![StateType { name: "watchfire.window".into(), version: 1 }];
         let split = SplitAt { split: "cranes.jsonl".into(), offset: Some(17.into()), finished: true };
         let manifest = Manifest {

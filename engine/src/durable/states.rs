@@ -1,6 +1,7 @@
 //! Objects that hold the states of keys: by key group, each group either whole or only what changed.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 
 use rkyv::rancor;
 use rkyv::util::AlignedVec;
@@ -64,7 +65,8 @@ impl States {
         let bytes = frame::framed(Kind::State, &body);
         let name = collect::name_of(generation, checkpoint, part);
         let groups = self.groups.first().zip(self.groups.last()).map_or((0, 0), |(a, b)| (a.group, b.group));
-        let file = StateFile { name, bytes: bytes.len() as u64, checksum: frame::sum_of(&bytes), groups };
+        let whole = self.groups.iter().all(|group| group.whole);
+        let file = StateFile { name, bytes: bytes.len() as u64, checksum: frame::sum_of(&bytes), groups, whole };
         Ok((bytes, file))
     }
 
@@ -96,7 +98,13 @@ impl States {
 /// Puts objects together, oldest first: of two entries of a key the later counts. O(entries).
 pub fn merge(files: impl IntoIterator<Item = States>) -> Merged {
     let mut all = Merged::new();
-    for part in files.into_iter().flat_map(|file| file.groups) {
+    files.into_iter().for_each(|file| merge_into(&mut all, file, &(0..=u16::MAX)));
+    all
+}
+
+/// Puts those groups of an object that lie in a range behind what older objects said.
+pub(super) fn merge_into(all: &mut Merged, file: States, groups: &RangeInclusive<u16>) {
+    for part in file.groups.into_iter().filter(|part| groups.contains(&part.group)) {
         let group = all.entry(part.group).or_default();
         if part.whole {
             group.clear();
@@ -109,7 +117,6 @@ pub fn merge(files: impl IntoIterator<Item = States>) -> Merged {
         }
     }
     all.retain(|_, keys| !keys.is_empty());
-    all
 }
 
 #[cfg(test)]
