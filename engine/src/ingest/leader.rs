@@ -105,7 +105,7 @@ impl Leader {
 
     /// Cuts an epoch, if there is anything to put into it; one part a worker.
     pub(crate) fn cut(&mut self) -> Result<Option<Vec<EpochFeed>>, Error> {
-        if self.closed {
+        if self.closed || !self.recorder.as_ref().is_none_or(Recorder::has_room) {
             return Ok(None);
         }
         if self.shared.command() != Command::Run && !self.closing {
@@ -151,7 +151,7 @@ impl Leader {
         let (feeds, controls, acknowledge) = (cut.feeds, cut.controls, cut.acknowledge);
         self.pace.cut(many);
         if let Some(recorder) = &mut self.recorder {
-            recorder.items.push(super::record::Item::Cut);
+            recorder.cut(last);
         }
         if !acknowledge.is_empty() {
             self.unacknowledged.push_back((self.epoch, acknowledge));
@@ -201,12 +201,14 @@ impl Leader {
         }
     }
 
-    /// Whether every commit that was begun has been finished by the sinks, and every row acknowledged.
+    /// Whether every commit that was begun has been finished by the sinks, every row acknowledged and, where that is wished
+    /// for, the recording written.
     pub(crate) fn settled(&self) -> bool {
-        self.uncommitted.is_empty() && self.committing.is_empty() && self.unacknowledged.is_empty()
+        let committed = self.uncommitted.is_empty() && self.committing.is_empty();
+        committed && self.unacknowledged.is_empty() && self.recorder.as_ref().is_none_or(Recorder::is_done)
     }
 
-    /// Lets go of everything but the record: senders that wait are told, and what was not acknowledged never will be.
+    /// Lets go of everything but the record in memory: senders that wait are told, and what was not acknowledged never will be.
     pub(crate) fn dismiss(&mut self) {
         self.intakes.iter_mut().for_each(|intake| intake.close());
         self.intakes.clear();
@@ -214,6 +216,8 @@ impl Leader {
         self.held.clear();
         self.sinks.clear();
         self.player = None;
+        // The thread that writes ends when it sees that nothing will come.
+        self.recorder.take_if(|recorder| recorder.into.is_some());
     }
 
     pub(crate) fn closed(&self) -> bool {

@@ -11,6 +11,7 @@ pub(crate) mod queue;
 pub(crate) mod reader;
 pub(crate) mod record;
 pub(crate) mod saved;
+pub(crate) mod streamed;
 pub(crate) mod ticker;
 
 pub use merge::MergeSplits;

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use super::intake::{Cut, Feed};
 use super::saved::SavedRows;
+use super::streamed::Streamed;
 use crate::batch::{Batch, Places};
 use crate::control::{Control, Signal};
 use crate::data::to_bytes;
@@ -45,10 +46,32 @@ pub(crate) enum Item {
     Cut,
 }
 
-/// Collects items while a job runs.
+/// Collects items while a job runs: all of them, or those of the epoch that is being cut.
 #[derive(Default)]
 pub(crate) struct Recorder {
     pub(crate) items: Vec<Item>,
+    /// Where the items of an epoch go.
+    pub(crate) into: Option<Streamed>,
+}
+
+impl Recorder {
+    /// Whether another epoch may be cut.
+    pub(crate) fn has_room(&self) -> bool {
+        self.into.as_ref().is_none_or(Streamed::has_room)
+    }
+
+    /// An epoch ends.
+    pub(crate) fn cut(&mut self, last: bool) {
+        self.items.push(Item::Cut);
+        if let Some(into) = &self.into {
+            into.take(std::mem::take(&mut self.items), last);
+        }
+    }
+
+    /// Whether everything is where it belongs. Only after the last epoch.
+    pub(crate) fn is_done(&self) -> bool {
+        self.into.as_ref().is_none_or(Streamed::is_done)
+    }
 }
 
 /// What entered a job, in its order. Made by [`Job::record`](crate::Job::record), run again by

@@ -54,6 +54,64 @@ pub(crate) fn read_rows<T: Data>(saved: SavedRows) -> Result<Arc<dyn RecordedRow
     Ok(Arc::new(Batch { target: 0, split, late, places: Places::Dense(first), rows: from_bytes::<Vec<T>>(&rows)? }))
 }
 
+/// Makes segments of items.
+pub(crate) struct Segments {
+    fingerprint: u64,
+    /// Of the segment that is being filled.
+    number: u64,
+    items: Vec<Saved>,
+    bytes: usize,
+}
+
+impl Segments {
+    pub(crate) fn of(fingerprint: u64) -> Self {
+        Segments { fingerprint, number: 1, items: Vec::new(), bytes: 0 }
+    }
+
+    /// Adds an item. Whether the segment is full by that.
+    ///
+    /// # Errors
+    /// `E0525` if a row cannot be encoded.
+    pub(crate) fn push(&mut self, item: &Item) -> Result<bool, Error> {
+        self.items.push(match item {
+            Item::Rows { input, batch } => {
+                let saved = batch.save(0, batch.len())?;
+                self.bytes += saved.rows.len();
+                Saved::Rows(*input, saved)
+            }
+            Item::Control(control) => Saved::Control(*control),
+            Item::Cut => Saved::Cut,
+        });
+        self.bytes += size_of::<Saved>();
+        Ok(self.bytes >= SEGMENT_BYTES)
+    }
+
+    /// The segment as an object, by its name; the next one begins.
+    ///
+    /// # Errors
+    /// `E0525` if it cannot be encoded.
+    pub(crate) fn end(&mut self, last: bool) -> Result<(String, Vec<u8>), Error> {
+        let segment = Segment { fingerprint: self.fingerprint, last, items: std::mem::take(&mut self.items) };
+        let object = (name_of(self.number), framed(FrameKind::Segment, &to_bytes(&segment)?));
+        (self.number, self.bytes) = (self.number + 1, 0);
+        Ok(object)
+    }
+}
+
+/// Refuses a store that holds a recording.
+///
+/// # Errors
+/// `E0527`, or a [`StoreError`](crate::durable::StoreError) as an [`Error`].
+pub(crate) fn check_free(store: &dyn Store) -> Result<(), Error> {
+    store.list(FOLDER)?.into_iter().next().map_or(Ok(()), |name| Err(holds_one(name)))
+}
+
+pub(crate) fn holds_one(name: String) -> Error {
+    Error::new("E0527", "the store holds a recording already")
+        .at(name)
+        .remedy("save each recording into a store of its own")
+}
+
 /// The name of a segment's object; they count from 1.
 fn name_of(number: u64) -> String {
     format!("{FOLDER}/{number:020}")
@@ -90,33 +148,16 @@ impl Recording {
     /// `E0527` if the store holds a recording already, `E0525` if a row cannot be encoded, or those of the
     /// [store](crate::durable::StoreError). What was written until then is told from a whole recording when it is read.
     pub fn save(&self, store: &dyn Store) -> Result<(), Error> {
-        let (mut number, mut bytes, mut items) = (1, 0, Vec::new());
+        let write = |(name, bytes): (String, Vec<u8>)| {
+            if store.put_if_absent(&name, &bytes)? { Ok(()) } else { Err(holds_one(name)) }
+        };
+        let mut segments = Segments::of(self.fingerprint);
         for item in &self.items {
-            items.push(match item {
-                Item::Rows { input, batch } => {
-                    let saved = batch.save(0, batch.len())?;
-                    bytes += saved.rows.len();
-                    Saved::Rows(*input, saved)
-                }
-                Item::Control(control) => Saved::Control(*control),
-                Item::Cut => Saved::Cut,
-            });
-            bytes += size_of::<Saved>();
-            if bytes >= SEGMENT_BYTES {
-                self.save_segment(store, number, false, std::mem::take(&mut items))?;
-                (number, bytes) = (number + 1, 0);
+            if segments.push(item)? {
+                write(segments.end(false)?)?;
             }
         }
-        self.save_segment(store, number, true, items)
-    }
-
-    fn save_segment(&self, store: &dyn Store, number: u64, last: bool, items: Vec<Saved>) -> Result<(), Error> {
-        let segment = Segment { fingerprint: self.fingerprint, last, items };
-        if store.put_if_absent(&name_of(number), &framed(FrameKind::Segment, &to_bytes(&segment)?))? {
-            return Ok(());
-        }
-        let remedy = "save each recording into a store of its own";
-        Err(Error::new("E0527", "the store holds a recording already").at(name_of(number)).remedy(remedy))
+        write(segments.end(true)?)
     }
 
     /// Reads a recording of the flow with this fingerprint and these inputs.

@@ -22,6 +22,7 @@ use crate::flow::{Finding, Flow, Plan, Weight};
 use crate::ingest::leader::{Bounds, Leader};
 use crate::ingest::record::{Player, Recorder, Recording};
 use crate::ingest::saved::other_flow;
+use crate::ingest::streamed::Streamed;
 use crate::io::{IoRuntime, ThreadIo};
 use crate::time::TickSource;
 use parts::{Part, Start};
@@ -62,6 +63,7 @@ pub struct Job {
     bounds: Bounds,
     io: Arc<dyn IoRuntime>,
     record: bool,
+    record_to: Option<Arc<dyn Store>>,
     rehearse_every: u64,
 }
 
@@ -85,6 +87,7 @@ impl Job {
             bounds: Bounds { rows_max: 16_384, in_flight_max: 8, commit_every_ms: 1_000 },
             io: Arc::new(ThreadIo),
             record: false,
+            record_to: None,
             rehearse_every: 0,
         }
     }
@@ -140,6 +143,37 @@ impl Job {
         self
     }
 
+    /// Writes everything that enters into a store, which must hold no recording yet. The job is held back if the store cannot
+    /// follow, and waits while it does not answer or is full; its end waits until all is durable. Of a job that fails before
+    /// its input ends the recording is not whole. Read it again with [`saved_recording`](Job::saved_recording). A replay is not recorded.
+    ///
+    /// Memory: about 4 MiB of encoded rows, and up to 64 epochs that wait.
+    ///
+    /// # Examples
+    /// ```
+    /// use std::sync::Arc;
+    /// use watchfire_engine::{Job, durable::Directory};
+    /// # use serde::{Deserialize, Serialize};
+    /// # #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+    /// # struct Reading { event_time_ms: i64 }
+    /// # impl watchfire_engine::Timed for Reading { fn event_time_ms(&self) -> i64 { self.event_time_ms } }
+    /// # let folder = std::env::temp_dir().join(format!("watchfire-record-to-{}", std::process::id()));
+    /// let job = Job::new(|flow| flow.channel::<Reading>("readings").to_channel("same"));
+    /// let store = Arc::new(Directory::create(&folder)?);
+    /// let mut running = job.clone().record_to(store.clone()).start()?;
+    /// running.sender::<Reading>("readings")?.send(vec![Reading { event_time_ms: 7 }])?;
+    /// let _same = running.receiver::<Reading>("same")?;
+    /// running.wait()?;
+    /// assert_eq!(job.saved_recording(&*store)?.rows(), 1);
+    /// # std::fs::remove_dir_all(folder)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn record_to(mut self, store: Arc<dyn Store>) -> Self {
+        self.record_to = Some(store);
+        self
+    }
+
     /// Rehearses recovery: after every so many epochs each keyed operator forgets what it knows and goes on from what a
     /// checkpoint would hold of it. Results do not depend on it, unless the state of a detector keeps something that is
     /// not stored; so run the tests of a detector with it. 0, the default, is never. O(state) each time.
@@ -187,7 +221,8 @@ impl Job {
     /// Starts the job.
     ///
     /// # Errors
-    /// `E0100` with every error that [`check`](Job::check) finds; `E0902` if threads cannot be started.
+    /// `E0100` with every error that [`check`](Job::check) finds; `E0902` if threads cannot be started; those of the store
+    /// that the job is [recorded to](Job::record_to), `E0527` if it holds a recording.
     pub fn start(&self) -> Result<Running, Error> {
         self.start_with(None)
     }
@@ -245,13 +280,17 @@ impl Job {
         let mut leader = Leader::new(shared.clone(), self.workers, ticks, self.bounds);
         leader.intakes = std::mem::take(&mut start.intakes);
         leader.sinks = std::mem::take(&mut start.sinks);
+        let fingerprint = plan.fingerprint();
+        leader.recorder = self.record.then(Recorder::default);
+        if let Some(store) = self.record_to.clone().filter(|_| recording.is_none()) {
+            let into = Some(Streamed::start(store, fingerprint, shared.clone())?);
+            leader.recorder = Some(Recorder { into, ..Recorder::default() });
+        }
         if let Some(recording) = recording {
             // Nothing but the record enters: senders are told so.
             leader.intakes.drain(..).for_each(|mut intake| intake.close());
             leader.player = Some(Player::new(recording));
         }
-        leader.recorder = self.record.then(Recorder::default);
-        let fingerprint = plan.fingerprint();
         let running = Running::launch(shared, self.build.clone(), fingerprint, self.workers, leader, start.ends)?;
         for later in start.later {
             later()?;

@@ -179,11 +179,12 @@ impl Running {
             Error::new("E0904", what).remedy("take the rows from every receiver, look at the sinks, wait again");
         match self.shared.waiting().as_slice() {
             [] => error,
-            sinks => error.at(format!("sinks that are behind: {}", sinks.join(", "))),
+            behind => error.at(format!("behind: {}", behind.join(", "))),
         }
     }
 
-    /// What entered the job, once it has ended. Only of a job made with [`Job::record`](crate::Job::record).
+    /// What entered the job, once it has ended. Only of a job made with [`Job::record`](crate::Job::record), and not with
+    /// [`Job::record_to`](crate::Job::record_to).
     pub fn recording(&self) -> Option<Recording> {
         let mut leader = lock(&self.leader);
         let recorder = leader.as_mut()?.recorder.take()?;

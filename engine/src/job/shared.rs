@@ -34,6 +34,8 @@ pub(crate) struct Shared {
     gathering: AtomicBool,
     /// See [`Shared::rehearses`].
     rehearse_every: AtomicU64,
+    /// The store of the recording does not take what it is given.
+    pub(crate) recording_waits: AtomicBool,
     failed: AtomicBool,
     error: Mutex<Option<Error>>,
     workers: Vec<Worker>,
@@ -96,6 +98,7 @@ impl Shared {
             command: AtomicU8::new(0),
             gathering: AtomicBool::new(false),
             rehearse_every: AtomicU64::new(0),
+            recording_waits: AtomicBool::new(false),
             failed: AtomicBool::new(false),
             error: Mutex::default(),
             workers: (0..workers).map(|_| worker()).collect(),
@@ -248,10 +251,12 @@ impl Shared {
         }
     }
 
-    /// The names of the sinks whose outside is behind.
+    /// What is behind: the names of sinks, and the recording.
     pub(crate) fn waiting(&self) -> Vec<String> {
         let behind = self.nodes.iter().filter(|node| node.waiting.load(Ordering::Relaxed));
-        behind.map(|node| format!("\"{}\"", node.name)).collect()
+        let sinks = behind.map(|node| format!("\"{}\"", node.name));
+        let recording = self.recording_waits.load(Ordering::Relaxed).then(|| "the store of the recording".to_owned());
+        sinks.chain(recording).collect()
     }
 }
 

@@ -1,0 +1,134 @@
+//! A recording that is written into a store while the job runs, by a thread that may wait for it.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use async_channel::{Receiver, Sender};
+
+use super::record::Item;
+use super::saved::{Segments, check_free, holds_one};
+use crate::Error;
+use crate::durable::Store;
+use crate::job::shared::{Shared, TaskGuard, panic_text};
+
+/// Epochs that wait to be written before no more are cut.
+const EPOCHS_WAITING: usize = 64;
+
+/// The first pause after a store did not answer or was full, and the longest.
+const BACK_OFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(10));
+
+/// What entered in one epoch, and whether it is the last.
+type Epoch = (Vec<Item>, bool);
+
+/// The leader's end.
+pub(crate) struct Streamed {
+    tx: Sender<Epoch>,
+    /// The last segment is durable.
+    done: Arc<AtomicBool>,
+}
+
+impl Streamed {
+    /// Starts the thread that writes.
+    ///
+    /// # Errors
+    /// `E0527` if the store holds a recording already; `E0902` if the thread cannot be started; a
+    /// [`StoreError`](crate::durable::StoreError) as an [`Error`].
+    pub(crate) fn start(store: Arc<dyn Store>, fingerprint: u64, shared: Arc<Shared>) -> Result<Self, Error> {
+        check_free(&*store)?;
+        let (tx, rx) = async_channel::bounded(EPOCHS_WAITING);
+        let done = Arc::new(AtomicBool::new(false));
+        let guard = TaskGuard::new(shared.clone(), "the thread that writes the recording".to_owned());
+        let writes = Writes { store, segments: Segments::of(fingerprint), rx, done: done.clone(), shared };
+        let thread = std::thread::Builder::new().name("watchfire-recording".to_owned());
+        let started = thread.spawn(move || {
+            let shared = writes.shared.clone();
+            match std::panic::catch_unwind(AssertUnwindSafe(|| writes.all())) {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => shared.fail(error),
+                Err(panic) => {
+                    let what = format!("encoding a row for the recording panicked: {}", panic_text(&*panic));
+                    shared.fail(Error::new("E0903", what).remedy("mend how the row is serialised"));
+                }
+            }
+            guard.done();
+        });
+        match started {
+            Ok(_) => Ok(Streamed { tx, done }),
+            Err(e) => Err(Error::new("E0902", "cannot start a thread to write the recording")
+                .because(e)
+                .remedy("raise the thread limit")),
+        }
+    }
+
+    /// Whether an epoch can be taken; the leader is woken when one can again.
+    pub(crate) fn has_room(&self) -> bool {
+        !self.tx.is_full()
+    }
+
+    /// Takes an epoch. There must be room.
+    pub(crate) fn take(&self, items: Vec<Item>, last: bool) {
+        // It is refused only when the thread has ended, and then the job has failed.
+        let _ = self.tx.try_send((items, last));
+    }
+
+    pub(crate) fn is_done(&self) -> bool {
+        self.done.load(Ordering::SeqCst)
+    }
+}
+
+/// The thread's end.
+struct Writes {
+    store: Arc<dyn Store>,
+    segments: Segments,
+    rx: Receiver<Epoch>,
+    done: Arc<AtomicBool>,
+    shared: Arc<Shared>,
+}
+
+impl Writes {
+    /// Writes until the last epoch. A job that fails leaves a recording that is not whole.
+    fn all(mut self) -> Result<(), Error> {
+        while let Ok((items, last)) = self.rx.recv_blocking() {
+            self.shared.wake(0);
+            for item in &items {
+                if self.segments.push(item)? {
+                    let segment = self.segments.end(false)?;
+                    self.write(segment)?;
+                }
+            }
+            if last {
+                let segment = self.segments.end(true)?;
+                self.write(segment)?;
+                self.done.store(true, Ordering::SeqCst);
+                self.shared.wake(0);
+            }
+        }
+        Ok(())
+    }
+
+    fn write(&self, (name, bytes): (String, Vec<u8>)) -> Result<(), Error> {
+        let (mut pause, mut again) = (BACK_OFF.0, false);
+        loop {
+            let taken = self.store.put_if_absent(&name, &bytes).and_then(|mine| {
+                // A try that failed may have written it all the same.
+                Ok(mine || again && self.store.get(&name)?.as_ref() == Some(&bytes))
+            });
+            match taken {
+                Ok(true) => {
+                    self.shared.recording_waits.store(false, Ordering::Relaxed);
+                    return Ok(());
+                }
+                Ok(false) => return Err(holds_one(name)),
+                Err(error) if error.may_pass() && !self.shared.failed() => {
+                    self.shared.recording_waits.store(true, Ordering::Relaxed);
+                    tracing::warn!(%error, "cannot write the recording, trying again");
+                    std::thread::sleep(pause);
+                    (pause, again) = ((pause * 2).min(BACK_OFF.1), true);
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+}
