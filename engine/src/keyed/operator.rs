@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use timely::dataflow::StreamVec;
 use timely::dataflow::channels::pact::{Exchange, Pipeline};
-use timely::dataflow::operators::Capability;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
+use timely::dataflow::operators::{Capability, InputCapability};
 
 use super::admission::{Admitted, Late, Skewed, WrongClocks};
 use super::changes::Changes;
@@ -484,15 +484,13 @@ where
         move |frontiers| {
             current.set(node);
             rows_in.for_each(|cap, data| {
-                if let Some(epoch) = cap.least().copied() {
-                    let hold = || (0..ports_count).map(|port| cap.delayed(&epoch, port)).collect();
-                    waiting.entry(epoch).or_insert_with(|| Waiting::new(hold())).batches.append(data);
+                if let Some(open) = Waiting::at(&cap, ports_count, &mut waiting) {
+                    open.batches.append(data);
                 }
             });
             controls_in.for_each(|cap, data| {
-                if let Some(epoch) = cap.least().copied() {
-                    let hold = || (0..ports_count).map(|port| cap.delayed(&epoch, port)).collect();
-                    waiting.entry(epoch).or_insert_with(|| Waiting::new(hold())).controls.append(data);
+                if let Some(open) = Waiting::at(&cap, ports_count, &mut waiting) {
+                    open.controls.append(data);
                 }
             });
             while let Some(first) = waiting.first_entry() {
@@ -521,7 +519,10 @@ struct Waiting<T> {
 }
 
 impl<T> Waiting<T> {
-    fn new(caps: Vec<Capability<u64>>) -> Self {
-        Waiting { caps, batches: Vec::new(), controls: Vec::new() }
+    /// The epoch of what has come, of which all outputs are kept open.
+    fn at<'a>(cap: &InputCapability<u64>, ports: usize, all: &'a mut BTreeMap<u64, Self>) -> Option<&'a mut Self> {
+        let epoch = cap.least().copied()?;
+        let caps = || (0..ports).map(|port| cap.delayed(&epoch, port)).collect();
+        Some(all.entry(epoch).or_insert_with(|| Waiting { caps: caps(), batches: Vec::new(), controls: Vec::new() }))
     }
 }
