@@ -147,7 +147,8 @@ impl Job {
     /// follow, and waits while it does not answer or is full; its end waits until all is durable. Of a job that fails before
     /// its input ends the recording is not whole. Read it again with [`saved_recording`](Job::saved_recording). A replay is not recorded.
     ///
-    /// Memory: about 4 MiB of encoded rows, and up to 64 epochs that wait.
+    /// Memory: up to 65 epochs that wait or are being encoded, and a few copies of a segment of about 4 MiB, or of one batch
+    /// where that is larger.
     ///
     /// # Examples
     /// ```

@@ -20,7 +20,7 @@ use crate::job::metrics::KeyedStats;
 use crate::time::{END_MS, EventTime};
 use crate::{Data, Key, Timed};
 
-/// So many rows pass while memory that was asked for comes.
+/// So many rows are processed while memory that was asked for comes. 8 and 12 measured alike.
 const AHEAD: usize = 12;
 
 /// More than the rows between the look-up of a slot and its use; a power of two.
