@@ -3,35 +3,28 @@
 
 mod support;
 
+use support::detectors::Memory;
 use support::{Row, SOON, STANDING, row};
-use watchfire_engine::{Context, Describe, Detector, Job, State, Verdict, rkyv};
+use watchfire_engine::{Context, Describe, Detector, Job, Verdict};
 
 const KEYS: u32 = 9_000;
 
 /// Emits the sum of a key's rows so far.
 struct Sums;
 
-#[derive(Default, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
-struct Sum(i64);
-
-impl State for Sum {
-    const NAME: &'static str = "sum";
-    const VERSION: u32 = 1;
-}
-
 impl Detector for Sums {
     type Key = u32;
     type In = Row;
     type Out = Row;
-    type State = Sum;
+    type State = Memory;
 
     fn describe(&self) -> Describe {
         Describe { kind: "sums", params: String::new(), ordered: true }
     }
 
-    fn on_row(&self, sum: &mut Sum, of: &Row, cx: &mut Context<'_, u32, Row>) -> Verdict {
-        sum.0 += of.value;
-        cx.emit(row(of.at_ms, of.key, sum.0));
+    fn on_row(&self, memory: &mut Memory, of: &Row, cx: &mut Context<'_, u32, Row>) -> Verdict {
+        memory.mixed += of.value;
+        cx.emit(row(of.at_ms, of.key, memory.mixed));
         Verdict::Applied
     }
 }
