@@ -18,13 +18,13 @@ fn fill(dir: &Path) {
     for n in 0..10 {
         let checkpoint = 1_048_600 + n;
         let entries = vec![(vec![1], Some(vec![n as u8; 100]))];
-        let groups = vec![GroupStates { group: 3, whole: true, entries }];
+        let groups = vec![GroupStates { group: 3, entries }];
         let states = States { operator: "overload".into(), types: vec![("watchfire.window".into(), 1)], groups };
         let (bytes, file) = states.encode(log.generation(), checkpoint, 0).unwrap();
         store.put(&file.name, &bytes).unwrap();
         let files = before.replace(file.clone()).into_iter().chain([file]).collect();
         let operator = OperatorState { states: states.state_types(), files };
-        let split = SplitAt { split: "cranes.jsonl".into(), offset: Some(17.into()), finished: false };
+        let split = SplitAt { split: "cranes.jsonl".into(), number: 0, offset: Some(17.into()), finished: false };
         let manifest = Manifest {
             checkpoint,
             job: "site".into(),

@@ -6,9 +6,10 @@
 //!
 //! This is the only crate that names timely and differential dataflow, and neither appears in a public signature.
 //!
-//! **Stability.** The traits in [`source`] and [`sink`] are unstable until checkpoints have run through them.
+//! **Stability.** The traits in [`source`] and [`sink`], and what [`durable`] holds, are unstable.
 
 mod batch;
+mod checkpoint;
 mod control;
 mod data;
 pub mod decode;
@@ -26,6 +27,7 @@ mod state;
 pub mod testing;
 mod time;
 
+pub use checkpoint::Checkpointing;
 pub use data::{Change, Data, Real, Row, Timed};
 pub use error::Error;
 pub use flow::{Finding, Flow, KeyedStream, Plan, Sourced, Stream, Weight};

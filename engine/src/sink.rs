@@ -1,12 +1,14 @@
 //! What a sink is: writers that take the rows of a closed epoch, and say how they commit them.
 //!
-//! **Unstable** until checkpoints have run through it; see the crate documentation.
+//! **Unstable**; see the crate documentation.
 //!
 //! ```text
-//! open(part, generation) -> abort_older -> write(epoch, rows)* -> prepare(commit) -> commit(commit, bytes)
+//! open(part, generation) -> commit(commit, bytes)* -> abort_older -> write(epoch, rows)* -> prepare(commit) -> commit(commit, bytes)
+//!                          what older generations had promised
 //! ```
 //!
-//! Epochs come in order, and each at most once a writer. A `write` that does not return is back-pressure.
+//! Numbers of commits rise, also from generation to generation. Epochs come in order, and each at most once a writer. A
+//! `write` that does not return is back-pressure.
 
 use crate::decode::EncodedRow;
 use crate::source::{Failure, Fut};

@@ -1,6 +1,6 @@
 //! What a source is: splits that are discovered, readers that hand out rows *with* the offset after them.
 //!
-//! **Unstable** until checkpoints have run through it; see the crate documentation.
+//! **Unstable**; see the crate documentation.
 //!
 //! A reader lives on the host's I/O runtime and obeys this life:
 //!

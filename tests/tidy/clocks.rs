@@ -9,6 +9,7 @@ const TICKER: &str = "engine/src/ingest/ticker.rs";
 /// Files that measure spans of real time, which no result depends on: how long a worker was away, when a deadline ends.
 const STOPWATCHES: &[&str] = &[
     TICKER,
+    "engine/src/checkpoint/ledger.rs",
     "engine/src/ingest/pace.rs",
     "engine/src/job/outlet.rs",
     "engine/src/job/running.rs",

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use super::frame::{self, Kind};
 use super::log::{self, Known};
 use super::record::{Entry, Manifest, StateFile};
 use super::states::States;
@@ -94,8 +95,12 @@ impl Checkpoints {
                 if sound.contains(&known) {
                     continue;
                 }
-                match states_in(&*self.store, file) {
-                    Ok(_) => _ = sound.insert(known),
+                let read = match &manifest.ingest {
+                    Some(ingest) if ingest == file => body_of(&*self.store, file, Kind::Ingest).map(drop),
+                    _ => states_in(&*self.store, file).map(drop),
+                };
+                match read {
+                    Ok(()) => _ = sound.insert(known),
                     // What may pass says nothing of the object.
                     Err(error) if !matches!(error.code(), "E0521" | "E0522") => return Err(error),
                     Err(error) => {
@@ -139,12 +144,23 @@ impl Checkpoints {
 ///
 /// # Errors
 /// As [`States::decode`]; `E0521` if the object is missing; a [`StoreError`](super::StoreError) as an [`Error`].
-pub(super) fn states_in(store: &dyn Store, file: &StateFile) -> Result<States, Error> {
-    let bytes = store.get(&file.name)?.ok_or_else(|| {
+pub(crate) fn states_in(store: &dyn Store, file: &StateFile) -> Result<States, Error> {
+    States::decode(&object(store, file)?, file)
+}
+
+/// The body of an object of one kind that a checkpoint names.
+///
+/// # Errors
+/// As [`states_in`].
+pub(crate) fn body_of(store: &dyn Store, file: &StateFile, kind: Kind) -> Result<Vec<u8>, Error> {
+    Ok(frame::named(kind, &object(store, file)?, file)?.to_vec())
+}
+
+fn object(store: &dyn Store, file: &StateFile) -> Result<Vec<u8>, Error> {
+    store.get(&file.name)?.ok_or_else(|| {
         let remedy = "let the job fall back to an older checkpoint, or restore the object from a backup";
         Error::new("E0521", "an object that is not there").at(file.name.clone()).remedy(remedy)
-    })?;
-    States::decode(&bytes, file)
+    })
 }
 
 fn all_in(log: &[Known]) -> Vec<Checkpoint> {

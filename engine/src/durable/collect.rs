@@ -191,7 +191,7 @@ mod tests {
                     names.drain(..names.len().saturating_sub(*needs));
                     names.append(&mut self.early);
                     names.push(self.object(self.checkpoint));
-                    let file = |name: String| StateFile { name, bytes: 0, checksum: 0, groups: (0, 0), whole: false };
+                    let file = |name: String| StateFile { name, bytes: 0, checksum: 0, groups: (0, 0), base: false };
                     let files = names.into_iter().map(file).collect();
                     let operators = [("site".to_owned(), OperatorState { states: Vec::new(), files })].into();
                     let part = Prepared { part: 0, committable: owes.then(String::new) };

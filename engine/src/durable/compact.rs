@@ -15,7 +15,7 @@ use crate::key::KEY_GROUPS;
 /// # Examples
 /// ```
 /// use watchfire_engine::durable::{Chain, StateFile};
-/// let file = |bytes, whole| StateFile { name: "x".into(), bytes, checksum: 0, groups: (0, 9), whole };
+/// let file = |bytes, base| StateFile { name: "x".into(), bytes, checksum: 0, groups: (0, 9), base };
 /// let chain = Chain::default();
 /// assert!(!chain.is_long(&[file(2_000_000, true), file(1_500_000, false)]));
 /// assert!(chain.is_long(&[file(2_000_000, true), file(1_500_000, false), file(700_000, false)]));
@@ -41,7 +41,7 @@ impl Chain {
     /// twice the states, and at most as much is written anew as was written in deltas.
     pub fn is_long(&self, files: &[StateFile]) -> bool {
         let bytes = |files: &[StateFile]| files.iter().map(|file| file.bytes).sum::<u64>();
-        let (base, deltas) = files.split_at(files.iter().position(|file| !file.whole).unwrap_or(files.len()));
+        let (base, deltas) = files.split_at(files.iter().position(|file| !file.base).unwrap_or(files.len()));
         let full = bytes(deltas) >= self.deltas_min_bytes.max(bytes(base));
         !deltas.is_empty() && (full || files.len() > self.files_max)
     }
@@ -61,16 +61,16 @@ impl Chain {
 /// use watchfire_engine::durable::{Chain, Directory, GroupStates, States, Store, compact};
 /// # let folder = std::env::temp_dir().join(format!("watchfire-compact-{}", std::process::id()));
 /// let store = Directory::create(&folder)?;
-/// let write = |part, whole, state: u8| {
-///     let groups = vec![GroupStates { group: 7, whole, entries: vec![(b"crane 1".to_vec(), Some(vec![state]))] }];
+/// let write = |part, state: u8| {
+///     let groups = vec![GroupStates { group: 7, entries: vec![(b"crane 1".to_vec(), Some(vec![state]))] }];
 ///     let states = States { operator: "overload".into(), types: vec![("watchfire.window".into(), 1)], groups };
 ///     let (bytes, file) = states.encode(5, 1_048_600, part)?;
 ///     store.put(&file.name, &bytes).map(|()| file).map_err(watchfire_engine::Error::from)
 /// };
-/// let chain = [write(0, true, 1)?, write(1, false, 2)?];
+/// let chain = [write(0, 1)?, write(1, 2)?];
 ///
 /// let base = compact(&store, &chain, &Chain::default(), (5, 1_048_700), 0)?;
-/// assert!(base.len() == 1 && base[0].whole);
+/// assert!(base.len() == 1 && base[0].base);
 /// let bytes = store.get(&base[0].name)?.unwrap_or_default();
 /// assert_eq!(States::decode(&bytes, &base[0])?.groups[0].entries, [(b"crane 1".to_vec(), Some(vec![2]))]);
 /// # std::fs::remove_dir_all(folder)?;
@@ -103,16 +103,17 @@ pub fn compact(
         }
         let Some((operator, types)) = of.filter(|_| !merged.is_empty()) else { continue };
         let part = first_part.saturating_add(base.len() as u32);
-        let (bytes, file) = States { operator, types, groups: whole(merged) }.encode(generation, checkpoint, part)?;
+        let (bytes, file) =
+            States { operator, types, groups: groups_of(merged) }.encode(generation, checkpoint, part)?;
         store.put(&file.name, &bytes)?;
-        base.push(file);
+        base.push(StateFile { base: true, ..file });
     }
     Ok(base)
 }
 
-fn whole(merged: Merged) -> Vec<GroupStates> {
+fn groups_of(merged: Merged) -> Vec<GroupStates> {
     let entries = |keys: BTreeMap<Vec<u8>, Vec<u8>>| keys.into_iter().map(|(key, state)| (key, Some(state))).collect();
-    merged.into_iter().map(|(group, keys)| GroupStates { group, whole: true, entries: entries(keys) }).collect()
+    merged.into_iter().map(|(group, keys)| GroupStates { group, entries: entries(keys) }).collect()
 }
 
 #[cfg(test)]
@@ -172,12 +173,10 @@ mod tests {
     /// An object: some groups, rising, each with some keys, of which some are forgotten.
     fn object() -> impl Strategy<Value = Vec<GroupStates>> {
         let entries = prop::collection::btree_map(0u8..5, prop::option::weighted(0.8, any::<u8>()), 0..5);
-        let group = (prop::bool::weighted(0.2), entries);
-        prop::collection::btree_map(0u16..KEY_GROUPS, group, 0..6).prop_map(|groups| {
+        prop::collection::btree_map(0u16..KEY_GROUPS, entries, 0..6).prop_map(|groups| {
             let entry = |(key, state): (u8, Option<u8>)| (vec![key], state.map(|state| vec![state; 40]));
-            let of = |(group, (whole, entries)): (u16, (bool, BTreeMap<u8, Option<u8>>))| GroupStates {
+            let of = |(group, entries): (u16, BTreeMap<u8, Option<u8>>)| GroupStates {
                 group,
-                whole,
                 entries: entries.into_iter().map(entry).collect(),
             };
             groups.into_iter().map(of).collect()
@@ -195,7 +194,7 @@ mod tests {
             let base = compact(&store, &chain, &limits, (1, 20), 3).unwrap();
             let read = store.read(&base);
             prop_assert_eq!(merge(read.clone()), merge(store.read(&chain)));
-            prop_assert!(base.iter().all(|file| file.whole) && !limits.is_long(&base));
+            prop_assert!(base.iter().all(|file| file.base) && !limits.is_long(&base));
             let groups: Vec<u16> = read.iter().flat_map(|states| &states.groups).map(|group| group.group).collect();
             prop_assert!(groups.is_sorted_by(|a, b| a < b), "each group once: {groups:?}");
             let names: Vec<&str> = base.iter().map(|file| file.name.as_str()).collect();
@@ -209,7 +208,7 @@ mod tests {
     #[test]
     fn an_object_is_read_once_for_each_slice_that_it_reaches_into() {
         let (_folder, store) = Reads::new();
-        let group = |group| GroupStates { group, whole: true, entries: vec![(vec![1], Some(vec![0; 1_000]))] };
+        let group = |group| GroupStates { group, entries: vec![(vec![1], Some(vec![0; 1_000]))] };
         let chain = [store.write(&of("site", vec![group(5)]), 0), store.write(&of("site", vec![group(1_000)]), 1)];
         let limits = Chain { slice_bytes: 1_100, ..Chain::default() };
         assert_eq!(compact(&store, &chain, &limits, (1, 20), 0).unwrap().len(), 2);
@@ -219,7 +218,7 @@ mod tests {
     #[test]
     fn what_does_not_belong_together_is_not_put_together() {
         let (_folder, store) = Reads::new();
-        let group = || vec![GroupStates { group: 5, whole: false, entries: vec![(vec![1], Some(vec![2]))] }];
+        let group = || vec![GroupStates { group: 5, entries: vec![(vec![1], Some(vec![2]))] }];
         let chain = [store.write(&of("site", group()), 0), store.write(&of("lifts", group()), 1)];
         let refused =
             |chain: &[StateFile]| compact(&store, chain, &Chain::default(), (1, 20), 0).unwrap_err().to_string();
@@ -230,10 +229,10 @@ mod tests {
 
     #[test]
     fn a_chain_is_long_by_its_bytes_or_its_objects() {
-        let file = |bytes, whole| StateFile { name: String::new(), bytes, checksum: 0, groups: (0, 1), whole };
+        let file = |bytes, base| StateFile { name: String::new(), bytes, checksum: 0, groups: (0, 1), base };
         let limits = Chain { deltas_min_bytes: 100, files_max: 4, ..Chain::default() };
         let long = |files: &[(u64, bool)]| {
-            limits.is_long(&files.iter().map(|(bytes, whole)| file(*bytes, *whole)).collect::<Vec<_>>())
+            limits.is_long(&files.iter().map(|(bytes, base)| file(*bytes, *base)).collect::<Vec<_>>())
         };
         assert!(!long(&[]) && !long(&[(900, true); 9]), "nothing but a base cannot be made shorter");
         assert!(!long(&[(99, false)]) && long(&[(100, false)]));

@@ -2,6 +2,7 @@
 
 use xxhash_rust::xxh3::Xxh3;
 
+use super::record::StateFile;
 use crate::Error;
 
 /// The first bytes of every object.
@@ -22,13 +23,15 @@ pub(crate) enum Kind {
     State = 2,
     /// A part of a recording.
     Segment = 3,
+    /// What the ingest remembers.
+    Ingest = 4,
 }
 
 impl Kind {
     /// The layout that this release writes.
     const fn version(self) -> u16 {
         match self {
-            Kind::Record | Kind::State | Kind::Segment => 1,
+            Kind::Record | Kind::State | Kind::Segment | Kind::Ingest => 1,
         }
     }
 }
@@ -83,6 +86,19 @@ pub(crate) fn unframed<'a>(kind: Kind, bytes: &'a [u8], name: &str) -> Result<(u
             .remedy("run the release that wrote it, or a later one"));
     }
     Ok((version, body))
+}
+
+/// The body of the object that a manifest names, every byte of which was checked.
+///
+/// # Errors
+/// As [`unframed`]; `E0521` if it is another object.
+pub(crate) fn named<'a>(kind: Kind, bytes: &'a [u8], file: &StateFile) -> Result<&'a [u8], Error> {
+    let (_, body) = unframed(kind, bytes, &file.name)?;
+    if (bytes.len() as u64, sum_of(bytes)) == (file.bytes, file.checksum) {
+        return Ok(body);
+    }
+    let remedy = "let the job fall back to an older checkpoint, or restore the object from a backup";
+    Err(Error::new("E0521", "another object than the checkpoint names").at(file.name.clone()).remedy(remedy))
 }
 
 fn checksum(head: &[u8], body: &[u8]) -> u64 {

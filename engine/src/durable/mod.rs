@@ -4,7 +4,7 @@
 //! A job keeps a *log* of records, each written once: generations that began, checkpoints, commits. The log fences: who
 //! writes the next record first owns the job. A checkpoint's record names everything that it is made of.
 //!
-//! **Unstable** until jobs have recovered through it.
+//! **Unstable**.
 
 mod checkpoints;
 mod collect;
@@ -18,11 +18,14 @@ mod states;
 mod store;
 
 pub use checkpoints::{Checkpoint, Checkpoints, Damage};
+pub(crate) use checkpoints::{body_of, states_in};
+pub(crate) use collect::name_of as states_name;
 pub use compact::{Chain, compact};
 pub use decide::{Action, Facts, Refusal, decide};
 pub use directory::Directory;
-pub(crate) use frame::{Kind as FrameKind, framed, unframed};
+pub(crate) use frame::{Kind as FrameKind, framed, sum_of, unframed};
 pub use log::{Known, Log};
 pub use record::{Entry, Manifest, OperatorState, Prepared, Record, SplitAt, StateFile, StateType};
+pub(crate) use states::merge_into;
 pub use states::{GroupStates, Merged, States, merge};
 pub use store::{Store, StoreError, check_name};

@@ -58,10 +58,14 @@ pub struct Manifest {
     pub job: String,
     /// The fingerprint of its flow.
     pub fingerprint: u64,
+    /// The plan of its flow as text.
+    pub flow: String,
     /// Where to go on reading, by source.
     pub sources: BTreeMap<String, Vec<SplitAt>>,
     /// The arrival clock at the end of the checkpoint, milliseconds since 1970; nothing before the first tick.
     pub arrival_ms: Option<i64>,
+    /// The object that holds the rest of what the ingest remembers: clocks, and rows that wait for others.
+    pub ingest: Option<StateFile>,
     /// The states of keyed operators, by operator.
     pub operators: BTreeMap<String, OperatorState>,
     /// What sinks have prepared, by sink; each part as its writer gave it.
@@ -73,6 +77,8 @@ pub struct Manifest {
 pub struct SplitAt {
     /// The split, as its source writes it.
     pub split: Value,
+    /// Its number in this job, by which keys remember it.
+    pub number: u32,
     /// The offset after the last row that is in the checkpoint, as the source writes it; nothing if there was none.
     pub offset: Option<Value>,
     /// It has ended, and is not read again.
@@ -109,9 +115,9 @@ pub struct StateFile {
     pub checksum: u64,
     /// The first and the last key group in it.
     pub groups: (u16, u16),
-    /// Every group in it is whole: what older objects say of them no longer counts.
+    /// It is part of the base: what the objects after it hold has changed since.
     #[serde(default)]
-    pub whole: bool,
+    pub base: bool,
 }
 
 /// What one part of a sink has prepared.
@@ -126,7 +132,7 @@ pub struct Prepared {
 impl Manifest {
     /// Every object that the checkpoint needs; one may be named more than once.
     pub fn files(&self) -> impl Iterator<Item = &StateFile> {
-        self.operators.values().flat_map(|operator| &operator.files)
+        self.operators.values().flat_map(|operator| &operator.files).chain(&self.ingest)
     }
 
     /// A sink has prepared something, which is not visible before it is committed.
@@ -213,7 +219,7 @@ mod tests {
     fn what_could_not_be_read_again_is_not_written() {
         let nested = |levels| (0..levels).fold(Value::Null, |inner, _| Value::Array(vec![inner]));
         let with = |offset| {
-            let split = SplitAt { split: Value::Null, offset: Some(offset), finished: false };
+            let split = SplitAt { split: Value::Null, number: 0, offset: Some(offset), finished: false };
             let manifest = Manifest { sources: [("in".to_owned(), vec![split])].into(), ..Manifest::default() };
             Record { number: 1, previous: None, generation: 1, entry: Entry::Checkpoint(Box::new(manifest)) }
         };
@@ -224,24 +230,26 @@ mod tests {
 
     /// Every field by its name, as `engine/FORMAT.md` has it.
     const GOLDEN: &str = concat!(
-        r#"{"number":2,"previous":9,"generation":1,"entry":{"checkpoint":{"checkpoint":1048600,"job":"site","fingerprint":5,"#,
-        r#""sources":{"readings":[{"split":"cranes.jsonl","offset":17,"finished":true}]},"arrival_ms":1000,"#,
+        r#"{"number":2,"previous":9,"generation":1,"entry":{"checkpoint":{"checkpoint":1048600,"job":"site","fingerprint":5,"flow":"","#,
+        r#""sources":{"readings":[{"split":"cranes.jsonl","number":3,"offset":17,"finished":true}]},"arrival_ms":1000,"ingest":null,"#,
         r#""operators":{"overload":{"states":[{"name":"watchfire.window","version":1}],"#,
-        r#""files":[{"name":"state/x","bytes":40,"checksum":6,"groups":[0,1023],"whole":true}]}},"#,
+        r#""files":[{"name":"state/x","bytes":40,"checksum":6,"groups":[0,1023],"base":true}]}},"#,
         r#""sinks":{"alarms":[{"part":0,"committable":"00ff"}]}}}}"#,
     );
 
     #[test]
     fn the_text_stays_the_same() {
-        let files = vec![StateFile { name: "state/x".into(), bytes: 40, checksum: 6, groups: (0, 1_023), whole: true }];
+        let files = vec![StateFile { name: "state/x".into(), bytes: 40, checksum: 6, groups: (0, 1_023), base: true }];
         let states = vec![StateType { name: "watchfire.window".into(), version: 1 }];
-        let split = SplitAt { split: "cranes.jsonl".into(), offset: Some(17.into()), finished: true };
+        let split = SplitAt { split: "cranes.jsonl".into(), number: 3, offset: Some(17.into()), finished: true };
         let manifest = Manifest {
             checkpoint: 1_048_600,
             job: "site".into(),
             fingerprint: 5,
+            flow: String::new(),
             sources: [("readings".to_owned(), vec![split])].into(),
             arrival_ms: Some(1_000),
+            ingest: None,
             operators: [("overload".to_owned(), OperatorState { states, files })].into(),
             sinks: [("alarms".to_owned(), vec![Prepared { part: 0, committable: Some("00ff".into()) }])].into(),
         };

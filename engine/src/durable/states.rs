@@ -1,4 +1,4 @@
-//! Objects that hold the states of keys: by key group, each group either whole or only what changed.
+//! Objects that hold the states of keys, by key group.
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
@@ -16,13 +16,13 @@ use crate::Error;
 /// # Examples
 /// ```
 /// use watchfire_engine::durable::{GroupStates, States, merge};
-/// let of = |whole, entries| States {
+/// let of = |entries| States {
 ///     operator: "overload".into(),
 ///     types: vec![("watchfire.window".into(), 1)],
-///     groups: vec![GroupStates { group: 7, whole, entries }],
+///     groups: vec![GroupStates { group: 7, entries }],
 /// };
-/// let base = of(true, vec![(b"crane 1".to_vec(), Some(vec![1])), (b"crane 2".to_vec(), Some(vec![1]))]);
-/// let delta = of(false, vec![(b"crane 1".to_vec(), Some(vec![2])), (b"crane 2".to_vec(), None)]);
+/// let base = of(vec![(b"crane 1".to_vec(), Some(vec![1])), (b"crane 2".to_vec(), Some(vec![1]))]);
+/// let delta = of(vec![(b"crane 1".to_vec(), Some(vec![2])), (b"crane 2".to_vec(), None)]);
 ///
 /// let (bytes, file) = delta.encode(5, 1_048_600, 0)?;
 /// assert_eq!(file.name, "state/00000000000000000005-00000000000001048600-0000000000");
@@ -45,8 +45,6 @@ pub struct States {
 pub struct GroupStates {
     /// The group, below [`KEY_GROUPS`](crate::KEY_GROUPS).
     pub group: u16,
-    /// All keys of the group: what older objects say of it no longer counts.
-    pub whole: bool,
     /// Key and state, rising by key; no state where the key is forgotten.
     pub entries: Vec<(Vec<u8>, Option<Vec<u8>>)>,
 }
@@ -55,7 +53,7 @@ pub struct GroupStates {
 pub type Merged = BTreeMap<u16, BTreeMap<Vec<u8>, Vec<u8>>>;
 
 impl States {
-    /// The object, and how a manifest refers to it. It is the `part`-th of those that a generation writes for a checkpoint.
+    /// The object, and how a manifest refers to it, as a delta. It is the `part`-th of those that a generation writes for a checkpoint.
     ///
     /// # Errors
     /// `E0501` if it cannot be encoded, which only running out of memory can cause.
@@ -65,8 +63,7 @@ impl States {
         let bytes = frame::framed(Kind::State, &body);
         let name = collect::name_of(generation, checkpoint, part);
         let groups = self.groups.first().zip(self.groups.last()).map_or((0, 0), |(a, b)| (a.group, b.group));
-        let whole = self.groups.iter().all(|group| group.whole);
-        let file = StateFile { name, bytes: bytes.len() as u64, checksum: frame::sum_of(&bytes), groups, whole };
+        let file = StateFile { name, bytes: bytes.len() as u64, checksum: frame::sum_of(&bytes), groups, base: false };
         Ok((bytes, file))
     }
 
@@ -79,10 +76,7 @@ impl States {
             let remedy = "let the job fall back to an older checkpoint, or restore the object from a backup";
             Error::new("E0521", what).at(file.name.clone()).remedy(remedy)
         };
-        let (_, body) = frame::unframed(Kind::State, bytes, &file.name)?;
-        if (bytes.len() as u64, frame::sum_of(bytes)) != (file.bytes, file.checksum) {
-            return Err(damaged("another object than the checkpoint names"));
-        }
+        let body = frame::named(Kind::State, bytes, file)?;
         let mut aligned = AlignedVec::<16>::with_capacity(body.len());
         aligned.extend_from_slice(body);
         rkyv::from_bytes::<States, rancor::Error>(&aligned)
@@ -103,12 +97,9 @@ pub fn merge(files: impl IntoIterator<Item = States>) -> Merged {
 }
 
 /// Puts those groups of an object that lie in a range behind what older objects said.
-pub(super) fn merge_into(all: &mut Merged, file: States, groups: &RangeInclusive<u16>) {
+pub(crate) fn merge_into(all: &mut Merged, file: States, groups: &RangeInclusive<u16>) {
     for part in file.groups.into_iter().filter(|part| groups.contains(&part.group)) {
         let group = all.entry(part.group).or_default();
-        if part.whole {
-            group.clear();
-        }
         for (key, state) in part.entries {
             match state {
                 Some(state) => group.insert(key, state),
@@ -130,13 +121,10 @@ mod tests {
 
     fn group() -> impl Strategy<Value = GroupStates> {
         let entry = (0u8..6, prop::option::of(0u8..9));
-        (0u16..3, prop::bool::weighted(0.2), prop::collection::btree_map(0u8..6, entry, 0..5)).prop_map(
-            |(group, whole, entries)| {
-                let entries =
-                    entries.into_iter().map(|(key, (_, state))| (vec![key], state.map(|s| vec![s]))).collect();
-                GroupStates { group, whole, entries }
-            },
-        )
+        (0u16..3, prop::collection::btree_map(0u8..6, entry, 0..5)).prop_map(|(group, entries)| {
+            let entries = entries.into_iter().map(|(key, (_, state))| (vec![key], state.map(|s| vec![s]))).collect();
+            GroupStates { group, entries }
+        })
     }
 
     proptest! {
@@ -145,7 +133,6 @@ mod tests {
             let mut model: Merged = Merged::new();
             for one in &all {
                 let keys = model.entry(one.group).or_default();
-                *keys = if one.whole { BTreeMap::new() } else { std::mem::take(keys) };
                 for (key, state) in &one.entries {
                     keys.remove(key);
                     keys.extend(state.clone().map(|state| (key.clone(), state)));
@@ -167,10 +154,10 @@ mod tests {
     }
 
     #[test]
-    fn a_whole_object_in_the_place_of_another_is_told() {
+    fn a_sound_object_in_the_place_of_another_is_told() {
         let (one, file) = states(vec![]).encode(1, 2, 0).unwrap();
         let entries = vec![(vec![1], None)];
-        let (other, _) = states(vec![GroupStates { group: 7, whole: true, entries }]).encode(1, 2, 1).unwrap();
+        let (other, _) = states(vec![GroupStates { group: 7, entries }]).encode(1, 2, 1).unwrap();
         assert!(States::decode(&one, &file).is_ok());
         assert_eq!(States::decode(&other, &file).unwrap_err().code(), "E0521");
     }

@@ -10,7 +10,7 @@ use crate::Error;
 /// An object is never changed: a name is written once, or again with the same bytes. All calls block, and are made on
 /// threads that may wait, never on a worker. A call that failed may have taken effect all the same.
 ///
-/// **Unstable** until jobs have recovered through it.
+/// **Unstable**.
 ///
 /// # Examples
 /// ```
@@ -99,6 +99,11 @@ impl StoreError {
     /// Whether the same call may succeed later.
     pub fn may_pass(&self) -> bool {
         matches!(self, StoreError::Unreachable(_) | StoreError::Full(_))
+    }
+
+    /// Whether an error is one of a store that may do it later.
+    pub(crate) fn passes(error: &Error) -> bool {
+        matches!(error.code(), "E0510" | "E0511")
     }
 
     /// Sorts an error of the operating system; `doing` is a clause such as `cannot write`.

@@ -5,7 +5,7 @@ use std::fmt;
 
 use super::plan::{Kind, Plan};
 use crate::sink::CommitMode;
-use crate::source::KeyPlacement;
+use crate::source::{KeyPlacement, Replay};
 
 /// How bad a finding is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -134,6 +134,48 @@ impl Plan {
             if let Kind::Sink { commit: Some(CommitMode::ByKey), encodes_ids: false } = node.kind {
                 let what = "the sink replaces rows by id, but its encoder gives none".to_owned();
                 all.push(self.finding("E0301", id, what, "use an encoder whose rows carry a deterministic id"));
+            }
+        }
+    }
+
+    /// What a job that comes back to a checkpoint cannot do, or does twice.
+    pub(crate) fn check_checkpoints(&self, all: &mut Vec<Finding>) {
+        for (id, node) in self.named() {
+            match &node.kind {
+                Kind::Source { replay: Replay::None, .. } => {
+                    let what = "the source cannot give rows again: those after the newest checkpoint would be lost";
+                    let remedy = "let it replay, as ChannelIn { replay } does for a host that can send again; or write no checkpoints";
+                    all.push(self.finding("E0111", id, what.to_owned(), remedy));
+                }
+                Kind::Sink { commit: Some(CommitMode::ByEpoch), .. } => {
+                    let what =
+                        "the sink knows rows by their epoch, but a job that comes back cuts its epochs otherwise";
+                    let remedy = "use a sink that commits in two phases or replaces rows by id";
+                    all.push(self.finding("E0113", id, what.to_owned(), remedy));
+                }
+                Kind::Sink { commit: None | Some(CommitMode::AtLeastOnce), .. } => {
+                    let what = "after a crash the rows since the newest checkpoint leave again";
+                    let mut finding = self.finding(
+                        "E0114",
+                        id,
+                        what.to_owned(),
+                        "tell rows apart by ids, or use a sink that commits in two phases",
+                    );
+                    finding.weight = Weight::Warning;
+                    all.push(finding);
+                }
+                Kind::Sink { commit: Some(CommitMode::ByKey), .. } => {
+                    let what = "what a tick of the clock caused since the newest checkpoint may leave under another id after a crash";
+                    let mut finding = self.finding(
+                        "E0115",
+                        id,
+                        what.to_owned(),
+                        "use a sink that commits in two phases, or ticks from the rows",
+                    );
+                    finding.weight = Weight::Warning;
+                    all.push(finding);
+                }
+                _ => {}
             }
         }
     }

@@ -41,7 +41,9 @@ impl<'f, T: Data + Timed, F> KeyedStream<'f, T, F> {
         let KeyedStream { stream: Stream { origin, inner }, key, bounds } = self;
         let mut described = Vec::new();
         detectors.describe_into(&mut described);
-        let kind = Kind::Keyed { detectors: described, bounds: format!("{bounds:?}") };
+        let mut states = Vec::new();
+        D::types_into(&mut states);
+        let kind = Kind::Keyed { detectors: described, bounds: format!("{bounds:?}"), states };
         let node = origin.flow.add(name, kind, vec![origin.node], Location::caller());
         let origin = Origin { node, ..origin };
         let flow = origin.flow.clone();

@@ -25,7 +25,9 @@ pub use sources::Sourced;
 pub use stream::Stream;
 
 use crate::batch::{Batch, partition};
+use crate::checkpoint::Handed;
 use crate::control::Control;
+use crate::ingest::held::ReadHeld;
 use crate::ingest::saved::ReadRows;
 use crate::job::shared::{Current, Shared};
 use crate::job::worker::Input;
@@ -45,7 +47,14 @@ pub(crate) struct Inner<'f> {
     /// What plan mode finds out and the job needs: one entry a source, a sink, a host channel.
     pub(crate) parts: RefCell<Vec<crate::job::parts::Part>>,
     /// Inputs handed out so far, a source's rows, a source's dead letters: how to read what was saved of each.
-    pub(crate) inputs: RefCell<Vec<ReadRows>>,
+    pub(crate) inputs: RefCell<Vec<InputType>>,
+}
+
+/// How to read what was saved of the rows of one input.
+#[derive(Clone, Copy)]
+pub(crate) struct InputType {
+    pub(crate) read_rows: ReadRows,
+    pub(crate) read_held: ReadHeld,
 }
 
 /// What a worker gives to the flow that is built on it.
@@ -57,6 +66,8 @@ pub(crate) struct Live<'f> {
     /// The node whose code is running on this worker; names the culprit of a panic.
     pub(crate) current: Current,
     pub(crate) inputs: RefCell<Vec<Box<dyn Input>>>,
+    /// What keyed operators have stored of checkpoints.
+    pub(crate) snapshots: RefCell<Vec<StreamVec<'f, u64, Handed>>>,
 }
 
 impl Live<'_> {

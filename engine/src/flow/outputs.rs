@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::panic::Location;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 use timely::dataflow::StreamVec;
 use timely::dataflow::channels::pact::{Exchange, Pipeline};
@@ -55,8 +55,13 @@ impl<'f, T: Data> Stream<'f, T> {
         self.origin.flow.part(move |start| {
             let (tx, rx) = async_channel::bounded(WRITER_QUEUE);
             let (done, committed) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
+            let owed = start.owed.remove(&name_owned).unwrap_or_default();
+            let prepared = Arc::new(Mutex::new(owed.into_iter().collect()));
+            let (generation, owed_upto) = (start.generation, start.owed_upto);
             let nudge = Arc::new(Nudge::default());
             start.sinks.push(Arc::new(TaskHandle {
+                name: name_owned.clone(),
+                prepared: prepared.clone(),
                 tx: tx.clone(),
                 mode: sink.commit_mode(),
                 committed: committed.clone(),
@@ -64,7 +69,20 @@ impl<'f, T: Data> Stream<'f, T> {
             start.outlet::<T>(node, Outlet::Task { tx, done: done.clone() }, nudge.clone());
             let (shared, io, name) = (start.shared.clone(), start.io.clone(), name_owned);
             let task_name = format!("watchfire-{name}");
-            let task = WriterTask { name, sink, encoder, rx, done, committed, nudge, shared, io: io.clone() };
+            let task = WriterTask {
+                name,
+                sink,
+                encoder,
+                rx,
+                done,
+                committed,
+                prepared,
+                generation,
+                owed_upto,
+                nudge,
+                shared,
+                io: io.clone(),
+            };
             let guard = TaskGuard::new(task.shared.clone(), format!("the writer of sink \"{}\"", task.name));
             start.later.push(Box::new(move || io.spawn(&task_name, Box::pin(task.run(guard)))));
             Ok(())

@@ -6,6 +6,7 @@ use serde::Serialize;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::check::Finding;
+use crate::durable::StateType;
 use crate::keyed::Describe;
 use crate::sink::CommitMode;
 use crate::source::{KeyPlacement, Replay};
@@ -24,7 +25,7 @@ pub(crate) enum Kind {
     Source { replay: Replay, placement: KeyPlacement, bounded: bool, merged: Option<String> },
     DeadLetters,
     Stateless(&'static str),
-    Keyed { detectors: Vec<Describe>, bounds: String },
+    Keyed { detectors: Vec<Describe>, bounds: String, states: Vec<StateType> },
     Sink { commit: Option<CommitMode>, encodes_ids: bool },
 }
 
@@ -51,7 +52,7 @@ impl Kind {
                 let merged = merged.as_deref().map_or(String::new(), |m| format!(", splits merged ({m})"));
                 format!("{ends}, replay {replay:?}, keys in {placement:?}{merged}")
             }
-            Kind::Keyed { detectors, bounds } => {
+            Kind::Keyed { detectors, bounds, .. } => {
                 let all: Vec<String> = detectors.iter().map(|d| format!("{}({})", d.kind, d.params)).collect();
                 format!("{}; {bounds}", all.join(" + "))
             }

@@ -8,19 +8,19 @@ use std::sync::atomic::Ordering;
 use timely::dataflow::operators::core::Input as _;
 use timely::dataflow::{InputHandle, StreamVec};
 
-use super::{Flow, Kind, Live, Origin, Stream};
+use super::{Flow, InputType, Kind, Live, Origin, Stream};
 use crate::batch::Batch;
 use crate::decode::{DeadLetter, Decoder};
 use crate::ingest::intake::SourceIntake;
 use crate::ingest::merge::Merger;
 use crate::ingest::queue::Gate;
 use crate::ingest::reader::Reading;
-use crate::ingest::saved;
 use crate::ingest::{ChannelIn, MergeSplits, Sender};
+use crate::ingest::{held, saved};
 use crate::job::parts::Start;
 use crate::job::worker::Input;
 use crate::source::{Replay, Source};
-use crate::{Data, Timed};
+use crate::{Data, Error, Timed};
 
 /// What a connector's source gives.
 #[derive(Clone, Debug)]
@@ -58,7 +58,7 @@ impl<'f> Flow<'f> {
         at: &'static Location<'static>,
     ) -> Stream<'f, T> {
         let kind = Kind::Source {
-            replay: Replay::None,
+            replay: config.replay,
             placement: config.key_placement,
             bounded: false,
             merged: merge.map(|m| format!("{m:?}")),
@@ -67,10 +67,10 @@ impl<'f> Flow<'f> {
         let input = self.next_input::<T>();
         let name = name.to_owned();
         self.part(move |start| {
-            let gate = Gate::<T>::new(&name, config.capacity_batches, start.shared.clone());
-            start.ends.insert(name.clone(), Box::new(Some(Sender::new(gate.open()))));
-            start.intake(&name, gate, input, None, merge);
-            Ok(())
+            let gate = start.gate::<T>(&name, config.capacity_batches);
+            start.ends.insert(name.clone(), Box::new(Some(Sender::new(&gate))));
+            let counts = config.replay != Replay::None;
+            start.intake(&name, gate, Inputs { rows: input, dead: None }, merge, Splits { counts, always_live: true })
         });
         self.input(node)
     }
@@ -121,9 +121,10 @@ impl<'f> Flow<'f> {
         let (input, dead_input) = (self.next_input::<T>(), self.next_input::<DeadLetter>());
         let name = name.to_owned();
         self.part(move |start| {
-            let gate = Gate::<T>::new(&name, ChannelIn::default().capacity_batches, start.shared.clone());
+            let gate = start.gate::<T>(&name, ChannelIn::default().capacity_batches);
             let hold = gate.hold();
-            start.intake(&name, gate.clone(), input, Some(dead_input), merge);
+            let splits = Splits { counts: false, always_live: source.bounded() };
+            start.intake(&name, gate.clone(), Inputs { rows: input, dead: Some(dead_input) }, merge, splits)?;
             let (io, shared) = (start.io.clone(), start.shared.clone());
             let reading = Arc::new(Reading { name, source, decoder, gate, io, shared });
             if !start.replaying {
@@ -136,7 +137,7 @@ impl<'f> Flow<'f> {
 
     fn next_input<T: Data>(&self) -> usize {
         let mut inputs = self.0.inputs.borrow_mut();
-        inputs.push(saved::read_rows::<T>);
+        inputs.push(InputType { read_rows: saved::read_rows::<T>, read_held: held::read_held::<T> });
         inputs.len() - 1
     }
 
@@ -178,18 +179,54 @@ impl<T: Data> Input for TypedInput<T> {
     }
 }
 
+/// The inputs of a source. Host channels have none for dead letters.
+struct Inputs {
+    rows: usize,
+    dead: Option<usize>,
+}
+
+/// What the engine sees to for the splits of a source.
+struct Splits {
+    counts: bool,
+    always_live: bool,
+}
+
 impl Start {
+    fn gate<T>(&self, name: &str, capacity: usize) -> Arc<Gate<T>> {
+        let resumed = self.resumed.as_ref().and_then(|resumed| resumed.sources.get(name).cloned());
+        Gate::new(name, capacity, self.shared.clone(), resumed.unwrap_or_default())
+    }
+
     fn intake<T: Data + Timed>(
         &mut self,
         name: &str,
         gate: Arc<Gate<T>>,
-        input: usize,
-        dead_input: Option<usize>,
+        inputs: Inputs,
         merge: Option<MergeSplits>,
-    ) {
+        splits: Splits,
+    ) -> Result<(), Error> {
         let stats = self.shared.metrics.source(name);
-        // What a merge lets go belongs to no split of the outside, so it gets a split of its own.
-        let merger = merge.map(|config| Merger::new(config, self.shared.next_split.fetch_add(1, Ordering::Relaxed)));
-        self.intakes.push(Box::new(SourceIntake { gate, splits: Vec::new(), input, dead_input, merger, stats }));
+        let saved = self.resumed.as_mut().and_then(|resumed| resumed.ingest.merges.remove(name));
+        let merger = match (merge, saved) {
+            (Some(config), Some(saved)) => {
+                Some(Merger::resume(config, saved).map_err(|e| e.at(format!("source \"{name}\"")))?)
+            }
+            // What a merge lets go belongs to no split of the outside, so it gets a split of its own.
+            (Some(config), None) => Some(Merger::new(config, self.shared.next_split.fetch_add(1, Ordering::Relaxed))),
+            (None, _) => None,
+        };
+        self.intakes.push(Box::new(SourceIntake {
+            name: name.to_owned(),
+            gate,
+            splits: Vec::new(),
+            input: inputs.rows,
+            dead_input: inputs.dead,
+            merger,
+            stats,
+            counts: splits.counts,
+            always_live: splits.always_live,
+            comes_back: self.shared.checkpoints.get().is_some(),
+        }));
+        Ok(())
     }
 }

@@ -9,17 +9,46 @@ use std::collections::VecDeque;
 use super::intake::Cut;
 use super::queue::Acknowledge;
 use super::ticker::Sight;
+use crate::checkpoint::SavedHeld;
 use crate::control::{Health, Signal};
-use crate::{Data, Timed};
+use crate::data::{from_bytes, to_bytes};
+use crate::{Data, Error, Timed};
 
 /// Rows in a row that must be ahead before they begin the clock, or move it by more than `max_jump_ms`.
 const AGREEING_ROWS: usize = 8;
 
-/// Gives a row, of whatever type, its place.
-type Give = Box<dyn for<'a> FnOnce(&mut Cut<'a>) + Send>;
+/// A row of whatever type.
+pub(crate) trait HeldRow: Send {
+    /// Gives it its place.
+    fn give(self: Box<Self>, cut: &mut Cut<'_>);
+    fn save(&self) -> Result<Vec<u8>, Error>;
+}
+
+struct OneRow<T> {
+    input: usize,
+    split: u32,
+    row: T,
+}
+
+impl<T: Data> HeldRow for OneRow<T> {
+    fn give(self: Box<Self>, cut: &mut Cut<'_>) {
+        cut.batch(self.input, self.split, false, vec![self.row]);
+    }
+
+    fn save(&self) -> Result<Vec<u8>, Error> {
+        to_bytes(&self.row)
+    }
+}
+
+/// Reads a row of one input of a flow: the input, its split, its bytes.
+pub(crate) type ReadHeld = fn(usize, u32, &[u8]) -> Result<Box<dyn HeldRow>, Error>;
+
+pub(crate) fn read_held<T: Data>(input: usize, split: u32, bytes: &[u8]) -> Result<Box<dyn HeldRow>, Error> {
+    Ok(Box::new(OneRow { input, split, row: from_bytes::<T>(bytes)? }))
+}
 
 enum Waiting {
-    Row { event_ms: i64, split: u32, give: Give },
+    Row { event_ms: i64, split: u32, input: usize, row: Box<dyn HeldRow> },
     Health { split: u32, signal: Signal },
     Acknowledge { split: u32, acknowledge: Acknowledge },
 }
@@ -73,6 +102,41 @@ impl Held {
         self.waiting.push_back(waiting);
     }
 
+    /// What is held, and the event times of what has gone on. Acknowledgements are not remembered: the outside has yet to
+    /// hear of what comes after the position that it is asked for.
+    ///
+    /// # Errors
+    /// `E0525` if a row cannot be encoded.
+    pub(crate) fn remember(&self) -> Result<(Vec<SavedHeld>, Vec<i64>), Error> {
+        let save = |waiting: &Waiting| match waiting {
+            Waiting::Row { event_ms, split, input, row } => Some(row.save().map(|row| SavedHeld::Row {
+                event_ms: *event_ms,
+                split: *split,
+                input: *input,
+                row: row.into(),
+            })),
+            Waiting::Health { split, signal } => Some(Ok(SavedHeld::Health { split: *split, signal: *signal })),
+            Waiting::Acknowledge { .. } => None,
+        };
+        Ok((self.waiting.iter().filter_map(save).collect::<Result<_, _>>()?, self.gone.clone()))
+    }
+
+    /// Holds again what was remembered.
+    ///
+    /// # Errors
+    /// `E0526` if a row cannot be read.
+    pub(crate) fn resume(inputs: &[ReadHeld], held: Vec<SavedHeld>, gone: Vec<i64>) -> Result<Held, Error> {
+        let wrong = |input: usize| Error::new("E0526", format!("a row for input {input}, which the flow has not"));
+        let read = |saved| match saved {
+            SavedHeld::Row { event_ms, split, input, row } => {
+                let read = inputs.get(input).ok_or_else(|| wrong(input))?;
+                Ok(Waiting::Row { event_ms, split, input, row: read(input, split, &row)? })
+            }
+            SavedHeld::Health { split, signal } => Ok(Waiting::Health { split, signal }),
+        };
+        Ok(Held { waiting: held.into_iter().map(read).collect::<Result<_, Error>>()?, gone })
+    }
+
     /// Forgets everything: what was not acknowledged never will be.
     pub(crate) fn clear(&mut self) {
         self.waiting.clear();
@@ -114,8 +178,8 @@ impl Cut<'_> {
 
     fn hold<T: Data + Timed>(&mut self, input: usize, split: u32, row: T) {
         let event_ms = row.event_time_ms();
-        let give = Box::new(move |cut: &mut Cut<'_>| cut.batch(input, split, false, vec![row]));
-        self.held.push(Waiting::Row { event_ms, split, give });
+        let row = Box::new(OneRow { input, split, row });
+        self.held.push(Waiting::Row { event_ms, split, input, row });
         self.settle();
     }
 
@@ -209,7 +273,7 @@ impl Cut<'_> {
 
     fn let_go(&mut self, waiting: Waiting) {
         match waiting {
-            Waiting::Row { give, .. } => give(self),
+            Waiting::Row { row, .. } => row.give(self),
             Waiting::Health { signal, .. } => self.signal(signal),
             Waiting::Acknowledge { acknowledge, .. } => self.acknowledge.push(acknowledge),
         }
@@ -225,7 +289,9 @@ mod tests {
 
     use super::*;
     use crate::ingest::record::Recorder;
+    use crate::ingest::splits::SplitBook;
     use crate::ingest::ticker::Ticker;
+    use crate::keyed::Clocks;
     use crate::time::TickSource;
 
     #[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
@@ -252,6 +318,8 @@ mod tests {
         next_at: u64,
         arrival_ms: i64,
         turn: usize,
+        splits: SplitBook,
+        clocks: Clocks,
         placed: Vec<Placed>,
         acknowledged: Arc<AtomicUsize>,
     }
@@ -267,6 +335,8 @@ mod tests {
                 next_at: 0,
                 arrival_ms: i64::MIN,
                 turn: 0,
+                splits: SplitBook::default(),
+                clocks: Clocks::new(),
                 placed: Vec::new(),
                 acknowledged: Arc::default(),
             }
@@ -287,6 +357,8 @@ mod tests {
                 acknowledge: Vec::new(),
                 recorder: Some(&mut recorder),
                 held: &mut self.held,
+                splits: &mut self.splits,
+                clocks: &mut self.clocks,
             };
             fill(&mut cut);
             let (feeds, controls, acknowledge) = (cut.feeds, cut.controls, cut.acknowledge);

@@ -9,11 +9,14 @@ use super::held::Held;
 use super::merge::Merger;
 use super::queue::{Acknowledge, Arrival, BATCH_ROWS, Gate, SplitQueue};
 use super::record::{Item, Recorder};
+use super::splits::SplitBook;
 use super::ticker::Ticker;
 use crate::batch::{Batch, NO_SPLIT, Places};
+use crate::checkpoint::SaveMerge;
 use crate::control::{Control, Health, Signal};
 use crate::decode::DeadLetter;
 use crate::job::metrics::SourceStats;
+use crate::keyed::Clocks;
 use crate::{Data, Error, Timed};
 
 /// One source, rows of any type.
@@ -24,6 +27,12 @@ pub(crate) trait Intake: Send {
     fn close(&mut self);
     /// Nothing is queued and nothing will be.
     fn ended(&self) -> bool;
+    /// The job comes back from a checkpoint: no time since then counts as silence of a split that goes on.
+    fn was_away(&mut self, cut: &mut Cut<'_>);
+    /// The clock has caught up: splits whose health nobody tells are live again.
+    fn is_back(&mut self, cut: &mut Cut<'_>);
+    /// By its name, the rows that it holds.
+    fn remember(&self) -> Option<(String, SaveMerge)>;
 }
 
 /// A batch on its way to the input of a worker.
@@ -47,6 +56,9 @@ pub(crate) struct Cut<'a> {
     pub(crate) acknowledge: Vec<Acknowledge>,
     pub(crate) recorder: Option<&'a mut Recorder>,
     pub(crate) held: &'a mut Held,
+    pub(crate) splits: &'a mut SplitBook,
+    /// As operators read them after the last signal.
+    pub(crate) clocks: &'a mut Clocks,
 }
 
 impl Cut<'_> {
@@ -55,6 +67,7 @@ impl Cut<'_> {
         if let Signal::Tick { arrival_ms } = signal {
             *self.arrival_ms = arrival_ms;
         }
+        self.clocks.hear(&signal);
         let control = Control { at: *self.next_at, signal };
         *self.next_at += 1;
         if let Some(recorder) = &mut self.recorder {
@@ -87,6 +100,7 @@ impl Cut<'_> {
 
 /// A source with rows of type `T`.
 pub(crate) struct SourceIntake<T> {
+    pub(crate) name: String,
     pub(crate) gate: Arc<Gate<T>>,
     pub(crate) splits: Vec<SplitQueue<T>>,
     pub(crate) input: usize,
@@ -94,24 +108,39 @@ pub(crate) struct SourceIntake<T> {
     pub(crate) dead_input: Option<usize>,
     pub(crate) merger: Option<Merger<T>>,
     pub(crate) stats: Arc<SourceStats>,
+    /// The offset of a split is the count of its rows.
+    pub(crate) counts: bool,
+    /// Nobody tells the health of its splits.
+    pub(crate) always_live: bool,
+    /// What a stop interrupts will go on: the job writes checkpoints.
+    pub(crate) comes_back: bool,
 }
 
 impl<T: Data + Timed> SourceIntake<T> {
     fn arrival(&mut self, split: u32, arrival: Arrival<T>, cut: &mut Cut<'_>) -> Result<(), Error> {
         match arrival {
-            Arrival::Rows { rows, dead, read, decoded, acknowledge } => {
+            Arrival::Rows { rows, dead, read, decoded, after, acknowledge } => {
+                match after {
+                    Some(after) => cut.splits.reached(split, after),
+                    None if self.counts => cut.splits.counted(split, rows.len() as u64),
+                    None => {}
+                }
                 self.stats.count(read, decoded, dead.len() as u64, rows.len() as u64);
                 let acknowledge = self.take_rows(split, rows, acknowledge, cut);
                 self.take_dead(dead, cut);
                 acknowledge.into_iter().for_each(|acknowledge| cut.acknowledge(split, acknowledge));
             }
-            Arrival::Health(health) => match &mut self.merger {
-                Some(merger) => merger.health(split, health).into_iter().for_each(|signal| cut.health(signal)),
-                None => cut.health(Signal::Split { split, health }),
-            },
+            Arrival::Health(health) => self.health(split, health, cut),
             Arrival::Failed(error) => return Err(error),
         }
         Ok(())
+    }
+
+    fn health(&mut self, split: u32, health: Health, cut: &mut Cut<'_>) {
+        match &mut self.merger {
+            Some(merger) => merger.health(split, health).into_iter().for_each(|signal| cut.health(signal)),
+            None => cut.health(Signal::Split { split, health }),
+        }
     }
 
     /// Takes over the splits that were opened since the last time.
@@ -121,6 +150,14 @@ impl<T: Data + Timed> SourceIntake<T> {
                 merger.open(opened.split, merge_clock(cut));
             }
             self.splits.push(opened);
+        }
+    }
+
+    /// Enters the splits that were taken over into the book.
+    fn book(&mut self, cut: &mut Cut<'_>) {
+        for queue in self.splits.iter_mut().filter(|queue| !queue.booked) {
+            cut.splits.open(&self.name, queue.split, &queue.name);
+            queue.booked = true;
         }
     }
 
@@ -161,7 +198,12 @@ impl<T: Data + Timed> SourceIntake<T> {
 
     fn end_split(&mut self, index: usize, cut: &mut Cut<'_>) {
         let split = self.splits.remove(index).split;
+        if !self.gate.stopping() {
+            cut.splits.finish(split);
+        }
         match &mut self.merger {
+            // What it holds waits for the splits to go on.
+            Some(_) if self.gate.stopping() && self.comes_back => {}
             Some(merger) => {
                 merger.end(split);
                 let health = merger.health(split, Health::Ended);
@@ -192,6 +234,7 @@ fn merge_clock(cut: &Cut<'_>) -> i64 {
 impl<T: Data + Timed> Intake for SourceIntake<T> {
     fn pull(&mut self, cut: &mut Cut<'_>) -> Result<(), Error> {
         self.take_over(cut);
+        self.book(cut);
         // Splits take turns batch by batch, so that a full one does not starve the others.
         let mut moved = true;
         while moved && cut.room > 0 {
@@ -214,6 +257,7 @@ impl<T: Data + Timed> Intake for SourceIntake<T> {
                 if self.merger.is_some() {
                     // A split that was opened before these rows were sent, or before this one ended, holds them back.
                     self.take_over(cut);
+                    self.book(cut);
                 }
                 match taken {
                     Ok(arrival) => {
@@ -245,5 +289,26 @@ impl<T: Data + Timed> Intake for SourceIntake<T> {
 
     fn ended(&self) -> bool {
         self.splits.is_empty() && self.gate.ended()
+    }
+
+    fn was_away(&mut self, cut: &mut Cut<'_>) {
+        for split in self.gate.resumed() {
+            self.health(split, Health::Frozen, cut);
+        }
+    }
+
+    fn is_back(&mut self, cut: &mut Cut<'_>) {
+        for split in self.gate.resumed() {
+            if let Some(merger) = &mut self.merger {
+                merger.seen(split, merge_clock(cut));
+            }
+            if self.always_live {
+                self.health(split, Health::Live, cut);
+            }
+        }
+    }
+
+    fn remember(&self) -> Option<(String, SaveMerge)> {
+        Some((self.name.clone(), self.merger.as_ref()?.remember()))
     }
 }

@@ -1,19 +1,23 @@
 //! The leader: cuts the ingest order into epochs, bounds those in flight, and says when rows may be acknowledged.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use super::held::Held;
+use super::commits::Commits;
+use super::held::{Held, ReadHeld};
 use super::intake::{Cut, Feed, Intake};
 use super::pace::{MANY_ROWS, Pace};
 use super::queue::Acknowledge;
 use super::record::{Player, Recorder};
+use super::splits::SplitBook;
 use super::ticker::Ticker;
 use crate::Error;
+use crate::checkpoint::{Capture, Ingest, Resumed};
 use crate::control::{Control, Signal};
-use crate::job::parts::SinkHandle;
 use crate::job::shared::{Command, Shared};
+use crate::keyed::Clocks;
 use crate::time::{FIRST_EPOCH, TickSource};
 
 /// What one worker gets of one epoch.
@@ -38,7 +42,13 @@ pub(crate) struct Leader {
     pub(crate) intakes: Vec<Box<dyn Intake>>,
     pub(crate) player: Option<Player>,
     pub(crate) recorder: Option<Recorder>,
-    pub(crate) sinks: Vec<Arc<dyn SinkHandle>>,
+    pub(crate) commits: Commits,
+    splits: SplitBook,
+    clocks: Clocks,
+    /// The job comes back, and has cut no epoch yet.
+    was_away: bool,
+    /// The end was told: the job is not to go on.
+    drained: bool,
     ticker: Ticker,
     pace: Pace,
     held: Held,
@@ -46,19 +56,12 @@ pub(crate) struct Leader {
     workers: usize,
     next_at: u64,
     epoch: u64,
+    first_epoch: u64,
     arrival_ms: i64,
     turn: usize,
     closing: bool,
     closed: bool,
     unacknowledged: VecDeque<(u64, Vec<Acknowledge>)>,
-    last_commit_ms: i64,
-    commits: u64,
-    /// Epochs that end a commit, with its number: not yet handed to every sink.
-    uncommitted: VecDeque<(u64, u64)>,
-    /// The same, handed over and not yet finished by every sink.
-    committing: VecDeque<(u64, u64)>,
-    /// Everything in the epochs below is committed by every two-phase sink.
-    committed_below: u64,
 }
 
 impl Leader {
@@ -69,29 +72,46 @@ impl Leader {
             intakes: Vec::new(),
             player: None,
             recorder: None,
-            sinks: Vec::new(),
+            commits: Commits::new(bounds.commit_every_ms),
+            splits: SplitBook::default(),
+            clocks: Clocks::new(),
+            was_away: false,
+            drained: false,
             ticker: Ticker::new(ticks),
             held: Held::default(),
             bounds,
             workers,
             next_at: 0,
             epoch: FIRST_EPOCH,
+            first_epoch: FIRST_EPOCH,
             arrival_ms: i64::MIN,
             turn: 0,
             closing: false,
             closed: false,
             unacknowledged: VecDeque::new(),
-            last_commit_ms: i64::MIN,
-            commits: 0,
-            uncommitted: VecDeque::new(),
-            committing: VecDeque::new(),
-            committed_below: FIRST_EPOCH,
         }
+    }
+
+    /// Goes on from a checkpoint, with this epoch. What is `owed` is committed by the sinks before anything else.
+    ///
+    /// # Errors
+    /// `E0526` if a row that was held cannot be read.
+    pub(crate) fn resume(&mut self, resumed: Resumed, inputs: &[ReadHeld], owed: u64) -> Result<(), Error> {
+        let Resumed { sources, ingest, next_epoch } = resumed;
+        self.splits = SplitBook::resumed(&sources);
+        self.next_at = ingest.next_at;
+        self.arrival_ms = ingest.clocks.arrival_ms();
+        self.clocks = ingest.clocks;
+        self.ticker.resume(ingest.ticker);
+        self.held = Held::resume(inputs, ingest.held, ingest.gone)?;
+        (self.epoch, self.first_epoch, self.was_away) = (next_epoch, next_epoch, true);
+        self.commits.owe(owed);
+        Ok(())
     }
 
     /// The epoch up to which the flow must have passed before another may be cut.
     pub(crate) fn must_have_passed(&self) -> Option<u64> {
-        (self.epoch >= FIRST_EPOCH + self.bounds.in_flight_max).then(|| self.epoch - self.bounds.in_flight_max)
+        (self.epoch >= self.first_epoch + self.bounds.in_flight_max).then(|| self.epoch - self.bounds.in_flight_max)
     }
 
     pub(crate) fn patience(&self) -> Duration {
@@ -124,26 +144,24 @@ impl Leader {
             acknowledge: Vec::new(),
             recorder: self.recorder.as_mut(),
             held: &mut self.held,
+            splits: &mut self.splits,
+            clocks: &mut self.clocks,
         };
         let last = match &mut self.player {
             Some(player) => play(player, &mut cut, self.closing),
-            None => pull(&mut self.intakes, &mut cut)?,
+            None => pull(&mut self.intakes, &mut cut, std::mem::take(&mut self.was_away))?,
         };
-        if last && self.player.as_ref().is_none_or(|_| self.closing) && self.shared.command() != Command::Stop {
-            // Looked at again: sources that a stop has interrupted have not ended.
+        // Looked at only now: sources that a stop has interrupted have not ended.
+        let stops = self.shared.command() == Command::Stop;
+        // Rows that wait for others go on waiting if the job comes back.
+        if last && !(stops && self.commits.ledger.is_some()) {
+            cut.end_of_rows();
+        }
+        if last && !stops && self.player.as_ref().is_none_or(|_| self.closing) {
             cut.signal(Signal::End);
+            self.drained = true;
         }
-        let due = *cut.arrival_ms >= self.last_commit_ms.saturating_add(self.bounds.commit_every_ms) || last;
-        if due && self.sinks.iter().any(|sink| sink.two_phase()) && (self.player.is_none() || last) {
-            self.last_commit_ms = *cut.arrival_ms;
-            cut.signal(Signal::Commit { number: self.commits + 1 });
-        }
-        for control in &cut.controls {
-            if let Signal::Commit { number } = control.signal {
-                self.commits = number;
-                self.uncommitted.push_back((self.epoch, number));
-            }
-        }
+        let checkpoint = self.commits.signal(&mut cut, self.epoch, last, self.player.is_some());
         if cut.feeds.is_empty() && cut.controls.is_empty() && cut.acknowledge.is_empty() && !last {
             return Ok(None);
         }
@@ -156,8 +174,28 @@ impl Leader {
         if !acknowledge.is_empty() {
             self.unacknowledged.push_back((self.epoch, acknowledge));
         }
+        if checkpoint {
+            self.begin_checkpoint()?;
+        }
         self.closed = last;
         Ok(Some(self.share_out(feeds, &controls, last)))
+    }
+
+    /// Remembers the ingest as it is at the end of the present epoch.
+    fn begin_checkpoint(&mut self) -> Result<(), Error> {
+        let (held, gone) = self.held.remember()?;
+        let ingest = Ingest {
+            next_at: self.next_at,
+            next_split: self.shared.next_split.load(Ordering::Relaxed),
+            ticker: self.ticker.remember(),
+            clocks: self.clocks.clone(),
+            held,
+            gone,
+            merges: BTreeMap::new(),
+        };
+        let merges = self.intakes.iter().filter_map(|intake| intake.remember()).collect();
+        self.commits.begin_checkpoint(self.epoch, Capture { ingest, merges, sources: self.splits.sources() });
+        Ok(())
     }
 
     fn share_out(&mut self, feeds: Vec<Feed>, controls: &[Control], last: bool) -> Vec<EpochFeed> {
@@ -173,28 +211,10 @@ impl Leader {
         parts
     }
 
-    /// Every sink has let go of the epochs below `passed`: lets commits be finished, and acknowledges the rows that a
-    /// crash could no longer lose.
-    pub(crate) fn passed(&mut self, passed: u64) {
-        while let Some((epoch, number)) = self.uncommitted.front().copied().filter(|(epoch, _)| *epoch < passed) {
-            // A sink that is busy takes it at the next call.
-            if !self.sinks.iter().all(|sink| sink.commit(number)) {
-                break;
-            }
-            self.uncommitted.pop_front();
-            self.committing.push_back((epoch, number));
-        }
-        let two_phase = self.sinks.iter().filter(|sink| sink.two_phase());
-        let safe_below = match two_phase.map(|sink| sink.committed()).min() {
-            Some(done) => {
-                while let Some((epoch, _)) = self.committing.front().copied().filter(|(_, number)| *number <= done) {
-                    self.committed_below = epoch + 1;
-                    self.committing.pop_front();
-                }
-                passed.min(self.committed_below)
-            }
-            None => passed,
-        };
+    /// Every sink has let go of the epochs below `passed`, and the states of those below `stored` are durable: lets commits be
+    /// finished, and acknowledges the rows that a crash could no longer lose.
+    pub(crate) fn passed(&mut self, passed: u64, stored: u64) {
+        let safe_below = self.commits.passed(passed, stored, self.closed && self.drained);
         while self.unacknowledged.front().is_some_and(|(epoch, _)| *epoch < safe_below) {
             let ready = self.unacknowledged.pop_front();
             ready.into_iter().flat_map(|(_, all)| all).for_each(|acknowledge| acknowledge());
@@ -204,8 +224,9 @@ impl Leader {
     /// Whether every commit that was begun has been finished by the sinks, every row acknowledged and, where that is wished
     /// for, the recording written.
     pub(crate) fn settled(&self) -> bool {
-        let committed = self.uncommitted.is_empty() && self.committing.is_empty();
-        committed && self.unacknowledged.is_empty() && self.recorder.as_ref().is_none_or(Recorder::is_done)
+        // What is not acknowledged when a job stops is read again, or acknowledged, when it comes back.
+        let acknowledged = self.unacknowledged.is_empty() || self.commits.ledger.is_some() && !self.drained;
+        acknowledged && self.commits.settled(self.drained) && self.recorder.as_ref().is_none_or(Recorder::is_done)
     }
 
     /// Lets go of everything but the record in memory: senders that wait are told, and what was not acknowledged never will be.
@@ -214,7 +235,7 @@ impl Leader {
         self.intakes.clear();
         self.unacknowledged.clear();
         self.held.clear();
-        self.sinks.clear();
+        self.commits.dismiss();
         self.player = None;
         // The thread that writes ends when it sees that nothing will come.
         self.recorder.take_if(|recorder| recorder.into.is_some());
@@ -236,7 +257,14 @@ fn play(player: &mut Player, cut: &mut Cut<'_>, closing: bool) -> bool {
 }
 
 /// Fills an epoch from the sources. True if it is the last, for all of them have ended.
-fn pull(intakes: &mut [Box<dyn Intake>], cut: &mut Cut<'_>) -> Result<bool, Error> {
+fn pull(intakes: &mut [Box<dyn Intake>], cut: &mut Cut<'_>, was_away: bool) -> Result<bool, Error> {
+    if was_away && !cut.ticker.follows_rows() {
+        intakes.iter_mut().for_each(|intake| intake.was_away(cut));
+        if let Some(arrival_ms) = cut.ticker.by_clock() {
+            cut.signal(Signal::Tick { arrival_ms });
+        }
+        intakes.iter_mut().for_each(|intake| intake.is_back(cut));
+    }
     // The first tick goes ahead of the first row, so that arrival is known from the start.
     if *cut.arrival_ms == i64::MIN
         && let Some(arrival_ms) = cut.ticker.by_clock()
@@ -249,9 +277,5 @@ fn pull(intakes: &mut [Box<dyn Intake>], cut: &mut Cut<'_>) -> Result<bool, Erro
     if let Some(arrival_ms) = cut.ticker.by_clock() {
         cut.signal(Signal::Tick { arrival_ms });
     }
-    let last = intakes.iter().all(|intake| intake.ended());
-    if last {
-        cut.end_of_rows();
-    }
-    Ok(last)
+    Ok(intakes.iter().all(|intake| intake.ended()))
 }

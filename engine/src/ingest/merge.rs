@@ -2,9 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use bytes::Bytes;
+
 use super::queue::Acknowledge;
-use crate::Timed;
+use crate::checkpoint::{SaveMerge, SavedMerge};
 use crate::control::{Health, Signal};
+use crate::data::{from_bytes, to_bytes};
+use crate::{Data, Error, Timed};
 
 /// How the splits of a source are merged.
 ///
@@ -199,6 +203,50 @@ impl<T: Timed> Merger<T> {
 
     fn is_idle(&self, split: &SplitState, arrival_ms: i64) -> bool {
         arrival_ms != i64::MIN && split.seen_ms < arrival_ms.saturating_sub(self.config.idle_after_ms)
+    }
+}
+
+impl<T: Data + Timed> Merger<T> {
+    /// What it holds, to be encoded where that may take its time. O(rows held).
+    pub(crate) fn remember(&self) -> SaveMerge {
+        let splits = self.splits.iter().map(|(split, state)| (*split, (state.latest_ms, state.seen_ms))).collect();
+        let (at, rows): (Vec<_>, Vec<T>) = self.held.iter().map(|(at, row)| (*at, row.clone())).unzip();
+        let mut saved = SavedMerge {
+            split: self.split,
+            splits,
+            frozen: self.frozen.clone(),
+            released_ms: self.released_ms,
+            arrived: self.arrived,
+            ended: self.ended,
+            at,
+            rows: Bytes::new(),
+        };
+        Box::new(move || {
+            saved.rows = to_bytes(&rows)?.into();
+            Ok(saved)
+        })
+    }
+
+    /// Goes on from what was remembered.
+    ///
+    /// # Errors
+    /// `E0526` if the rows cannot be read.
+    pub(crate) fn resume(config: MergeSplits, saved: SavedMerge) -> Result<Self, Error> {
+        let rows: Vec<T> = from_bytes(&saved.rows)?;
+        if rows.len() != saved.at.len() {
+            let what = format!("{} rows of a merge where {} were held", rows.len(), saved.at.len());
+            return Err(Error::new("E0526", what).remedy("restore an undamaged checkpoint"));
+        }
+        let state = |(split, (latest_ms, seen_ms))| (split, SplitState { latest_ms, seen_ms });
+        Ok(Merger {
+            splits: saved.splits.into_iter().map(state).collect(),
+            held: saved.at.into_iter().zip(rows).collect(),
+            released_ms: saved.released_ms,
+            arrived: saved.arrived,
+            frozen: saved.frozen,
+            ended: saved.ended,
+            ..Merger::new(config, saved.split)
+        })
     }
 }
 

@@ -2,7 +2,8 @@
 //!
 //! One leader, on worker 0, gives every row and tick its place in the ingest order and cuts that order into epochs.
 
-mod held;
+pub(crate) mod commits;
+pub(crate) mod held;
 pub(crate) mod intake;
 pub(crate) mod leader;
 pub(crate) mod merge;
@@ -11,6 +12,7 @@ pub(crate) mod queue;
 pub(crate) mod reader;
 pub(crate) mod record;
 pub(crate) mod saved;
+pub(crate) mod splits;
 pub(crate) mod streamed;
 pub(crate) mod ticker;
 

@@ -6,13 +6,16 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_channel::{Receiver, TryRecvError, TrySendError};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use super::pace::MANY_ROWS;
 use crate::control::Health;
 use crate::decode::DeadLetter;
+use crate::durable::SplitAt;
 use crate::job::parts::HostEnd;
 use crate::job::shared::{Command, Shared};
-use crate::source::KeyPlacement;
+use crate::source::{KeyPlacement, Replay};
 use crate::{Data, Error};
 
 /// Rows in one batch at most; larger ones are cut.
@@ -25,11 +28,15 @@ pub struct ChannelIn {
     pub capacity_batches: usize,
     /// Whether all rows of a key come through one split. Default [`KeyPlacement::OneSplit`].
     pub key_placement: KeyPlacement,
+    /// What the host can do after a crash. Default [`Replay::None`]: what was sent cannot be sent again. Else the host opens
+    /// its splits again in the same order, and sends each from [`Sender::resumes_at`] on; a job that writes checkpoints
+    /// needs that.
+    pub replay: Replay,
 }
 
 impl Default for ChannelIn {
     fn default() -> Self {
-        ChannelIn { capacity_batches: 16, key_placement: KeyPlacement::OneSplit }
+        ChannelIn { capacity_batches: 16, key_placement: KeyPlacement::OneSplit, replay: Replay::None }
     }
 }
 
@@ -38,7 +45,15 @@ pub(crate) type Acknowledge = Box<dyn FnOnce() + Send>;
 
 /// What comes through a split queue.
 pub(crate) enum Arrival<T> {
-    Rows { rows: Vec<T>, dead: Vec<DeadLetter>, read: u64, decoded: u64, acknowledge: Option<Acknowledge> },
+    Rows {
+        rows: Vec<T>,
+        dead: Vec<DeadLetter>,
+        read: u64,
+        decoded: u64,
+        /// The offset after them, as the source writes it.
+        after: Option<Value>,
+        acknowledge: Option<Acknowledge>,
+    },
     Health(Health),
     Failed(Error),
 }
@@ -57,6 +72,10 @@ impl<T> Arrival<T> {
 /// The leader's end of one split.
 pub(crate) struct SplitQueue<T> {
     pub(crate) split: u32,
+    /// What its source calls it.
+    pub(crate) name: Value,
+    /// It stands in the book of splits.
+    pub(crate) booked: bool,
     pub(crate) rx: Receiver<Arrival<T>>,
 }
 
@@ -74,26 +93,49 @@ pub(crate) struct Gate<T> {
     opened: Mutex<Option<Vec<SplitQueue<T>>>>,
     /// Splits that are open or may yet be: at zero the source has ended.
     open: AtomicU32,
+    /// How many splits a host has opened.
+    by_host: AtomicU32,
+    /// Where its splits were at the checkpoint that the job comes back to.
+    resumed: Vec<SplitAt>,
     shared: Arc<Shared>,
 }
 
 impl<T> Gate<T> {
-    pub(crate) fn new(name: &str, capacity: usize, shared: Arc<Shared>) -> Arc<Self> {
-        let (name, opened) = (name.to_owned(), Mutex::new(Some(Vec::new())));
-        Arc::new(Gate { name, capacity: capacity.max(1), opened, open: AtomicU32::new(0), shared })
+    pub(crate) fn new(name: &str, capacity: usize, shared: Arc<Shared>, resumed: Vec<SplitAt>) -> Arc<Self> {
+        let (name, opened, capacity) = (name.to_owned(), Mutex::new(Some(Vec::new())), capacity.max(1));
+        let (open, by_host) = (AtomicU32::new(0), AtomicU32::new(0));
+        Arc::new(Gate { name, capacity, opened, open, by_host, resumed, shared })
     }
 
-    /// Opens a split; its number is new in this job.
-    pub(crate) fn open(self: &Arc<Self>) -> Inlet<T> {
+    /// Opens the next split of a host; they are called by their count.
+    fn open_next(self: &Arc<Self>) -> Inlet<T> {
+        self.open(self.by_host.fetch_add(1, Ordering::Relaxed).into())
+    }
+
+    /// Opens a split. Its number is new in this job, unless the split goes on. One that has ended takes no rows.
+    pub(crate) fn open(self: &Arc<Self>, name: Value) -> Inlet<T> {
         let (tx, rx) = async_channel::bounded(self.capacity);
-        let split = self.shared.next_split.fetch_add(1, Ordering::Relaxed);
+        let resumed = self.resumed.iter().find(|at| at.split == name).cloned();
+        let fresh = || self.shared.next_split.fetch_add(1, Ordering::Relaxed);
+        let split = resumed.as_ref().map_or_else(fresh, |at| at.number);
         self.open.fetch_add(1, Ordering::AcqRel);
-        match self.lock().as_mut() {
-            Some(opened) => opened.push(SplitQueue { split, rx }),
+        match self.lock().as_mut().filter(|_| !resumed.as_ref().is_some_and(|at| at.finished)) {
+            Some(opened) => opened.push(SplitQueue { split, name, booked: false, rx }),
             None => drop(rx),
         }
         self.shared.wake(0);
-        Inlet { split, tx, gate: self.clone() }
+        Inlet { split, tx, resumed, gate: self.clone() }
+    }
+
+    /// The splits that were not read to their end at the checkpoint that the job comes back to.
+    pub(crate) fn resumed(&self) -> impl Iterator<Item = u32> + use<T> {
+        let live: Vec<u32> = self.resumed.iter().filter(|at| !at.finished).map(|at| at.number).collect();
+        live.into_iter()
+    }
+
+    /// Of them, the first that is not among these.
+    pub(crate) fn missing(&self, names: &[Value]) -> Option<&SplitAt> {
+        self.resumed.iter().find(|at| !at.finished && !names.contains(&at.split))
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Option<Vec<SplitQueue<T>>>> {
@@ -141,11 +183,31 @@ impl<T> Drop for Hold<T> {
 /// The filling end of one split. The split ends when it is dropped.
 pub(crate) struct Inlet<T> {
     pub(crate) split: u32,
+    /// Where the split was at the checkpoint that the job comes back to.
+    pub(crate) resumed: Option<SplitAt>,
     tx: async_channel::Sender<Arrival<T>>,
     gate: Arc<Gate<T>>,
 }
 
 impl<T> Inlet<T> {
+    /// Whether the split was read to its end before the checkpoint that the job comes back to.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.resumed.as_ref().is_some_and(|at| at.finished)
+    }
+
+    /// The offset to go on from.
+    ///
+    /// # Errors
+    /// `E0529` if it is none of this source.
+    pub(crate) fn resumes_at<O: DeserializeOwned>(&self) -> Result<Option<O>, Error> {
+        let Some(offset) = self.resumed.as_ref().and_then(|at| at.offset.clone()) else { return Ok(None) };
+        let wrong = format!("{offset} is no offset of this source");
+        serde_json::from_value(offset).map(Some).map_err(|e| {
+            let remedy = "run the release that wrote the checkpoint, or begin anew with an empty store";
+            Error::new("E0529", wrong).because(e).remedy(remedy)
+        })
+    }
+
     /// Waits for room. False if the job takes no more.
     pub(crate) async fn send(&self, arrival: Arrival<T>) -> bool {
         let rows = arrival.rows();
@@ -227,14 +289,21 @@ impl<T: Data> HostEnd for Option<Sender<T>> {
 }
 
 impl<T: Data> Sender<T> {
-    pub(crate) fn new(inlet: Inlet<T>) -> Self {
-        Sender { inlet }
+    pub(crate) fn new(gate: &Arc<Gate<T>>) -> Self {
+        Sender { inlet: gate.open_next() }
+    }
+
+    /// How many rows of this split the job has already: those that the checkpoint holds which it came back to. The host
+    /// sends the rows after them. 0 for a job that begins.
+    pub fn resumes_at(&self) -> u64 {
+        let at = self.inlet.resumed.as_ref().and_then(|at| at.offset.as_ref());
+        at.and_then(Value::as_u64).unwrap_or(0)
     }
 
     /// Opens a further split of the same channel. Its rows have no order relative to those of other splits.
     #[must_use]
     pub fn another_split(&self) -> Self {
-        Sender { inlet: self.inlet.gate.open() }
+        Sender { inlet: self.inlet.gate.open_next() }
     }
 
     /// Sends rows in order and waits while the queue is full. Batches of about 4,096 rows are cheapest; larger ones
@@ -267,7 +336,7 @@ impl<T: Data> Sender<T> {
         while !rows.is_empty() {
             let rest = if rows.len() > BATCH_ROWS { rows.split_off(BATCH_ROWS) } else { Vec::new() };
             let read = rows.len() as u64;
-            let arrival = Arrival::Rows { rows, dead: Vec::new(), read, decoded: read, acknowledge: None };
+            let arrival = Arrival::Rows { rows, dead: Vec::new(), read, decoded: read, after: None, acknowledge: None };
             let sent = send(arrival);
             self.inlet.queued(read as usize);
             if let Err(e) = sent {

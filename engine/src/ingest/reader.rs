@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use async_channel::{Receiver, Sender};
 use futures_lite::future::{FutureExt, or};
+use serde_json::Value;
 
 use super::queue::{Acknowledge, Arrival, BATCH_ROWS, Gate, Hold, Inlet};
 use crate::control::Health;
@@ -77,8 +78,19 @@ impl<T: Data, S: Source, D: Decoder<T>> Reading<S, D, T> {
         // Splits are numbered in the order of their names, not in the order in which they answer.
         splits.sort();
         splits.dedup();
-        let opened: Vec<(S::Split, Inlet<T>)> = splits.into_iter().map(|split| (split, self.gate.open())).collect();
-        for (split, inlet) in opened {
+        let named = splits.iter().map(written).collect::<Result<Vec<Value>, Error>>();
+        let names = match named {
+            Ok(names) => names,
+            Err(error) => return self.shared.fail(error.at(format!("source \"{}\"", self.name))),
+        };
+        if let Some(lost) = self.gate.missing(&names) {
+            let what = format!("split {} was not read to its end, and is not there any more", lost.split);
+            let remedy = "bring it back, or begin anew with an empty store and accept what that loses and repeats";
+            return self.shared.fail(Error::new("E0405", what).at(format!("source \"{}\"", self.name)).remedy(remedy));
+        }
+        let opened: Vec<(S::Split, Inlet<T>)> =
+            splits.into_iter().zip(names).map(|(split, name)| (split, self.gate.open(name))).collect();
+        for (split, inlet) in opened.into_iter().filter(|(_, inlet)| !inlet.has_ended()) {
             let name = format!("watchfire-{}-{}", self.name, inlet.split);
             let task = self.clone().split(split, self.guard("the reader"), inlet);
             if let Err(error) = self.io.spawn(&name, Box::pin(task)) {
@@ -154,7 +166,11 @@ impl<T: Data, S: Source, D: Decoder<T>> Reading<S, D, T> {
         acknowledged: &Receiver<()>,
     ) -> (Option<Box<dyn Reader<S::Offset>>>, Result<(), Error>) {
         let mut reader: Option<Box<dyn Reader<S::Offset>>> = None;
-        let (mut from, mut pause, mut live) = (None, BACK_OFF.0, self.source.bounded());
+        let (mut pause, mut live) = (BACK_OFF.0, self.source.bounded());
+        let mut from = match inlet.resumes_at() {
+            Ok(from) => from,
+            Err(error) => return (None, Err(error.at(format!("source \"{}\", split {label}", self.name)))),
+        };
         if !live {
             inlet.send(Arrival::Health(Health::Frozen)).await;
         }
@@ -169,7 +185,7 @@ impl<T: Data, S: Source, D: Decoder<T>> Reading<S, D, T> {
                 Ok(Step::Read(Next::Rows { rows, after })) => {
                     pause = BACK_OFF.0;
                     from = Some(after.clone());
-                    let arrival = match self.decode(label, rows, acks.set_later(after)) {
+                    let arrival = match self.decode(label, rows, after, acks) {
                         Ok(arrival) => arrival,
                         Err(error) => return (reader, Err(error)),
                     };
@@ -249,7 +265,17 @@ impl<T: Data, S: Source, D: Decoder<T>> Reading<S, D, T> {
         }
     }
 
-    fn decode(&self, label: &str, raw: Vec<RawRow>, acknowledge: Acknowledge) -> Result<Arrival<T>, Error> {
+    fn decode(
+        &self,
+        label: &str,
+        raw: Vec<RawRow>,
+        after: S::Offset,
+        acks: &Arc<AckCell<S::Offset>>,
+    ) -> Result<Arrival<T>, Error> {
+        let written = match self.shared.checkpoints.get() {
+            Some(_) => Some(written(&after).map_err(|e| e.at(format!("source \"{}\", split {label}", self.name)))?),
+            None => None,
+        };
         let (mut rows, mut dead, mut decoded) = (Vec::with_capacity(raw.len()), Vec::new(), 0);
         let read = raw.len() as u64;
         for raw in raw {
@@ -270,7 +296,8 @@ impl<T: Data, S: Source, D: Decoder<T>> Reading<S, D, T> {
                 }
             }
         }
-        Ok(Arrival::Rows { rows, dead, read, decoded, acknowledge: Some(acknowledge) })
+        let acknowledge = Some(acks.set_later(after));
+        Ok(Arrival::Rows { rows, dead, read, decoded, after: written, acknowledge })
     }
 
     fn error_of(&self, failure: Failure, label: &str) -> Error {
@@ -292,6 +319,14 @@ impl<T: Data, S: Source, D: Decoder<T>> Reading<S, D, T> {
             Failure::Poison { why, .. } => why.at(place),
         }
     }
+}
+
+/// A split or an offset as a checkpoint holds it.
+fn written<W: serde::Serialize>(value: &W) -> Result<Value, Error> {
+    serde_json::to_value(value).map_err(|e| {
+        let remedy = "use maps with text or whole numbers as keys only";
+        Error::new("E0523", "an offset or split that has no form in JSON").because(e).remedy(remedy)
+    })
 }
 
 enum Step<O> {

@@ -10,6 +10,7 @@ use crate::batch::{Batch, Places};
 use crate::control::Control;
 use crate::data::{from_bytes, to_bytes};
 use crate::durable::{FrameKind, Store, framed, unframed};
+use crate::flow::InputType;
 use crate::{Data, Error};
 
 /// Where the objects lie.
@@ -161,7 +162,7 @@ impl Recording {
     }
 
     /// Reads a recording of the flow with this fingerprint and these inputs.
-    pub(crate) fn read(store: &dyn Store, fingerprint: u64, inputs: &[ReadRows]) -> Result<Recording, Error> {
+    pub(crate) fn read(store: &dyn Store, fingerprint: u64, inputs: &[InputType]) -> Result<Recording, Error> {
         let mut all = Vec::new();
         for number in 1.. {
             let name = name_of(number);
@@ -180,7 +181,7 @@ impl Recording {
                     Saved::Rows(input, rows) => {
                         let read =
                             inputs.get(input).ok_or_else(|| damaged("rows for an input that the flow has not"))?;
-                        Item::Rows { input, batch: read(rows).map_err(|e| e.at(name.clone()))? }
+                        Item::Rows { input, batch: (read.read_rows)(rows).map_err(|e| e.at(name.clone()))? }
                     }
                     Saved::Control(control) => Item::Control(control),
                     Saved::Cut => Item::Cut,

@@ -29,6 +29,19 @@ impl Ticker {
         Ticker { source, started: Instant::now(), last_ms: None, latest_ms: i64::MIN }
     }
 
+    /// The latest tick, and the latest event time that is believed.
+    pub(crate) fn remember(&self) -> (Option<i64>, i64) {
+        (self.last_ms, self.latest_ms)
+    }
+
+    /// Goes on from what was remembered.
+    pub(crate) fn resume(&mut self, (last_ms, latest_ms): (Option<i64>, i64)) {
+        if let (TickSource::Scaled { start_ms, .. }, Some(last_ms)) = (&mut self.source, last_ms) {
+            *start_ms = last_ms;
+        }
+        (self.last_ms, self.latest_ms) = (last_ms, latest_ms);
+    }
+
     pub(crate) fn follows_rows(&self) -> bool {
         matches!(self.source, TickSource::FromEvents { .. })
     }

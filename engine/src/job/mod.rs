@@ -5,9 +5,9 @@ pub(crate) mod outlet;
 pub(crate) mod parts;
 mod running;
 pub(crate) mod shared;
+mod start;
 pub(crate) mod worker;
 
-use std::collections::HashMap;
 use std::fmt;
 use std::panic::Location;
 use std::sync::{Arc, Mutex};
@@ -17,16 +17,14 @@ pub use outlet::{ChannelOut, Ended, Output, Receiver};
 pub use running::Running;
 
 use crate::Error;
+use crate::checkpoint::Checkpointing;
 use crate::durable::Store;
-use crate::flow::{Finding, Flow, Plan, Weight};
+use crate::flow::{Finding, Flow, Plan};
 use crate::ingest::leader::{Bounds, Leader};
-use crate::ingest::record::{Player, Recorder, Recording};
+use crate::ingest::record::Recording;
 use crate::ingest::saved::other_flow;
-use crate::ingest::streamed::Streamed;
 use crate::io::{IoRuntime, ThreadIo};
 use crate::time::TickSource;
-use parts::{Part, Start};
-use shared::Shared;
 
 pub(crate) type BuildFn = dyn for<'f> Fn(&Flow<'f>) + Send + Sync;
 
@@ -65,6 +63,7 @@ pub struct Job {
     record: bool,
     record_to: Option<Arc<dyn Store>>,
     rehearse_every: u64,
+    checkpoints: Option<(Arc<dyn Store>, Checkpointing)>,
 }
 
 impl fmt::Debug for Job {
@@ -89,6 +88,7 @@ impl Job {
             record: false,
             record_to: None,
             rehearse_every: 0,
+            checkpoints: None,
         }
     }
 
@@ -129,10 +129,60 @@ impl Job {
         self
     }
 
-    /// Sets how often two-phase sinks commit, by the arrival clock. Default 1,000 ms.
+    /// Sets how often two-phase sinks commit, by the arrival clock. Default 1,000 ms. Of no effect in a job that writes
+    /// checkpoints: there they commit with each of them.
     #[must_use]
     pub fn commit_every_ms(mut self, every_ms: i64) -> Self {
         self.bounds.commit_every_ms = every_ms.max(1);
+        self
+    }
+
+    /// Writes checkpoints into a store, and comes back to the newest when it starts again: with any number of workers, with
+    /// everything that its detectors remembered, and reading on where it was. Rows of a [two-phase] sink are committed with
+    /// the checkpoint that holds them, so they are seen once whatever happens; other sinks and host channels get those after
+    /// the newest checkpoint again. A job that was drained is done, and starting it again does nothing.
+    ///
+    /// One job may run at a time: a start fences all runs before it, which then fail with `E0524`. Every source must be able
+    /// to [replay](crate::source::Replay). Has no part in a replay of a recording.
+    ///
+    /// Memory: while a checkpoint is under way, the keys of it that were written down and are not yet stored; and the rows
+    /// that merged sources hold, once more.
+    ///
+    /// [two-phase]: crate::sink::CommitMode::TwoPhase
+    ///
+    /// # Examples
+    /// ```
+    /// use std::sync::Arc;
+    /// use std::time::Duration;
+    /// use watchfire_engine::{ChannelIn, Checkpointing, Job, durable::Directory, source::Replay};
+    /// # use serde::{Deserialize, Serialize};
+    /// # #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+    /// # struct Reading { event_time_ms: i64 }
+    /// # impl watchfire_engine::Timed for Reading { fn event_time_ms(&self) -> i64 { self.event_time_ms } }
+    /// # let folder = std::env::temp_dir().join(format!("watchfire-checkpoint-to-{}", std::process::id()));
+    /// # let store = Arc::new(Directory::create(&folder)?);
+    /// let job = Job::new(|flow| {
+    ///     // The host can send its rows again.
+    ///     let again = ChannelIn { replay: Replay::Exact, ..ChannelIn::default() };
+    ///     flow.channel_with::<Reading>("readings", again).to_channel("same");
+    /// });
+    /// let job = job.checkpoint_to(store, Checkpointing::named("site"));
+    ///
+    /// let mut running = job.start()?;
+    /// let (readings, same) = (running.sender::<Reading>("readings")?, running.receiver::<Reading>("same")?);
+    /// readings.send(vec![Reading { event_time_ms: 7 }, Reading { event_time_ms: 8 }])?;
+    /// running.stop(Duration::from_secs(9))?;
+    ///
+    /// let mut running = job.start()?;
+    /// assert_eq!(running.sender::<Reading>("readings")?.resumes_at(), 2);
+    /// # let _same = running.receiver::<Reading>("same")?;
+    /// # running.drain(Duration::from_secs(9))?;
+    /// # std::fs::remove_dir_all(folder)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn checkpoint_to(mut self, store: Arc<dyn Store>, config: Checkpointing) -> Self {
+        self.checkpoints = Some((store, config));
         self
     }
 
@@ -198,20 +248,23 @@ impl Job {
         self
     }
 
-    fn plan_and_parts(&self) -> (Plan, Vec<Part>) {
-        let flow = Flow::new(None);
-        (self.build)(&flow);
-        (Plan { made_at: Some(self.made_at), ..flow.0.plan.take() }, flow.0.parts.take())
-    }
-
     /// The plan of the flow: text, JSON, DOT.
     pub fn explain(&self) -> Plan {
-        self.plan_and_parts().0
+        self.planned().plan
     }
 
     /// Everything that is wrong with the flow, errors first. Opens nothing.
     pub fn check(&self) -> Vec<Finding> {
-        self.explain().check()
+        self.findings(&self.explain())
+    }
+
+    fn findings(&self, plan: &Plan) -> Vec<Finding> {
+        let mut all = plan.check();
+        if self.checkpoints.is_some() {
+            plan.check_checkpoints(&mut all);
+            all.sort_by_key(|finding| std::cmp::Reverse(finding.weight));
+        }
+        all
     }
 
     /// A hash of what the flow computes; see [`Plan::fingerprint`].
@@ -219,11 +272,14 @@ impl Job {
         self.explain().fingerprint()
     }
 
-    /// Starts the job.
+    /// Starts the job, or lets it come back to its newest [checkpoint](Job::checkpoint_to).
     ///
     /// # Errors
     /// `E0100` with every error that [`check`](Job::check) finds; `E0902` if threads cannot be started; those of the store
     /// that the job is [recorded to](Job::record_to), `E0527` if it holds a recording.
+    ///
+    /// Where checkpoints are written: `E0112` if a job that comes back is to be recorded; `E0521` to `E0532`, which say what is
+    /// wrong with the state that was found; those of its store.
     pub fn start(&self) -> Result<Running, Error> {
         self.start_with(None)
     }
@@ -247,56 +303,8 @@ impl Job {
     /// `E0106` if it was made by another flow; `E0521` if it is damaged, missing or not whole, `E0522` if a later release
     /// wrote it; `E0526` if rows of the flow cannot be read from it; those of the [store](crate::durable::StoreError).
     pub fn saved_recording(&self, store: &dyn Store) -> Result<Recording, Error> {
-        let flow = Flow::new(None);
-        (self.build)(&flow);
-        let fingerprint = flow.0.plan.borrow().fingerprint();
-        let inputs = flow.0.inputs.borrow();
-        Recording::read(store, fingerprint, &inputs)
-    }
-
-    fn start_with(&self, recording: Option<Recording>) -> Result<Running, Error> {
-        let (plan, parts) = self.plan_and_parts();
-        let errors: Vec<Finding> = plan.check().into_iter().filter(|f| f.weight == Weight::Error).collect();
-        if !errors.is_empty() {
-            let all: Vec<String> = errors.iter().map(Finding::to_string).collect();
-            return Err(Error::new("E0100", format!("the flow cannot run: {}", all.join(" | "))));
-        }
-        let nodes = plan.nodes.iter().enumerate().map(|(id, node)| (node.name.clone(), plan.place(id)));
-        let shared = Shared::new(nodes, self.workers);
-        shared.metrics.begin_at_zero(&plan);
-        shared.rehearse_every(self.rehearse_every);
-        let mut start = Start {
-            shared: shared.clone(),
-            io: self.io.clone(),
-            intakes: Vec::new(),
-            sinks: Vec::new(),
-            ends: HashMap::new(),
-            later: Vec::new(),
-            replaying: recording.is_some(),
-        };
-        for part in parts {
-            part(&mut start)?;
-        }
-        let ticks = self.ticks.unwrap_or(if plan.bounded() { TickSource::FROM_EVENTS } else { TickSource::WALL });
-        let mut leader = Leader::new(shared.clone(), self.workers, ticks, self.bounds);
-        leader.intakes = std::mem::take(&mut start.intakes);
-        leader.sinks = std::mem::take(&mut start.sinks);
-        let fingerprint = plan.fingerprint();
-        leader.recorder = self.record.then(Recorder::default);
-        if let Some(store) = self.record_to.clone().filter(|_| recording.is_none()) {
-            let into = Some(Streamed::start(store, fingerprint, shared.clone())?);
-            leader.recorder = Some(Recorder { into, ..Recorder::default() });
-        }
-        if let Some(recording) = recording {
-            // Nothing but the record enters: senders are told so.
-            leader.intakes.drain(..).for_each(|mut intake| intake.close());
-            leader.player = Some(Player::new(recording));
-        }
-        let running = Running::launch(shared, self.build.clone(), fingerprint, self.workers, leader, start.ends)?;
-        for later in start.later {
-            later()?;
-        }
-        Ok(running)
+        let planned = self.planned();
+        Recording::read(store, planned.plan.fingerprint(), &planned.inputs)
     }
 }
 

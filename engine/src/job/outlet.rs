@@ -1,6 +1,7 @@
 //! Where rows leave: host channels, and the I/O task that feeds a connector's writer.
 
 use std::any::Any;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -259,14 +260,27 @@ fn closer<M: Send + 'static>(tx: &async_channel::Sender<M>) -> Box<dyn FnOnce() 
     })
 }
 
+/// What a sink has prepared and not committed, by number.
+pub(crate) type PreparedBook = Arc<Mutex<BTreeMap<u64, Vec<u8>>>>;
+
 /// The leader's handle on a connector's sink.
 pub(crate) struct TaskHandle<T> {
+    pub(crate) name: String,
+    pub(crate) prepared: PreparedBook,
     pub(crate) tx: async_channel::Sender<ToTask<T>>,
     pub(crate) mode: CommitMode,
     pub(crate) committed: Arc<AtomicU64>,
 }
 
 impl<T: Send> SinkHandle for TaskHandle<T> {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn prepared(&self, number: u64) -> Option<Vec<u8>> {
+        self.prepared.lock().unwrap_or_else(PoisonError::into_inner).get(&number).cloned()
+    }
+
     fn two_phase(&self) -> bool {
         self.mode == CommitMode::TwoPhase
     }
@@ -290,6 +304,10 @@ pub(crate) struct WriterTask<S, E, T> {
     pub(crate) rx: async_channel::Receiver<ToTask<T>>,
     pub(crate) done: Arc<AtomicU64>,
     pub(crate) committed: Arc<AtomicU64>,
+    pub(crate) prepared: PreparedBook,
+    pub(crate) generation: u64,
+    /// Earlier runs have prepared something up to this number.
+    pub(crate) owed_upto: u64,
     pub(crate) nudge: Arc<Nudge>,
     pub(crate) shared: Arc<Shared>,
     pub(crate) io: Arc<dyn IoRuntime>,
@@ -339,9 +357,10 @@ impl<T: Send + 'static, S: Sink, E: Encoder<T>> WriterTask<S, E, T> {
     }
 
     async fn write_all(&self) -> Result<(), Error> {
-        let mut writer: Box<dyn Writer> = retried!(self, self.sink.open(0, 1))?;
+        let mut writer: Box<dyn Writer> = retried!(self, self.sink.open(0, self.generation))?;
+        // What was promised comes before what was only begun is removed.
+        self.commit(&mut writer, self.owed_upto).await?;
         retried!(self, writer.abort_older())?;
-        let mut prepared: Vec<(u64, Vec<u8>)> = Vec::new();
         while let Ok(message) = self.rx.recv().await {
             match message {
                 ToTask::Leaving(Leaving { epoch, rows, prepare }) => {
@@ -354,20 +373,28 @@ impl<T: Send + 'static, S: Sink, E: Encoder<T>> WriterTask<S, E, T> {
                         && let Some(bytes) = retried!(self, writer.prepare(number))?
                         && self.sink.commit_mode() == CommitMode::TwoPhase
                     {
-                        prepared.push((number, bytes));
+                        self.prepared.lock().unwrap_or_else(PoisonError::into_inner).insert(number, bytes);
                     }
                     self.done.store(epoch, Ordering::SeqCst);
                     self.nudge.give();
                 }
-                ToTask::Commit(upto) => {
-                    for (number, bytes) in prepared.extract_if(.., |(number, _)| *number <= upto) {
-                        retried!(self, writer.commit(number, &bytes))?;
-                    }
-                    self.committed.store(upto, Ordering::Release);
-                    self.shared.wake(0);
-                }
+                ToTask::Commit(upto) => self.commit(&mut writer, upto).await?,
             }
         }
+        Ok(())
+    }
+
+    /// Commits everything that was prepared up to a number.
+    async fn commit(&self, writer: &mut Box<dyn Writer>, upto: u64) -> Result<(), Error> {
+        let prepared = || self.prepared.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            let next = prepared().first_key_value().map(|(number, bytes)| (*number, bytes.clone()));
+            let Some((number, bytes)) = next.filter(|(number, _)| *number <= upto) else { break };
+            retried!(self, writer.commit(number, &bytes))?;
+            prepared().remove(&number);
+        }
+        self.committed.store(upto, Ordering::Release);
+        self.shared.wake(0);
         Ok(())
     }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::shared::Shared;
 use crate::Error;
+use crate::checkpoint::{Owed, Resumed};
 use crate::ingest::intake::Intake;
 use crate::io::IoRuntime;
 
@@ -22,8 +23,15 @@ pub(crate) struct Start {
     pub(crate) ends: Ends,
     /// Started last, when everything else is in place.
     pub(crate) later: Vec<Box<dyn FnOnce() -> Result<(), Error>>>,
-    /// The job replays a record: no source is opened.
+    /// No source is opened: the job replays a record, or has been drained before.
     pub(crate) replaying: bool,
+    /// What the job comes back to.
+    pub(crate) resumed: Option<Resumed>,
+    /// By it sinks know this run from earlier ones.
+    pub(crate) generation: u64,
+    pub(crate) owed: Owed,
+    /// The highest of those numbers, 0 if there is none.
+    pub(crate) owed_upto: u64,
 }
 
 /// The host's ends of channels, by the names of the channels.
@@ -39,6 +47,9 @@ pub(crate) trait HostEnd: Send {
 
 /// A connector's sink as the leader sees it.
 pub(crate) trait SinkHandle: Send + Sync {
+    fn name(&self) -> &str;
+    /// What was prepared under a number, if anything.
+    fn prepared(&self, number: u64) -> Option<Vec<u8>>;
     fn two_phase(&self) -> bool;
     /// Hands over a commit; false if the sink is busy and must be asked again.
     fn commit(&self, number: u64) -> bool;

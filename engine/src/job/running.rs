@@ -135,6 +135,25 @@ impl Running {
         self.until(Some(deadline))
     }
 
+    /// Ends the job at once, as if its process were killed: what is under way is neither written nor committed. A job that
+    /// writes checkpoints comes back to the newest; of another, what has not left is lost. Waits for nothing.
+    ///
+    /// # Examples
+    /// ```
+    /// use watchfire_engine::Job;
+    /// # use serde::{Deserialize, Serialize};
+    /// # #[derive(Clone, Debug, Serialize, Deserialize)]
+    /// # struct Reading { event_time_ms: i64 }
+    /// # impl watchfire_engine::Timed for Reading { fn event_time_ms(&self) -> i64 { self.event_time_ms } }
+    /// let mut running = Job::new(|flow| flow.channel::<Reading>("readings").to_channel("same")).start()?;
+    /// running.abort();
+    /// assert_eq!(running.wait().unwrap_err().code(), "E0906");
+    /// # Ok::<(), watchfire_engine::Error>(())
+    /// ```
+    pub fn abort(&self) {
+        self.shared.fail(Error::new("E0906", "the host has aborted the job").remedy("start it again"));
+    }
+
     fn until(&mut self, deadline: Option<Duration>) -> Result<Metrics, Error> {
         let ends_at = deadline.map(|wait| Instant::now() + wait);
         while self.workers > 0 {

@@ -1,16 +1,22 @@
 //! What the threads of one job share: commands, failure, wakers, beats, and the feeds of the workers.
 
 use std::any::Any;
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::Thread;
 use std::time::{Duration, Instant};
 
 use crate::Error;
+use crate::checkpoint::{Handed, Order};
 use crate::ingest::leader::EpochFeed;
 use crate::job::metrics::Registry;
 use crate::job::outlet::{Nudge, Outlet};
+use crate::keyed::Clocks;
+use crate::time::FIRST_EPOCH;
+
+/// Keys and states as they are stored.
+pub(crate) type KeyStates = Vec<(Vec<u8>, Vec<u8>)>;
 
 /// What the host wants of the job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +40,18 @@ pub(crate) struct Shared {
     gathering: AtomicBool,
     /// See [`Shared::rehearses`].
     rehearse_every: AtomicU64,
+    /// Where operators hand over what they write down, if the job writes checkpoints.
+    pub(crate) checkpoints: OnceLock<async_channel::Sender<Order>>,
+    /// The clocks of the checkpoint that the job comes back to.
+    pub(crate) clocks: OnceLock<Clocks>,
+    /// Its states, by operator and worker.
+    states: Mutex<HashMap<(String, usize), KeyStates>>,
+    /// What operators have stored, by checkpoint.
+    handed: Mutex<BTreeMap<u64, Vec<Handed>>>,
+    /// The first epoch of this run.
+    first_epoch: AtomicU64,
+    /// The store of checkpoints does not take what it is given.
+    pub(crate) checkpoints_wait: AtomicBool,
     /// The store of the recording does not take what it is given.
     pub(crate) recording_waits: AtomicBool,
     failed: AtomicBool,
@@ -98,6 +116,12 @@ impl Shared {
             command: AtomicU8::new(0),
             gathering: AtomicBool::new(false),
             rehearse_every: AtomicU64::new(0),
+            checkpoints: OnceLock::new(),
+            clocks: OnceLock::new(),
+            states: Mutex::default(),
+            handed: Mutex::default(),
+            first_epoch: AtomicU64::new(FIRST_EPOCH),
+            checkpoints_wait: AtomicBool::new(false),
             recording_waits: AtomicBool::new(false),
             failed: AtomicBool::new(false),
             error: Mutex::default(),
@@ -111,6 +135,33 @@ impl Shared {
     /// The outlet of a sink, for the worker that owns it. Taken once.
     pub(crate) fn take_outlet<T: 'static>(&self, node: usize) -> Option<(Outlet<T>, Arc<Nudge>)> {
         lock(&self.outlets).remove(&node)?.downcast().ok().map(|both| *both)
+    }
+
+    /// Keys and states that an operator comes back to on one worker. Taken once.
+    pub(crate) fn take_states(&self, operator: &str, worker: usize) -> KeyStates {
+        lock(&self.states).remove(&(operator.to_owned(), worker)).unwrap_or_default()
+    }
+
+    pub(crate) fn set_states(&self, operator: &str, worker: usize, states: KeyStates) {
+        lock(&self.states).insert((operator.to_owned(), worker), states);
+    }
+
+    /// Operators have stored all of a checkpoint.
+    pub(crate) fn handed(&self, checkpoint: u64, all: impl Iterator<Item = Handed>) {
+        lock(&self.handed).entry(checkpoint).or_default().extend(all);
+    }
+
+    pub(crate) fn take_handed(&self, checkpoint: u64) -> Vec<Handed> {
+        lock(&self.handed).remove(&checkpoint).unwrap_or_default()
+    }
+
+    pub(crate) fn first_epoch(&self) -> u64 {
+        self.first_epoch.load(Ordering::Relaxed)
+    }
+
+    /// Before the workers start.
+    pub(crate) fn set_first_epoch(&self, epoch: u64) {
+        self.first_epoch.store(epoch, Ordering::Relaxed);
     }
 
     /// Recovery is rehearsed after so many epochs; 0 is never.
@@ -251,12 +302,13 @@ impl Shared {
         }
     }
 
-    /// What is behind: the names of sinks, and the recording.
+    /// What is behind: the names of sinks, the recording, and the checkpoints.
     pub(crate) fn waiting(&self) -> Vec<String> {
         let behind = self.nodes.iter().filter(|node| node.waiting.load(Ordering::Relaxed));
         let sinks = behind.map(|node| format!("\"{}\"", node.name));
         let recording = self.recording_waits.load(Ordering::Relaxed).then(|| "the store of the recording".to_owned());
-        sinks.chain(recording).collect()
+        let checkpoints = self.checkpoints_wait.load(Ordering::Relaxed).then(|| "the store of checkpoints".to_owned());
+        sinks.chain(recording).chain(checkpoints).collect()
     }
 }
 

@@ -15,10 +15,10 @@ use timely::worker::Worker;
 use super::BuildFn;
 use super::shared::{Current, IDLE_NODE, Shared, panic_text};
 use crate::Error;
+use crate::checkpoint::gather;
 use crate::control::Control;
 use crate::flow::{Flow, Live};
 use crate::ingest::leader::{EpochFeed, Leader};
-use crate::time::FIRST_EPOCH;
 
 /// How long a worker sleeps when nothing wakes it; it then looks whether the job was poisoned.
 const PATIENCE: Duration = Duration::from_millis(50);
@@ -77,6 +77,8 @@ struct Run<'a> {
     inputs: Vec<Box<dyn Input>>,
     controls: Controls,
     probe: ProbeHandle<u64>,
+    /// Epochs whose checkpoints are durable everywhere.
+    stored: ProbeHandle<u64>,
     current: Current,
     closed: bool,
 }
@@ -90,7 +92,7 @@ impl<'a> Run<'a> {
         current: Current,
     ) -> Result<Self, Error> {
         let index = worker.index();
-        let probe = ProbeHandle::new();
+        let (probe, stored) = (ProbeHandle::new(), ProbeHandle::new());
         let (mut inputs, mut controls, built) = worker.dataflow_named::<u64, _, _>("watchfire", |scope| {
             let (controls, control_stream) = scope.new_input::<Vec<Control>>();
             let flow = Flow::new(Some(Live {
@@ -100,10 +102,13 @@ impl<'a> Run<'a> {
                 shared: shared.clone(),
                 current: current.clone(),
                 inputs: RefCell::default(),
+                snapshots: RefCell::default(),
             }));
             build(&flow);
             let built = flow.0.plan.borrow().fingerprint();
-            let inputs = flow.0.live.as_ref().map(|live| live.inputs.take()).unwrap_or_default();
+            let (inputs, snapshots) =
+                flow.0.live.as_ref().map(|live| (live.inputs.take(), live.snapshots.take())).unwrap_or_default();
+            gather(scope, snapshots, &stored, shared);
             (inputs, controls, built)
         });
         if built != fingerprint {
@@ -111,9 +116,10 @@ impl<'a> Run<'a> {
                 format!("worker {index} built another flow ({built:016x}) than was planned ({fingerprint:016x})");
             return Err(Error::new("E0106", what).remedy("make the build function give the same flow every time"));
         }
-        inputs.iter_mut().for_each(|input| input.advance_to(FIRST_EPOCH));
-        controls.advance_to(FIRST_EPOCH);
-        Ok(Run { shared, index, inputs, controls, probe, current, closed: false })
+        let first = shared.first_epoch();
+        inputs.iter_mut().for_each(|input| input.advance_to(first));
+        controls.advance_to(first);
+        Ok(Run { shared, index, inputs, controls, probe, stored, current, closed: false })
     }
 
     fn until_end(&mut self, worker: &mut Worker, leader: &mut Option<Leader>) -> Result<(), Error> {
@@ -143,20 +149,27 @@ impl<'a> Run<'a> {
     /// The leader's share: cuts what may be cut, and learns what has passed. How long it may sleep if nothing wakes it.
     fn lead(&self, leader: &mut Leader) -> Result<Duration, Error> {
         let metrics = &self.shared.metrics;
-        let passed = self.probe.with_frontier(|frontier| frontier.first().copied()).unwrap_or(leader.epoch());
-        leader.passed(passed);
-        metrics.epochs_closed.store(passed.saturating_sub(FIRST_EPOCH), Ordering::Relaxed);
+        let passed = self.passed(leader);
+        metrics.epochs_closed.store(passed.saturating_sub(self.shared.first_epoch()), Ordering::Relaxed);
         while !leader.closed() && leader.must_have_passed().is_none_or(|epoch| !self.probe.less_equal(&epoch)) {
             if let Some(wait) = leader.gathers() {
                 return Ok(wait);
             }
             let Some(parts) = leader.cut()? else { break };
-            metrics.epochs_cut.store(leader.epoch() - FIRST_EPOCH, Ordering::Relaxed);
+            metrics.epochs_cut.store(leader.epoch() - self.shared.first_epoch(), Ordering::Relaxed);
             for (worker, part) in parts.into_iter().enumerate() {
                 self.shared.hand_over(worker, part);
             }
         }
         Ok(leader.patience())
+    }
+
+    /// Tells the leader what has passed.
+    fn passed(&self, leader: &mut Leader) -> u64 {
+        let below = |probe: &ProbeHandle<u64>| probe.with_frontier(|frontier| frontier.first().copied());
+        let passed = below(&self.probe).unwrap_or(leader.epoch());
+        leader.passed(passed, below(&self.stored).unwrap_or(leader.epoch()));
+        passed
     }
 
     fn apply(&mut self, feed: EpochFeed) -> Result<(), Error> {
@@ -185,14 +198,15 @@ impl<'a> Run<'a> {
     fn settle(&self, leader: &mut Option<Leader>) -> Result<(), Error> {
         if let Some(leader) = leader {
             loop {
-                leader.passed(leader.epoch());
+                self.passed(leader);
                 if leader.settled() || self.shared.failed() {
                     break;
                 }
                 self.shared.beat(self.index);
                 std::thread::park_timeout(PATIENCE);
             }
-            self.shared.metrics.epochs_closed.store(leader.epoch() - FIRST_EPOCH, Ordering::Relaxed);
+            let closed = leader.epoch() - self.shared.first_epoch();
+            self.shared.metrics.epochs_closed.store(closed, Ordering::Relaxed);
         }
         Ok(())
     }

@@ -81,12 +81,14 @@ impl<F: Fused<In: Timed>, KF: Fn(&F::In) -> F::Key> Core<F, KF> {
         }
     }
 
-    /// Begins a checkpoint of all keys as they are now. One that is under way is finished before. O(1) else.
-    pub(super) fn begin_checkpoint(&mut self) {
+    /// Begins a checkpoint of all keys as they are now. One that is under way is finished before. O(1) else. Whether every
+    /// key is to be written down.
+    pub(super) fn begin_checkpoint(&mut self) -> bool {
         self.write_down(usize::MAX);
         let changes = &mut self.changes;
         std::mem::swap(&mut changes.changed, &mut changes.pending);
         changes.round = changes.before();
+        changes.pending.len() == self.slots.len() as usize
     }
 
     /// Writes down at most so many keys of the checkpoint under way. Whether that was the last.

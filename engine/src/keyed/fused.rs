@@ -6,6 +6,7 @@ use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 
 use super::detector::{Context, Describe, Detector, Now, Verdict};
 use super::port::Port;
+use crate::durable::StateType;
 use crate::flow::{Origin, Stream};
 use crate::{Data, Error, Key, State};
 
@@ -26,6 +27,9 @@ pub trait Fused: Send + Sync + Sized + 'static {
 
     #[doc(hidden)]
     fn describe_into(&self, all: &mut Vec<Describe>);
+    /// Names and versions of the states, in the order of the detectors.
+    #[doc(hidden)]
+    fn types_into(all: &mut Vec<StateType>);
     #[doc(hidden)]
     fn ports<'f>(&self, wiring: &mut Wiring<'f, '_>) -> (Self::Ports, Self::Out<'f>);
     #[doc(hidden)]
@@ -123,6 +127,10 @@ impl<D: Detector> Fused for D {
         all.push(self.describe());
     }
 
+    fn types_into(all: &mut Vec<StateType>) {
+        all.push(StateType { name: D::State::NAME.to_owned(), version: D::State::VERSION });
+    }
+
     fn ports<'f>(&self, wiring: &mut Wiring<'f, '_>) -> (Self::Ports, Self::Out<'f>) {
         wiring.port()
     }
@@ -209,6 +217,11 @@ impl<A: Fused, B: Fused<Key = A::Key, In = A::In>> Fused for Both<A, B> {
         self.1.describe_into(all);
     }
 
+    fn types_into(all: &mut Vec<StateType>) {
+        A::types_into(all);
+        B::types_into(all);
+    }
+
     fn ports<'f>(&self, wiring: &mut Wiring<'f, '_>) -> (Self::Ports, Self::Out<'f>) {
         let ((p, s), (q, t)) = (self.0.ports(wiring), self.1.ports(wiring));
         ((p, q), (s, t))
@@ -284,6 +297,11 @@ impl<A: Fused, B: Fused<Key = A::Key, In = A::Produced>> Fused for Then<A, B> {
     fn describe_into(&self, all: &mut Vec<Describe>) {
         self.0.describe_into(all);
         self.1.describe_into(all);
+    }
+
+    fn types_into(all: &mut Vec<StateType>) {
+        A::types_into(all);
+        B::types_into(all);
     }
 
     fn ports<'f>(&self, wiring: &mut Wiring<'f, '_>) -> (Self::Ports, Self::Out<'f>) {

@@ -7,6 +7,7 @@ mod fused;
 pub(crate) mod operator;
 mod port;
 mod slots;
+mod snapshot;
 mod stored;
 mod timers;
 
@@ -16,3 +17,5 @@ pub use detector::{Context, Describe, Detector, Verdict, ask_for};
 pub(crate) use fused::{Book, Caps, Clock, Moment, Wiring};
 pub use fused::{Both, Compose, Fused, Then};
 pub(crate) use port::Port;
+pub(crate) use stored::Entry;
+pub(crate) use timers::Clocks;

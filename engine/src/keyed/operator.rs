@@ -11,6 +11,7 @@ use timely::dataflow::operators::{Capability, InputCapability};
 use super::admission::{Admitted, Late, Skewed, WrongClocks};
 use super::changes::Changes;
 use super::slots::{Slot, Slots};
+use super::snapshot::Recovery;
 use super::timers::{Clocks, Instants, Timers};
 use super::{Caps, Cause, Clock, Fused, Moment, Now, Port, Wiring};
 use crate::batch::{Batch, Place, Places};
@@ -472,15 +473,15 @@ where
     let mut wiring = Wiring { builder: Some(&mut builder), origin: outputs };
     let (ports, out) = fused.ports(&mut wiring);
     let ((late, late_out), (skewed, skewed_out)) = (wiring.port(), wiring.port());
+    let mut recovery = Recovery::wire::<F>(&mut builder, live, name);
     let ports_count = builder.shape().outputs();
-    let (current, worker, name) = (live.current.clone(), live.scope.index(), name.to_owned());
-    let shared = live.shared.clone();
-    let changes = Changes::new(shared.ever_rehearses());
+    let (current, worker) = (live.current.clone(), live.scope.index());
+    let changes = Changes::new(recovery.needs_changes());
     let mut core = Core::new(fused, key_of, bounds, depth, ports, (late, skewed), changes);
+    recovery.come_back(&mut core, worker);
     builder.build(move |caps| {
         drop(caps);
         let mut waiting: BTreeMap<u64, Waiting<F::In>> = BTreeMap::new();
-        let mut stored = BTreeMap::new();
         move |frontiers| {
             current.set(node);
             rows_in.for_each(|cap, data| {
@@ -497,15 +498,13 @@ where
                 if frontiers.iter().any(|frontier| frontier.less_equal(first.key())) {
                     break;
                 }
-                let (epoch, Waiting { caps, batches, controls }) = first.remove_entry();
+                let (epoch, Waiting { mut caps, batches, controls }) = first.remove_entry();
+                let is_checkpoint = controls.iter().any(|control| matches!(control.signal, Signal::Commit { .. }));
                 core.epoch(batches, controls, &caps);
                 core.close_books(&stats, worker);
-                if shared.rehearses(epoch)
-                    && let Err(error) = core.rehearse(&mut stored)
-                {
-                    shared.fail(error.at(format!("operator \"{name}\"")));
-                }
+                recovery.after(&mut core, epoch, caps.pop().filter(|_| is_checkpoint));
             }
+            recovery.go_on(&mut core);
         }
     });
     Detected { out, late: late_out, skewed: skewed_out }

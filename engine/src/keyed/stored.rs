@@ -42,6 +42,13 @@ pub(crate) struct Entry {
     pub(crate) state: Vec<u8>,
 }
 
+impl Entry {
+    /// About what it takes of memory and of an object.
+    pub(crate) fn bytes(&self) -> usize {
+        size_of::<Entry>() + self.key.len() + self.state.len()
+    }
+}
+
 /// A key as it is now.
 ///
 /// # Errors

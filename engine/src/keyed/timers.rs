@@ -7,8 +7,10 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use serde::{Deserialize, Serialize};
+
 use crate::batch::DERIVED;
-use crate::control::Health;
+use crate::control::{Health, Signal};
 use crate::key::key_group;
 use crate::time::EventTime;
 
@@ -16,13 +18,13 @@ use crate::time::EventTime;
 pub(crate) const FIRED_PER_GROUP: u32 = 256;
 
 /// The arrival clock, and for each split the time that its silence did not count.
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Clocks {
     arrival_ms: i64,
-    splits: HashMap<u32, SplitClock>,
+    splits: BTreeMap<u32, SplitClock>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 struct SplitClock {
     frozen_since_ms: Option<i64>,
     lost_ms: i64,
@@ -30,7 +32,7 @@ struct SplitClock {
 
 impl Clocks {
     pub(crate) fn new() -> Self {
-        Clocks { arrival_ms: i64::MIN, splits: HashMap::new() }
+        Clocks { arrival_ms: i64::MIN, splits: BTreeMap::new() }
     }
 
     pub(crate) fn arrival_ms(&self) -> i64 {
@@ -53,6 +55,15 @@ impl Clocks {
 
     pub(crate) fn tick(&mut self, arrival_ms: i64) {
         self.arrival_ms = self.arrival_ms.max(arrival_ms);
+    }
+
+    /// Follows a signal as every operator does.
+    pub(crate) fn hear(&mut self, signal: &Signal) {
+        match signal {
+            Signal::Tick { arrival_ms } => self.tick(*arrival_ms),
+            Signal::Split { split, health } => self.health(*split, *health),
+            Signal::Commit { .. } | Signal::End => {}
+        }
     }
 
     pub(crate) fn health(&mut self, split: u32, health: Health) {

@@ -184,7 +184,9 @@ impl Writer for Keeps {
 
     fn abort_older(&mut self) -> Fut<'_, Result<(), Failure>> {
         Box::pin(async move {
-            self.kept.lock().unwrap().did.push(Did::Aborted);
+            let mut kept = self.kept.lock().unwrap();
+            kept.did.push(Did::Aborted);
+            kept.staged.clear();
             Ok(())
         })
     }

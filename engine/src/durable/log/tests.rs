@@ -152,13 +152,8 @@ fn acts() -> impl Strategy<Value = Vec<Act>> {
 
 /// A checkpoint that needs the object of the one before, too. Nothing if its own cannot be written.
 fn with_files(store: &FaultyStore, generation: u64, number: u64, before: &mut Vec<StateFile>) -> Option<Entry> {
-    let file = StateFile {
-        name: collect::name_of(generation, number, 0),
-        bytes: 0,
-        checksum: 0,
-        groups: (0, 0),
-        whole: false,
-    };
+    let file =
+        StateFile { name: collect::name_of(generation, number, 0), bytes: 0, checksum: 0, groups: (0, 0), base: false };
     (0..3).find(|_| store.put(&file.name, b"states").is_ok())?;
     let files = before.last().cloned().into_iter().chain([file]).collect();
     before.clone_from(&files);

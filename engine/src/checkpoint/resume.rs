@@ -1,0 +1,242 @@
+//! What a start finds in its store, and makes of it.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::sync::Arc;
+
+use super::{Checkpointing, Ingest};
+use crate::Error;
+use crate::durable::{
+    Action, Facts, Known, Log, Manifest, Merged, OperatorState, Refusal, SplitAt, StateType, Store, decide, log,
+    merge_into, states_in,
+};
+use crate::flow::{Kind, Plan};
+use crate::sink::CommitMode;
+
+/// What a start makes of its store.
+pub(crate) enum Begin {
+    /// The job was drained: nothing is left to do.
+    Done {
+        /// The last generation.
+        generation: u64,
+    },
+    /// It begins, or goes on.
+    Goes(Box<Goes>),
+}
+
+/// By sink: number and bytes of what earlier runs have prepared and not known to be committed, rising.
+pub(crate) type Owed = HashMap<String, Vec<(u64, Vec<u8>)>>;
+
+/// A job that begins, or goes on.
+pub(crate) struct Goes {
+    pub(crate) log: Log,
+    /// What every manifest says of the job and its flow; the chains so far.
+    pub(crate) flow: Manifest,
+    pub(crate) resumed: Option<Resumed>,
+    /// By operator.
+    pub(crate) states: BTreeMap<String, Merged>,
+    /// What is to be committed first.
+    pub(crate) owed: Owed,
+    /// The highest of those numbers.
+    pub(crate) owed_upto: u64,
+    /// Checkpoints that a later start may choose, rising.
+    pub(crate) kept: Vec<u64>,
+}
+
+/// Where the ingest goes on.
+pub(crate) struct Resumed {
+    pub(crate) sources: BTreeMap<String, Vec<SplitAt>>,
+    pub(crate) ingest: Ingest,
+    pub(crate) next_epoch: u64,
+}
+
+/// Decides what to do, loads the checkpoint that is gone on from, and begins a generation.
+///
+/// # Errors
+/// `E0524` if another generation began meanwhile; `E0528` if the checkpoint is of another flow; `E0530` if going back past a
+/// damaged checkpoint would repeat outputs; `E0531` if there are checkpoints and none can be loaded; `E0532` if the state is
+/// another job's; `E0522` if a later release wrote it; those of the store.
+pub(crate) fn begin(store: &Arc<dyn Store>, config: &Checkpointing, plan: &Plan) -> Result<Begin, Error> {
+    let log = log::read(&**store)?;
+    let mut damaged = BTreeSet::new();
+    loop {
+        let action = decide(&Facts { job: &config.job, log: &log, damaged: &damaged });
+        let (from, commit, next_epoch, passed_over) = match action {
+            Action::Done => {
+                let generation = log.last().and_then(Known::record).map_or(1, |record| record.generation);
+                return Ok(Begin::Done { generation });
+            }
+            Action::Refuse(refusal) => return Err(refused(refusal, &config.job)),
+            Action::Fresh => {
+                let flow = flow_of(config, plan, BTreeMap::new());
+                let log = Log::begin(store.clone(), &log, &config.job, None, nonce())?;
+                let (states, owed, kept) = (BTreeMap::new(), HashMap::new(), Vec::new());
+                return Ok(Begin::Goes(Box::new(Goes { log, flow, resumed: None, states, owed, owed_upto: 0, kept })));
+            }
+            Action::Resume { from, commit, next_epoch, passed_over, unknown } => {
+                let unknown = unknown.into_iter().map(|record| format!("that of record {record}"));
+                let passed_over = passed_over.into_iter().filter(|checkpoint| may_double(&log, *checkpoint));
+                (from, commit, next_epoch, passed_over.map(|n| n.to_string()).chain(unknown).collect::<Vec<_>>())
+            }
+        };
+        check_flow(&from, plan)?;
+        let (ingest, states) = match load(&**store, &from) {
+            Ok(loaded) => loaded,
+            Err(error) if error.code() == "E0521" => {
+                tracing::error!(checkpoint = from.checkpoint, %error, "a checkpoint is damaged, going back to an older one");
+                damaged.insert(from.checkpoint);
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
+        check_doubles(&passed_over, &from, plan)?;
+        let flow = flow_of(config, plan, from.operators.clone());
+        let kept = kept(&log, &damaged, from.checkpoint, config.keep);
+        let log = Log::begin(store.clone(), &log, &config.job, Some(from.checkpoint), nonce())?;
+        let resumed = Some(Resumed { sources: from.sources, ingest, next_epoch });
+        let owed_upto = commit.last().map_or(0, |manifest| manifest.checkpoint);
+        let owed = owed(&commit)?;
+        return Ok(Begin::Goes(Box::new(Goes { log, flow, resumed, states, owed, owed_upto, kept })));
+    }
+}
+
+/// A number for this start alone.
+fn nonce() -> u64 {
+    RandomState::new().build_hasher().finish()
+}
+
+fn flow_of(config: &Checkpointing, plan: &Plan, mut before: BTreeMap<String, OperatorState>) -> Manifest {
+    let operators = types(plan).map(|(name, states)| {
+        let files = before.remove(name).map(|operator| operator.files).unwrap_or_default();
+        (name.to_owned(), OperatorState { states: states.to_vec(), files })
+    });
+    Manifest {
+        job: config.job.clone(),
+        fingerprint: plan.fingerprint(),
+        operators: operators.collect(),
+        flow: plan.text(),
+        ..Manifest::default()
+    }
+}
+
+/// Keyed operators, and the types of their states.
+fn types(plan: &Plan) -> impl Iterator<Item = (&str, &[StateType])> {
+    plan.named().filter_map(|(_, node)| match &node.kind {
+        Kind::Keyed { states, .. } => Some((node.name.as_str(), states.as_slice())),
+        _ => None,
+    })
+}
+
+/// What is loaded of a checkpoint.
+fn load(store: &dyn Store, from: &Manifest) -> Result<(Ingest, BTreeMap<String, Merged>), Error> {
+    let missing = || {
+        let what = "a checkpoint that does not say what the ingest remembers";
+        Error::new("E0521", what).at(format!("checkpoint {}", from.checkpoint)).remedy("restore it from a backup")
+    };
+    let ingest = Ingest::read(store, from.ingest.as_ref().ok_or_else(missing)?)?;
+    let mut all = BTreeMap::new();
+    for (name, operator) in &from.operators {
+        let mut merged = Merged::new();
+        for file in &operator.files {
+            merge_into(&mut merged, states_in(store, file)?, &(0..=u16::MAX));
+        }
+        all.insert(name.clone(), merged);
+    }
+    Ok((ingest, all))
+}
+
+/// Refuses a checkpoint of another flow, or of other states, and says what is different.
+fn check_flow(from: &Manifest, plan: &Plan) -> Result<(), Error> {
+    let (before, now) = (from.flow.lines().collect::<Vec<_>>(), plan.text());
+    let now: Vec<&str> = now.lines().collect();
+    let mut changes: Vec<String> = Vec::new();
+    changes.extend(before.iter().filter(|line| !now.contains(line)).map(|line| format!("- {line}")));
+    changes.extend(now.iter().filter(|line| !before.contains(line)).map(|line| format!("+ {line}")));
+    if from.fingerprint == plan.fingerprint() {
+        changes.clear();
+    } else if changes.is_empty() {
+        changes.push("the order of its steps".to_owned());
+    }
+    let list = |states: &[StateType]| {
+        let each = states.iter().map(|state| format!("{} version {}", state.name, state.version));
+        each.collect::<Vec<_>>().join(", ")
+    };
+    for (name, states) in types(plan) {
+        if let Some(stored) = from.operators.get(name).filter(|stored| stored.states != states) {
+            changes.push(format!("states of \"{name}\": {} are stored, not {}", list(&stored.states), list(states)));
+        }
+    }
+    if changes.is_empty() {
+        return Ok(());
+    }
+    let what = format!("the checkpoint is of another flow: {}", changes.join("; "));
+    let remedy = "run the flow that wrote it, or begin anew with an empty store";
+    Err(Error::new("E0528", what).at(format!("checkpoint {}", from.checkpoint)).remedy(remedy))
+}
+
+/// Whether sinks may have committed something for a checkpoint that is passed over.
+fn may_double(log: &[Known], checkpoint: u64) -> bool {
+    let mut manifests = log.iter().filter_map(Known::record).filter_map(|record| record.manifest());
+    manifests.find(|manifest| manifest.checkpoint == checkpoint).is_none_or(Manifest::owes_commit)
+}
+
+fn check_doubles(passed_over: &[String], from: &Manifest, plan: &Plan) -> Result<(), Error> {
+    let two_phase = |kind: &Kind| matches!(kind, Kind::Sink { commit: Some(CommitMode::TwoPhase), .. });
+    let sinks: Vec<String> =
+        plan.named().filter(|(_, node)| two_phase(&node.kind)).map(|(_, node)| format!("\"{}\"", node.name)).collect();
+    if passed_over.is_empty() || sinks.is_empty() {
+        return Ok(());
+    }
+    let what = format!(
+        "going back to checkpoint {} would repeat what {} committed for checkpoint {}, which is damaged",
+        from.checkpoint,
+        sinks.join(", "),
+        passed_over.join(", ")
+    );
+    Err(Error::new("E0530", what).remedy("restore the damaged objects from a backup"))
+}
+
+/// The newest checkpoints that a later start may choose.
+fn kept(log: &[Known], damaged: &BTreeSet<u64>, from: u64, keep: usize) -> Vec<u64> {
+    let manifests = log.iter().filter_map(Known::record).filter_map(|record| record.manifest());
+    let mut all: Vec<u64> = manifests.map(|manifest| manifest.checkpoint).collect();
+    all.retain(|checkpoint| *checkpoint <= from && !damaged.contains(checkpoint));
+    all.split_off(all.len().saturating_sub(keep.max(1)))
+}
+
+/// By sink, what it has prepared for each of these checkpoints.
+fn owed(commit: &[Manifest]) -> Result<Owed, Error> {
+    let mut owed: Owed = HashMap::new();
+    for manifest in commit {
+        for (sink, parts) in &manifest.sinks {
+            for text in parts.iter().filter_map(|part| part.committable.as_ref()) {
+                let bytes = from_hex(text).ok_or_else(|| {
+                    let what = format!("what sink \"{sink}\" has prepared is not written in hexadecimal");
+                    Error::new("E0521", what).at(format!("checkpoint {}", manifest.checkpoint))
+                })?;
+                owed.entry(sink.clone()).or_default().push((manifest.checkpoint, bytes));
+            }
+        }
+    }
+    Ok(owed)
+}
+
+fn from_hex(text: &str) -> Option<Vec<u8>> {
+    let (pairs, rest) = text.as_bytes().as_chunks::<2>();
+    let byte = |pair: &[u8; 2]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
+    rest.is_empty().then(|| pairs.iter().map(byte).collect())?
+}
+
+fn refused(refusal: Refusal, job: &str) -> Error {
+    match refusal {
+        Refusal::OtherJob { name } => {
+            let what = format!("the store holds the state of job \"{name}\", and this is \"{job}\"");
+            Error::new("E0532", what).remedy("give each job a store of its own, and the name under which it began")
+        }
+        Refusal::NothingWhole { damaged } => {
+            let what = format!("no checkpoint can be loaded: {}", damaged.join("; "));
+            let remedy = "restore the objects from a backup; beginning anew, with an empty store, repeats all outputs";
+            Error::new("E0531", what).remedy(remedy)
+        }
+    }
+}

@@ -1,0 +1,301 @@
+//! The thread that writes checkpoints, and may wait for their store.
+
+use std::collections::BTreeMap;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use async_channel::{Receiver, Sender};
+
+use super::{Capture, Checkpointing, Handed, Part};
+use crate::Error;
+use crate::durable::{
+    Checkpoints, Entry as Record, GroupStates, Log, Manifest, OperatorState, Prepared, StateFile, States, Store,
+    StoreError, compact,
+};
+use crate::job::shared::{Shared, panic_text};
+
+/// Orders that wait before operators keep what they have written down.
+const ORDERS_WAITING: usize = 16;
+
+/// The first pause after a store did not answer or was full, and the longest.
+const BACK_OFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(10));
+
+/// What is no longer needed is looked for after so many checkpoints.
+const COLLECT_EVERY: u64 = 8;
+
+/// What the thread is to do, in order.
+pub(crate) enum Order {
+    /// Store keys.
+    Part(Part),
+    /// Everything has acknowledged: make the checkpoint.
+    Complete(Box<Complete>),
+    /// Write down that everything prepared up to this checkpoint is visible.
+    Committed(u64),
+    /// Write down that the job has been drained.
+    Finished,
+}
+
+/// What a checkpoint is made of.
+pub(crate) struct Complete {
+    pub(crate) checkpoint: u64,
+    pub(crate) capture: Capture,
+    /// One entry for each keyed operator on each worker.
+    pub(crate) handed: Vec<Handed>,
+    /// What each sink has prepared, if anything.
+    pub(crate) prepared: BTreeMap<String, Option<Vec<u8>>>,
+}
+
+/// How far the thread has come.
+#[derive(Debug, Default)]
+pub(crate) struct Status {
+    durable: AtomicU64,
+    finished: AtomicBool,
+    /// Orders of the leader that have been carried out.
+    done: AtomicU64,
+}
+
+impl Status {
+    /// The newest checkpoint that is durable.
+    pub(crate) fn durable(&self) -> u64 {
+        self.durable.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn finished(&self) -> bool {
+        self.finished.load(Ordering::Acquire)
+    }
+
+    /// How many orders of the leader have been carried out.
+    pub(crate) fn done(&self) -> u64 {
+        self.done.load(Ordering::Acquire)
+    }
+}
+
+/// What the thread holds.
+pub(crate) struct Scribe {
+    store: Arc<dyn Store>,
+    log: Log,
+    config: Checkpointing,
+    /// What every manifest says of the flow.
+    flow: Manifest,
+    /// How many workers hand over for each operator.
+    workers: usize,
+    /// The next part. Counts on from checkpoint to checkpoint, so that no name is given twice.
+    part: u32,
+    checkpoints: u64,
+    rx: Receiver<Order>,
+    status: Arc<Status>,
+    shared: Arc<Shared>,
+}
+
+impl Scribe {
+    /// Starts the thread. `flow` says of the job and its flow what every manifest says, and holds the chains so far.
+    ///
+    /// # Errors
+    /// `E0902` if the thread cannot be started.
+    pub(crate) fn start(
+        store: Arc<dyn Store>,
+        log: Log,
+        config: Checkpointing,
+        flow: Manifest,
+        workers: usize,
+        shared: &Arc<Shared>,
+    ) -> Result<(Sender<Order>, Arc<Status>), Error> {
+        let (tx, rx) = async_channel::bounded(ORDERS_WAITING);
+        let status = Arc::new(Status::default());
+        let shared = shared.clone();
+        let scribe = Scribe {
+            store,
+            log,
+            config,
+            flow,
+            workers,
+            part: 0,
+            checkpoints: 0,
+            rx,
+            status: status.clone(),
+            shared: shared.clone(),
+        };
+        // The operators of a job that fails are never dropped, and would keep the thread waiting.
+        let weak = tx.downgrade();
+        shared.on_failure(Box::new(move || {
+            weak.upgrade().map(|tx| tx.close());
+        }));
+        let thread = std::thread::Builder::new().name("watchfire-checkpoints".to_owned());
+        let started = thread.spawn(move || match std::panic::catch_unwind(AssertUnwindSafe(|| scribe.all())) {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => shared.fail(error),
+            Err(panic) => {
+                let what = format!("writing a checkpoint panicked: {}", panic_text(&*panic));
+                shared.fail(Error::new("E0903", what).remedy("mend how the row is serialised"));
+            }
+        });
+        match started {
+            Ok(_) => Ok((tx, status)),
+            Err(e) => Err(Error::new("E0902", "cannot start a thread to write checkpoints")
+                .because(e)
+                .remedy("raise the thread limit")),
+        }
+    }
+
+    fn all(mut self) -> Result<(), Error> {
+        while let Ok(order) = self.rx.recv_blocking() {
+            if self.shared.failed() {
+                break;
+            }
+            match order {
+                Order::Part(part) => {
+                    self.store_part(part)?;
+                    continue;
+                }
+                Order::Complete(complete) => self.complete(*complete)?,
+                Order::Committed(checkpoint) => self.append(&Record::Committed { checkpoint })?,
+                Order::Finished => {
+                    self.append(&Record::Finished)?;
+                    self.status.finished.store(true, Ordering::Release);
+                }
+            }
+            self.status.done.fetch_add(1, Ordering::AcqRel);
+            self.shared.wake(0);
+        }
+        Ok(())
+    }
+
+    fn next_part(&mut self) -> u32 {
+        self.part += 1;
+        self.part
+    }
+
+    fn store_part(&mut self, part: Part) -> Result<(), Error> {
+        let Part { tray, checkpoint, mut entries } = part;
+        entries.sort_unstable();
+        let mut groups: Vec<GroupStates> = Vec::new();
+        for entry in entries {
+            if groups.last().is_none_or(|last| last.group != entry.group) {
+                groups.push(GroupStates { group: entry.group, entries: Vec::new() });
+            }
+            if let Some(last) = groups.last_mut() {
+                last.entries.push((entry.key, Some(entry.state)));
+            }
+        }
+        let states = States { operator: tray.operator.clone(), types: tray.types.clone(), groups };
+        let (bytes, file) = states.encode(self.log.generation(), checkpoint, self.next_part())?;
+        drop(states);
+        self.put(&file.name, &bytes)?;
+        tray.lay(checkpoint, file);
+        Ok(())
+    }
+
+    fn complete(&mut self, complete: Complete) -> Result<(), Error> {
+        let Complete { checkpoint, capture, handed, prepared } = complete;
+        let (ingest, sources) = capture.finish()?;
+        let (bytes, file) = ingest.encode(self.log.generation(), checkpoint, self.next_part())?;
+        self.put(&file.name, &bytes)?;
+        extend(&mut self.flow.operators, handed, self.workers);
+        let hex = |bytes: Vec<u8>| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+        let manifest = Manifest {
+            checkpoint,
+            sources,
+            arrival_ms: ingest.ticker.0,
+            ingest: Some(file),
+            sinks: prepared
+                .into_iter()
+                .map(|(sink, bytes)| (sink, vec![Prepared { part: 0, committable: bytes.map(hex) }]))
+                .collect(),
+            ..self.flow.clone()
+        };
+        self.append(&Record::Checkpoint(Box::new(manifest)))?;
+        self.status.durable.store(checkpoint, Ordering::Release);
+        self.shared.wake(0);
+        self.checkpoints += 1;
+        self.tidy(checkpoint)
+    }
+
+    /// Puts long chains together, and deletes what nothing needs. Neither is needed to go on: what fails is tried again
+    /// after the next checkpoint.
+    fn tidy(&mut self, checkpoint: u64) -> Result<(), Error> {
+        let long: Vec<String> = self
+            .flow
+            .operators
+            .iter()
+            .filter(|(_, operator)| self.config.chain.is_long(&operator.files))
+            .map(|(name, _)| name.clone())
+            .collect();
+        for name in long {
+            let chain = self.flow.operators[&name].files.clone();
+            // Named for the next checkpoint, that nobody who tidies up takes them for what is left of an earlier one.
+            let of = (self.log.generation(), checkpoint + 1);
+            match compact(&*self.store, &chain, &self.config.chain, of, self.part + 1) {
+                Ok(base) => {
+                    self.part += base.len() as u32;
+                    if let Some(operator) = self.flow.operators.get_mut(&name) {
+                        operator.files = base;
+                    }
+                }
+                Err(error) => {
+                    // Whatever it has written may be there under its name.
+                    self.part += crate::KEY_GROUPS as u32;
+                    tracing::warn!(operator = %name, %error, "cannot put the objects of an operator together");
+                }
+            }
+        }
+        if self.checkpoints % COLLECT_EVERY == 1 {
+            match Checkpoints::new(self.store.clone()).prune(self.config.keep) {
+                Ok(gone) => tracing::debug!(objects = gone.len(), "deleted what no checkpoint needs"),
+                Err(error) => tracing::warn!(%error, "cannot delete what no checkpoint needs"),
+            }
+        }
+        Ok(())
+    }
+
+    fn put(&self, name: &str, bytes: &[u8]) -> Result<(), Error> {
+        self.patiently(|| self.store.put(name, bytes).map_err(|error| (error.may_pass(), error.into())))
+    }
+
+    fn append(&mut self, entry: &Record) -> Result<(), Error> {
+        let (mut log, shared) = (&mut self.log, self.shared.clone());
+        patiently(&shared, || {
+            let log = &mut log;
+            log.append(entry.clone()).map(|_| ()).map_err(|error| (StoreError::passes(&error), error))
+        })
+    }
+
+    fn patiently(&self, call: impl FnMut() -> Result<(), (bool, Error)>) -> Result<(), Error> {
+        patiently(&self.shared, call)
+    }
+}
+
+/// Adds what was handed over to the chains of the operators. Where every worker has written down every key, the chain begins
+/// anew.
+fn extend(operators: &mut BTreeMap<String, OperatorState>, handed: Vec<Handed>, workers: usize) {
+    for (name, operator) in operators {
+        let mine: Vec<&Handed> = handed.iter().filter(|one| one.operator == *name).collect();
+        let complete = mine.len() == workers && mine.iter().all(|one| one.complete);
+        if complete {
+            operator.files.clear();
+        }
+        let files = mine.iter().flat_map(|one| &one.files).cloned();
+        operator.files.extend(files.map(|file| StateFile { base: complete, ..file }));
+    }
+}
+
+/// Calls again and again while the store may yet answer. Nobody waits for it but the checkpoint.
+fn patiently(shared: &Shared, mut call: impl FnMut() -> Result<(), (bool, Error)>) -> Result<(), Error> {
+    let mut pause = BACK_OFF.0;
+    loop {
+        match call() {
+            Err((true, error)) if !shared.failed() => {
+                shared.checkpoints_wait.store(true, Ordering::Relaxed);
+                tracing::warn!(%error, "cannot write a checkpoint, trying again");
+                std::thread::sleep(pause);
+                pause = (pause * 2).min(BACK_OFF.1);
+            }
+            Err((_, error)) => return Err(error),
+            Ok(()) => {
+                shared.checkpoints_wait.store(false, Ordering::Relaxed);
+                return Ok(());
+            }
+        }
+    }
+}
