@@ -13,6 +13,9 @@ use crate::durable::{
 use crate::flow::{Kind, Plan};
 use crate::sink::CommitMode;
 
+/// A start that others forestall looks again so often.
+const TRIES: usize = 8;
+
 /// What a start makes of its store.
 pub(crate) enum Begin {
     /// The job was drained: nothing is left to do.
@@ -53,10 +56,21 @@ pub(crate) struct Resumed {
 /// Decides what to do, loads the checkpoint that is gone on from, and begins a generation.
 ///
 /// # Errors
-/// `E0524` if another generation began meanwhile; `E0528` if the checkpoint is of another flow; `E0530` if going back past a
+/// `E0524` if others write the log again and again meanwhile; `E0528` if the checkpoint is of another flow; `E0530` if going back past a
 /// damaged checkpoint would repeat outputs; `E0531` if there are checkpoints and none can be loaded; `E0532` if the state is
 /// another job's; `E0522` if a later release wrote it; those of the store.
 pub(crate) fn begin(store: &Arc<dyn Store>, config: &Checkpointing, plan: &Plan) -> Result<Begin, Error> {
+    let mut tries = 0;
+    loop {
+        match try_begin(store, config, plan) {
+            // An earlier run was still writing: what it has written counts.
+            Err(error) if error.code() == "E0524" && tries < TRIES => tries += 1,
+            done => return done,
+        }
+    }
+}
+
+fn try_begin(store: &Arc<dyn Store>, config: &Checkpointing, plan: &Plan) -> Result<Begin, Error> {
     let log = log::read(&**store)?;
     let mut damaged = BTreeSet::new();
     loop {

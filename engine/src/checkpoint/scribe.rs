@@ -20,7 +20,7 @@ use crate::job::shared::{Shared, panic_text};
 const ORDERS_WAITING: usize = 16;
 
 /// The first pause after a store did not answer or was full, and the longest.
-const BACK_OFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(10));
+const BACK_OFF: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(10));
 
 /// What is no longer needed is looked for after so many checkpoints.
 const COLLECT_EVERY: u64 = 8;

@@ -23,6 +23,12 @@ pub struct Sessions<K, A> {
     key: std::marker::PhantomData<fn(K)>,
 }
 
+impl<K, A: Clone> Clone for Sessions<K, A> {
+    fn clone(&self) -> Self {
+        Sessions { gap_ms: self.gap_ms, close: self.close, aggregate: self.aggregate.clone(), key: self.key }
+    }
+}
+
 impl<K, A: Aggregate> std::fmt::Debug for Sessions<K, A> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Sessions({} with gaps of {} ms, {:?})", self.aggregate.params(), self.gap_ms, self.close)
