@@ -23,9 +23,16 @@ pub struct Args {
     #[arg(long, value_name = "FILE.toml")]
     pub charts: Option<PathBuf>,
     /// Where windows.jsonl, episodes.jsonl, alarms.jsonl, late.jsonl, skewed.jsonl and dead.jsonl are written; files of
-    /// an earlier run are replaced.
+    /// an earlier run are replaced, unless the job goes on.
     #[arg(long, value_name = "DIR", default_value = "out")]
     pub out: PathBuf,
+    /// Where checkpoints are kept: started again with the same arguments, the job goes on where it was killed, and its
+    /// files are as if nothing had happened. Not for a broker yet.
+    #[arg(long, value_name = "DIR", conflicts_with = "mqtt")]
+    pub state: Option<PathBuf>,
+    /// Milliseconds from one checkpoint to the next.
+    #[arg(long, default_value_t = 1_000, requires = "state")]
+    pub checkpoint_ms: u64,
     /// Worker threads. The results do not depend on them.
     #[arg(long, default_value_t = 2)]
     pub workers: usize,

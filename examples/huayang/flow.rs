@@ -12,8 +12,10 @@ use watchfire::crane::{
     ChartBook, CraneAlarmConfig, CraneReading, EpisodeConfig, OverloadConfig, OverloadEpisode, OverloadEpisodes,
     OverloadWindow, crane_alarms, overload_windows,
 };
+use watchfire::durable::Directory;
+use watchfire::source::Replay;
 use watchfire::window::WindowRow;
-use watchfire::{Change, Compose, Data, Error, Flow, Job, Stream, TickSource};
+use watchfire::{Change, ChannelIn, Checkpointing, Compose, Data, Error, Flow, Job, Stream, TickSource};
 
 use crate::args::Input;
 
@@ -52,13 +54,22 @@ fn plausible(reading: &CraneReading) -> Result<(), Error> {
     })
 }
 
+/// Where the job keeps its checkpoints.
+pub struct State<'a> {
+    pub dir: &'a Path,
+    pub every_ms: u64,
+}
+
 /// The job that watches the cranes.
-pub fn job(input: Input, charts: ChartBook, out: &Path, workers: usize) -> Result<Job, Error> {
+///
+/// With a place for its state it comes back to where it was; then rows are seen in its files with the checkpoint that holds
+/// them.
+pub fn job(input: Input, charts: ChartBook, out: &Path, state: Option<State<'_>>) -> Result<Job, Error> {
     let book = Arc::new(charts);
     let windows = overload_windows::<u32>(&OverloadConfig::default(), book.clone())?;
     let episodes = OverloadEpisodes::<u32>::new(EpisodeConfig::default(), book.clone())?;
     let alarms = crane_alarms(book, CraneAlarmConfig::default())?;
-    let files = Files { dir: out.display().to_string() };
+    let files = Files { dir: out.display().to_string(), two_phase: state.is_some() };
     let source = Source::of(&input)?;
     let job = Job::new(move |flow| {
         let readings = source.readings(flow, &files);
@@ -74,7 +85,13 @@ pub fn job(input: Input, charts: ChartBook, out: &Path, workers: usize) -> Resul
         episodes.to_channel("episodes");
         alarms.to_channel("alarms");
     });
-    let job = job.workers(workers);
+    let job = match state {
+        Some(State { dir, every_ms }) => {
+            let config = Checkpointing { every_ms, ..Checkpointing::named("huayang") };
+            job.checkpoint_to(Arc::new(Directory::create(dir)?), config)
+        }
+        None => job,
+    };
     // A simulated day brings its own time; files do so by themselves, and a broker lives by the wall clock.
     Ok(if matches!(input, Input::Simulated) { job.ticks(TickSource::FROM_EVENTS) } else { job })
 }
@@ -82,12 +99,14 @@ pub fn job(input: Input, charts: ChartBook, out: &Path, workers: usize) -> Resul
 /// Files of JSON lines in one folder.
 struct Files {
     dir: String,
+    two_phase: bool,
 }
 
 impl Files {
     fn write<T: Data>(&self, name: &str, rows: Stream<'_, T>) {
-        let path = format!("{}/{name}.jsonl", self.dir);
-        rows.to_sink(&format!("{name}.jsonl"), FileSink::new(FileSinkConfig::new(path)), JsonLines::<T>::new());
+        let config =
+            FileSinkConfig { two_phase: self.two_phase, ..FileSinkConfig::new(format!("{}/{name}.jsonl", self.dir)) };
+        rows.to_sink(&format!("{name}.jsonl"), FileSink::new(config), JsonLines::<T>::new());
     }
 }
 
@@ -113,7 +132,10 @@ impl Source {
     fn readings<'f>(&self, flow: &Flow<'f>, files: &Files) -> Stream<'f, CraneReading> {
         let json = JsonLines::<CraneReading>::new().validate(plausible);
         let sourced = match self {
-            Source::Channel => return flow.channel("readings"),
+            // The day is drawn from its seed, so it can be sent again.
+            Source::Channel => {
+                return flow.channel_with("readings", ChannelIn { replay: Replay::Exact, ..ChannelIn::default() });
+            }
             Source::Files(source) => flow.source("readings", source.clone(), json),
             Source::Mqtt(source) => flow.source("readings", source.clone(), json),
         };

@@ -3,6 +3,7 @@
 //! ```text
 //! cargo run --release --example huayang                                   a simulated working day
 //! cargo run --release --example huayang -- --cranes FILE.jsonl --charts FILE.toml --out DIR
+//! cargo run --release --example huayang -- --state DIR --out DIR          goes on where it was killed
 //! cargo run --release --example huayang -- --mqtt HOST:PORT               live, until Ctrl-C
 //! ```
 // A program, not a library: it prints, and its modules share by `pub`.
@@ -24,7 +25,7 @@ use watchfire::crane::{ChartBook, CraneReading};
 use watchfire::{Metrics, Receiver, Running};
 
 use args::{Args, Input};
-use flow::{Alarms, Episode, Window};
+use flow::{Alarms, Episode, State, Window};
 use report::Report;
 use simulate::Day;
 use world::World;
@@ -52,8 +53,9 @@ fn run(args: &Args) -> Result<(), Failed> {
         Some(path) => read_charts(path)?,
         None => world.charts()?,
     };
-    fresh_folder(&args.out)?;
-    let job = flow::job(input.clone(), charts, &args.out, args.workers)?;
+    folder_for(&args.out, args.state.is_none())?;
+    let state = args.state.as_deref().map(|dir| State { dir, every_ms: args.checkpoint_ms });
+    let job = flow::job(input.clone(), charts, &args.out, state)?.workers(args.workers);
     job.check().iter().for_each(|finding| eprintln!("huayang: {finding}"));
     let mut running = job.start()?;
     let host = Host::listen(&mut running)?;
@@ -72,10 +74,13 @@ fn read_charts(path: &Path) -> Result<ChartBook, Failed> {
     ChartBook::from_toml(&text).map_err(|e| format!("--charts {}: {e}", path.display()).into())
 }
 
-/// An empty place for the output: files of an earlier run would be appended to.
-fn fresh_folder(dir: &Path) -> Result<(), Failed> {
+/// A place for the output, without the files of an earlier run if it is to be fresh: they would be appended to.
+fn folder_for(dir: &Path, fresh: bool) -> Result<(), Failed> {
     let cannot = |e: std::io::Error| format!("--out {}: {e}", dir.display());
     std::fs::create_dir_all(dir).map_err(cannot)?;
+    if !fresh {
+        return Ok(());
+    }
     for name in ["windows", "episodes", "alarms", "late", "skewed", "dead"] {
         let file = dir.join(format!("{name}.jsonl"));
         if file.exists() {
@@ -97,11 +102,15 @@ fn simulated(running: &mut Running, day: Day, hours: f64) -> Result<Metrics, Fai
             bar.set_position((arrival_ms - start_ms).clamp(0, length_ms) as u64);
             bar.set_message(format!("{:.1} million readings", told as f64 * 4_096.0 / 1e6));
         }
-    })?;
+    });
     drop(sender);
+    // A job that takes no rows has failed, and says why, or was drained before.
     let metrics = running.wait()?;
     bar.finish_and_clear();
-    eprintln!("{sent} readings of {hours} hours in {:.1} s", bar.elapsed().as_secs_f64());
+    match sent {
+        Ok(sent) => eprintln!("{sent} readings of {hours} hours in {:.1} s", bar.elapsed().as_secs_f64()),
+        Err(_) => eprintln!("the day was watched to its end before"),
+    }
     Ok(metrics)
 }
 

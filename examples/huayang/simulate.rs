@@ -47,14 +47,14 @@ impl Day {
         Ok(Day { sites, next, start_ms })
     }
 
-    /// Sends the day; `told` hears how far it has come.
+    /// Sends what the job does not have of the day; `told` hears how far it has come.
     pub fn send(
         self,
         sender: &Sender<CraneReading>,
         mut told: impl FnMut(i64),
     ) -> Result<u64, SendError<CraneReading>> {
         let (mut batch, mut sent) = (Vec::with_capacity(BATCH), 0);
-        for Arrival { arrival_ms, reading } in self {
+        for Arrival { arrival_ms, reading } in self.skip(sender.resumes_at() as usize) {
             batch.push(reading);
             if batch.len() == BATCH {
                 sent += BATCH as u64;

@@ -2,7 +2,7 @@
 //! what their sinks show is what a run without a crash shows, each row once.
 //!
 //! `CRASHES` sets how many crashes each flow suffers at least, `CRASH_SEED` runs one seed alone.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
 mod flows;
 mod life;
@@ -36,7 +36,9 @@ fn outlives<F: Flow>(flow: &F, seed: u64, expected: &[Vec<String>]) -> u64 {
         if let Some(row) = wrong {
             let (was, should) = (count(seen, row), count(expected, row));
             let again = format!("CRASH_SEED={seed} cargo test --test crashes {}", F::NAME);
-            panic!("sink {sink} shows {was} times, not {should}: {row}\nafter {deaths} deaths of {seed}; again by\n{again}");
+            panic!(
+                "sink {sink} shows {was} times, not {should}: {row}\nafter {deaths} deaths of {seed}; again by\n{again}"
+            );
         }
     }
     // The store has its faults until the end.

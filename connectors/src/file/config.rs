@@ -102,8 +102,12 @@ pub struct FileSinkConfig {
     /// How a retraction is written. Default: marked.
     #[serde(default)]
     pub retractions: Retractions,
+    /// Whether rows become visible only when the checkpoint that holds them is durable, each once, whatever happens; see
+    /// [`FileSink`](super::FileSink). Default `false`.
+    #[serde(default)]
+    pub two_phase: bool,
     /// Whether `prepare` waits until the rows are on the disk (`fdatasync`), so that they survive a loss of power. Rows
-    /// survive a crash of the process in any case. Default `true`.
+    /// survive a crash of the process in any case. Default `true`; in two phases it always does.
     #[serde(default = "yes")]
     pub sync: bool,
 }
@@ -111,7 +115,12 @@ pub struct FileSinkConfig {
 impl FileSinkConfig {
     /// Appends to `path`, with defaults for the rest.
     pub fn new(path: impl Into<String>) -> Self {
-        FileSinkConfig { path: path.into(), retractions: Retractions::default(), sync: true }
+        FileSinkConfig { path: path.into(), retractions: Retractions::default(), two_phase: false, sync: true }
+    }
+
+    /// Appends to `path` with each commit, with defaults for the rest.
+    pub fn two_phase(path: impl Into<String>) -> Self {
+        FileSinkConfig { two_phase: true, ..FileSinkConfig::new(path) }
     }
 }
 

@@ -1,4 +1,4 @@
-//! The sink: appends a line per row.
+//! The sink: a line per row, appended at once or with its commit.
 
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
@@ -10,17 +10,24 @@ use watchfire_engine::sink::{CommitMode, Sink, Writer};
 use watchfire_engine::source::{Failure, Fut};
 
 use super::config::FileSinkConfig;
+use super::staged::Staged;
 use crate::lines_out::render;
 
-/// Appends rows to a file, a line each; visible when written.
+/// Appends rows to a file, a line each; visible when written, or when they are committed.
 ///
 /// [`CommitMode::AtLeastOnce`]: after a crash, epochs since the last checkpoint are written again, behind what is there.
 /// Within one run nothing doubles: a write that failed in the middle is cut off before it is repeated. A half line that a
 /// crash left at the end of the file is ended by a line break before the first new row, so it damages no other row. The
 /// generation of the job is not looked at: two jobs that append to one file mix their lines.
 ///
+/// With [`two_phase`](FileSinkConfig::two_phase) it is [`CommitMode::TwoPhase`]: rows wait in hidden files beside it, and are
+/// copied behind what is there when they are committed. Nothing doubles and nothing is lost across crashes of a job that
+/// writes checkpoints; who reads the file meanwhile may find a half line at its end, which is completed. Nobody else may write
+/// to it.
+///
 /// Codes: `E0331` writing failed (tried again), `E0332` the file cannot be opened (fatal), `E0333` a row that cannot be
-/// a line. Memory: the lines of one epoch.
+/// a line, `E0334` somebody else has changed the file or what waits beside it (fatal), `E0335` what was prepared cannot be
+/// read (fatal). Memory: the lines of one epoch.
 ///
 /// # Examples
 /// ```
@@ -51,10 +58,10 @@ impl FileSink {
 
 impl Sink for FileSink {
     fn commit_mode(&self) -> CommitMode {
-        CommitMode::AtLeastOnce
+        if self.config.two_phase { CommitMode::TwoPhase } else { CommitMode::AtLeastOnce }
     }
 
-    fn open(&self, part: usize, _generation: u64) -> Fut<'_, Result<Box<dyn Writer>, Failure>> {
+    fn open(&self, part: usize, generation: u64) -> Fut<'_, Result<Box<dyn Writer>, Failure>> {
         Box::pin(async move {
             if part > 0 && !self.config.path.contains("{part}") {
                 return Err(Failure::Fatal(
@@ -64,9 +71,53 @@ impl Sink for FileSink {
                 ));
             }
             let path = self.config.path.replace("{part}", &part.to_string());
+            if self.config.two_phase {
+                let staged = blocking::unblock(move || Staged::open(&path, generation)).await?;
+                let writer = StagedWriter { staged: Arc::new(Mutex::new(staged)), config: self.config.clone() };
+                return Ok(Box::new(writer) as Box<dyn Writer>);
+            }
             let out = blocking::unblock(move || Out::open(path)).await?;
             Ok(Box::new(FileWriter { out: Arc::new(Mutex::new(out)), config: self.config.clone() }) as Box<dyn Writer>)
         })
+    }
+}
+
+/// Writes a part whose rows become visible with their commit.
+struct StagedWriter {
+    /// Shared with the blocking thread, so that a dropped future leaves it here.
+    staged: Arc<Mutex<Staged>>,
+    config: FileSinkConfig,
+}
+
+impl StagedWriter {
+    async fn blocking<R: Send + 'static>(&self, work: impl FnOnce(&mut Staged) -> R + Send + 'static) -> R {
+        let staged = Arc::clone(&self.staged);
+        blocking::unblock(move || work(&mut staged.lock().unwrap_or_else(PoisonError::into_inner))).await
+    }
+}
+
+impl Writer for StagedWriter {
+    fn write<'a>(&'a mut self, epoch: u64, rows: &'a [EncodedRow]) -> Fut<'a, Result<(), Failure>> {
+        Box::pin(async move {
+            let lines = render(rows, self.config.retractions)?;
+            if lines.is_empty() {
+                return Ok(());
+            }
+            self.blocking(move |staged| staged.write(epoch, &lines)).await
+        })
+    }
+
+    fn prepare(&mut self, commit: u64) -> Fut<'_, Result<Option<Vec<u8>>, Failure>> {
+        Box::pin(self.blocking(move |staged| staged.prepare(commit)))
+    }
+
+    fn commit<'a>(&'a mut self, _commit: u64, committable: &'a [u8]) -> Fut<'a, Result<(), Failure>> {
+        let committable = committable.to_vec();
+        Box::pin(self.blocking(move |staged| staged.commit(&committable)))
+    }
+
+    fn abort_older(&mut self) -> Fut<'_, Result<(), Failure>> {
+        Box::pin(self.blocking(Staged::abort_older))
     }
 }
 

@@ -49,19 +49,20 @@ pub(crate) fn run(
         let built = Run::new(&mut worker, shared, build, fingerprint, current.clone())?;
         run.insert(built).until_end(&mut worker, &mut leader)
     }));
+    let panicked = body.is_err();
     match body {
         Ok(Ok(())) => {}
         Ok(Err(error)) => shared.fail(error),
-        Err(panic) => shared.fail(panicked(shared, &current, &*panic)),
+        Err(panic) => shared.fail(error_of(shared, &current, &*panic)),
     }
-    if shared.failed() {
+    if panicked {
         // The unwind may have gone through timely's cells: its graph is neither stepped nor dropped any more.
         std::mem::forget((worker, run));
     }
     leader
 }
 
-fn panicked(shared: &Shared, current: &Current, panic: &(dyn Any + Send)) -> Error {
+fn error_of(shared: &Shared, current: &Current, panic: &(dyn Any + Send)) -> Error {
     let text = panic_text(panic);
     match shared.node(current.get()) {
         Some((name, place)) => Error::new("E0901", format!("operator \"{name}\" panicked: {text}"))
