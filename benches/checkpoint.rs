@@ -5,7 +5,7 @@
 //! `--cranes N`, `--seconds N` a side, `--workers N`, `--only flat|paced|dirty|recovery`.
 #![allow(clippy::print_stdout, clippy::expect_used, missing_docs)]
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
 use watchfire_benches::yardstick::{DISORDER_MS, Overload, OverloadWindow, Reading, SIZE_MS, SLIDE_MS, generate};
-use watchfire_engine::durable::{Directory, Store, StoreError};
+use watchfire_engine::durable::{Checkpoints, Directory, Manifest, Store, StoreError};
 use watchfire_engine::source::Replay;
 use watchfire_engine::{
     Change, ChannelIn, Checkpointing, Compose, Context, Describe, Detector, EventTime, Job, Late, Running, Sender,
@@ -71,7 +71,7 @@ impl Store for Counted {
         self.of.put(name, bytes)
     }
     fn put_if_absent(&self, name: &str, bytes: &[u8]) -> Result<bool, StoreError> {
-        // The first record of a run says that it began; the others are checkpoints.
+        // The first record of a run says that it began, the last that it ended; the others are checkpoints.
         self.checkpoints.fetch_add(1, Ordering::Relaxed);
         self.of.put_if_absent(name, bytes)
     }
@@ -184,8 +184,9 @@ fn paced(cycle: &Cycle, workers: usize, seconds: u64, rate: f64, store: Option<A
     drop(sender);
     let seen = host.join().expect("takes all");
     running.wait().expect("ends well");
-    let marks: HashMap<(u32, i64), usize> = (0..sent)
-        .filter(|n| is_mark(&cycle.0[n % cycle.0.len()]))
+    let marked: Vec<usize> = (0..cycle.0.len()).filter(|n| is_mark(&cycle.0[*n])).collect();
+    let turns = (0..sent.div_ceil(cycle.0.len())).flat_map(|turn| marked.iter().map(move |n| turn * cycle.0.len() + n));
+    let marks: HashMap<(u32, i64), usize> = turns
         .map(|n| {
             let reading = cycle.rows(n, n + 1)[0];
             ((reading.crane, reading.event_time_ms), n)
@@ -202,35 +203,41 @@ fn paced(cycle: &Cycle, workers: usize, seconds: u64, rate: f64, store: Option<A
     all
 }
 
-/// Bytes of states that each checkpoint writes when one key in so many changes between two of them.
+/// A job that writes one checkpoint, when it is stopped.
+fn stopped(workers: usize, store: &Arc<Counted>, rows: Vec<Reading>) -> Manifest {
+    let config = Checkpointing { every_ms: 3_600_000, ..Checkpointing::named("bench") };
+    let mut running = job(workers).checkpoint_to(store.clone(), config).start().expect("starts");
+    let host = listen(&mut running);
+    let sender: Sender<Reading> = running.sender("readings").expect("has the channel");
+    let count = rows.len() as u64;
+    sender.send(rows).expect("runs");
+    while running.metrics().sources["readings"].rows < count {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    running.stop(Duration::from_secs(300)).expect("stops");
+    drop(sender);
+    host.join().expect("takes all");
+    let all = Checkpoints::new(store.clone()).list().expect("reads");
+    all.last().expect("one at least").manifest.clone()
+}
+
+/// Bytes of states that a checkpoint writes when one key in so many has changed since the last.
 fn dirty(cranes: u32, workers: usize) {
     let cycle = Cycle::of(cranes);
     for one_in in [100, 10, 1] {
         let folder = tempfile::tempdir().expect("a folder");
         let store = Counted::new(folder.path());
-        let (mut running, sender) = started(workers, Some(store.clone()));
-        let host = listen(&mut running);
-        let settle = |after: u64| {
-            while store.checkpoints.load(Ordering::Relaxed) < after {
-                std::thread::sleep(Duration::from_millis(10));
-            }
-        };
-        sender.send(cycle.rows(0, cycle.0.len())).expect("runs");
-        settle(4);
-        let (bytes, at) = (store.state_bytes.load(Ordering::Relaxed), store.checkpoints.load(Ordering::Relaxed));
-        let some: Vec<Reading> = cycle.rows(cycle.0.len(), 2 * cycle.0.len());
+        let before = stopped(workers, &store, cycle.rows(0, cycle.0.len()));
+        let some = cycle.rows(cycle.0.len(), cycle.0.len() + 2 * cranes as usize);
         let some: Vec<Reading> = some.into_iter().filter(|r| r.crane % one_in == 0).collect();
-        sender.send(some).expect("runs");
-        settle(at + 3);
-        let written = store.state_bytes.load(Ordering::Relaxed) - bytes;
+        let changed = some.iter().map(|r| r.crane).collect::<HashSet<_>>().len() as u64;
+        let after = stopped(workers, &store, some);
+        let new = after.files().filter(|file| before.files().all(|other| other.name != file.name));
+        let bytes: u64 = new.map(|file| file.bytes).sum();
         println!(
-            "workload=dirty cranes={cranes} changed_percent={} bytes={written} bytes_per_changed_key={}",
-            100 / one_in,
-            written / u64::from(cranes / one_in)
+            "workload=dirty cranes={cranes} changed={changed} bytes={bytes} bytes_per_changed_key={}",
+            bytes / changed
         );
-        drop(sender);
-        host.join().expect("takes all");
-        running.wait().expect("ends well");
     }
 }
 
@@ -239,17 +246,8 @@ fn recovery(cranes: u32, workers: usize) {
     let cycle = Cycle(generate(cranes, cranes as usize * 8));
     let folder = tempfile::tempdir().expect("a folder");
     let store = Counted::new(folder.path());
-    let (mut running, sender) = started(workers, Some(store.clone()));
-    let host = listen(&mut running);
-    sender.send(cycle.rows(0, cycle.0.len())).expect("runs");
-    while running.metrics().sources["readings"].rows < cycle.0.len() as u64 {
-        std::thread::sleep(Duration::from_millis(1));
-    }
-    running.stop(Duration::from_secs(300)).expect("stops");
-    drop(sender);
-    host.join().expect("takes all");
-    let checkpoints = watchfire_engine::durable::Checkpoints::new(store.clone()).list().expect("reads");
-    let bytes: u64 = checkpoints.last().expect("one at least").manifest.files().map(|file| file.bytes).sum();
+    let manifest = stopped(workers, &store, cycle.rows(0, cycle.0.len()));
+    let bytes: u64 = manifest.files().map(|file| file.bytes).sum();
     let clock = Instant::now();
     let (mut running, sender) = started(workers, Some(store));
     let host = listen(&mut running);
@@ -285,7 +283,7 @@ fn main() {
             let store = Counted::new(folder.path());
             without.push(flat(&cycle, workers, seconds.div_ceil(4), None));
             with.push(flat(&cycle, workers, seconds.div_ceil(4), Some(store.clone())));
-            count += store.checkpoints.load(Ordering::Relaxed) - 1;
+            count += store.checkpoints.load(Ordering::Relaxed) - 2;
         }
         let mean = |all: &[f64]| all.iter().sum::<f64>() / all.len() as f64;
         most = mean(&without);
@@ -303,7 +301,7 @@ fn main() {
             let store = Counted::new(folder.path());
             without += paced(&cycle, workers, seconds.div_ceil(2), most / 2.0, None);
             with += paced(&cycle, workers, seconds.div_ceil(2), most / 2.0, Some(store.clone()));
-            count += store.checkpoints.load(Ordering::Relaxed) - 1;
+            count += store.checkpoints.load(Ordering::Relaxed) - 2;
         }
         let at = |all: &Histogram<u64>, q: f64| all.value_at_quantile(q) as f64 / 1e6;
         println!(
@@ -320,6 +318,6 @@ fn main() {
         dirty(cranes, workers);
     }
     if wants("recovery") {
-        [100_000, 1_000_000].into_iter().for_each(|cranes| recovery(cranes, workers));
+        [cranes, 10 * cranes].into_iter().for_each(|cranes| recovery(cranes, workers));
     }
 }

@@ -28,7 +28,7 @@ impl Timed for Reading {
 /// Raises once whenever the load rises above the limit.
 struct Rising;
 
-#[derive(Default, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
+#[derive(Clone, Default, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
 struct Raised(bool);
 
 impl State for Raised {

@@ -31,14 +31,15 @@ impl<T> Stored for T where
 {
 }
 
-/// The state of one key in one detector. A key that was never seen has the `Default`.
+/// The state of one key in one detector. A key that was never seen has the `Default`. A checkpoint copies a state before it
+/// changes, so `Clone` should be cheap.
 ///
 /// `NAME` and `VERSION` head every file that holds such states; a change of layout needs a new version.
 ///
 /// # Examples
 /// ```
 /// use watchfire_engine::{State, rkyv};
-/// #[derive(Default, Debug, PartialEq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
+/// #[derive(Clone, Default, Debug, PartialEq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
 /// struct Peak { load_kg: f64, count: u64 }
 /// impl State for Peak {
 ///     const NAME: &'static str = "peak";
@@ -49,7 +50,7 @@ impl<T> Stored for T where
 /// assert!(Peak::decode(&[1, 2, 3]).is_err());
 /// # Ok::<(), watchfire_engine::Error>(())
 /// ```
-pub trait State: Stored + Default + Send + 'static {
+pub trait State: Stored + Default + Clone + Send + 'static {
     /// The stable name of the state's type.
     const NAME: &'static str;
     /// The version of its layout.

@@ -19,7 +19,7 @@ use watchfire_engine::{
 /// Emits the sum of a key's values, on every row and when it has been quiet.
 struct Sums;
 
-#[derive(Default, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
+#[derive(Clone, Default, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
 struct Sum {
     sum: i64,
     rows: i64,

@@ -33,7 +33,7 @@ impl<S: Counter> Detector for Counts<S> {
 
 macro_rules! counters {
     ($($name:ident: $note:meta),*) => {$(
-        #[derive(Default, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
+        #[derive(Clone, Default, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
         struct $name {
             #[$note]
             count: i64,

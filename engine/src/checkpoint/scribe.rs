@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use async_channel::{Receiver, Sender};
@@ -15,12 +15,16 @@ use crate::durable::{
     StoreError, compact,
 };
 use crate::job::shared::{Shared, panic_text};
+use crate::keyed::Entry;
 
 /// Orders that wait before operators keep what they have written down.
 const ORDERS_WAITING: usize = 16;
 
 /// The first pause after a store did not answer or was full, and the longest.
 const BACK_OFF: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(10));
+
+/// An object is stored when it has about so many bytes.
+const OBJECT_BYTES: usize = 4 << 20;
 
 /// What is no longer needed is looked for after so many checkpoints.
 const COLLECT_EVERY: u64 = 8;
@@ -168,22 +172,23 @@ impl Scribe {
     }
 
     fn store_part(&mut self, part: Part) -> Result<(), Error> {
-        let Part { tray, checkpoint, mut entries } = part;
-        entries.sort_unstable();
-        let mut groups: Vec<GroupStates> = Vec::new();
-        for entry in entries {
-            if groups.last().is_none_or(|last| last.group != entry.group) {
-                groups.push(GroupStates { group: entry.group, entries: Vec::new() });
-            }
-            if let Some(last) = groups.last_mut() {
-                last.entries.push((entry.key, Some(entry.state)));
-            }
+        let Part { tray, checkpoint, entries, last } = part;
+        let entries = entries().map_err(|e| e.at(format!("operator \"{}\"", tray.operator)))?;
+        let mut gathered = tray.gathered.lock().unwrap_or_else(PoisonError::into_inner);
+        gathered.bytes += entries.iter().map(Entry::bytes).sum::<usize>();
+        gathered.entries.extend(entries);
+        if gathered.bytes >= OBJECT_BYTES || last && !gathered.entries.is_empty() {
+            gathered.bytes = 0;
+            let groups = in_groups(std::mem::take(&mut gathered.entries));
+            let states = States { operator: tray.operator.clone(), types: tray.types.clone(), groups };
+            let (bytes, file) = states.encode(self.log.generation(), checkpoint, self.next_part())?;
+            drop(states);
+            self.put(&file.name, &bytes)?;
+            gathered.files.push(file);
         }
-        let states = States { operator: tray.operator.clone(), types: tray.types.clone(), groups };
-        let (bytes, file) = states.encode(self.log.generation(), checkpoint, self.next_part())?;
-        drop(states);
-        self.put(&file.name, &bytes)?;
-        tray.lay(checkpoint, file);
+        if last {
+            tray.lay(checkpoint, std::mem::take(&mut gathered.files));
+        }
         Ok(())
     }
 
@@ -264,6 +269,21 @@ impl Scribe {
     fn patiently(&self, call: impl FnMut() -> Result<(), (bool, Error)>) -> Result<(), Error> {
         patiently(&self.shared, call)
     }
+}
+
+/// Keys by their groups, both rising.
+fn in_groups(mut entries: Vec<Entry>) -> Vec<GroupStates> {
+    entries.sort_unstable();
+    let mut groups: Vec<GroupStates> = Vec::new();
+    for Entry { group, key, state } in entries {
+        if groups.last().is_none_or(|last| last.group != group) {
+            groups.push(GroupStates { group, entries: Vec::new() });
+        }
+        if let Some(last) = groups.last_mut() {
+            last.entries.push((key, Some(state)));
+        }
+    }
+    groups
 }
 
 /// Adds what was handed over to the chains of the operators. Where every worker has written down every key, the chain begins

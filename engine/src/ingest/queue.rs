@@ -328,13 +328,15 @@ impl<T: Data> Sender<T> {
         })
     }
 
-    fn offer(
-        &self,
-        mut rows: Vec<T>,
-        send: impl Fn(Arrival<T>) -> Result<(), SendError<T>>,
-    ) -> Result<(), SendError<T>> {
-        while !rows.is_empty() {
-            let rest = if rows.len() > BATCH_ROWS { rows.split_off(BATCH_ROWS) } else { Vec::new() };
+    fn offer(&self, rows: Vec<T>, send: impl Fn(Arrival<T>) -> Result<(), SendError<T>>) -> Result<(), SendError<T>> {
+        let mut rest = rows.into_iter();
+        while rest.len() > 0 {
+            // Few enough are sent as they are; of many each is moved once.
+            let rows: Vec<T> = if rest.len() > BATCH_ROWS {
+                rest.by_ref().take(BATCH_ROWS).collect()
+            } else {
+                std::mem::take(&mut rest).collect()
+            };
             let read = rows.len() as u64;
             let arrival = Arrival::Rows { rows, dead: Vec::new(), read, decoded: read, after: None, acknowledge: None };
             let sent = send(arrival);
@@ -345,13 +347,12 @@ impl<T: Data> Sender<T> {
                     SendError::Closed(back) => SendError::Closed(join(back, rest)),
                 });
             }
-            rows = rest;
         }
         Ok(())
     }
 }
 
-fn join<T>(mut back: Vec<T>, rest: Vec<T>) -> Vec<T> {
+fn join<T>(mut back: Vec<T>, rest: impl Iterator<Item = T>) -> Vec<T> {
     back.extend(rest);
     back
 }

@@ -54,7 +54,7 @@ pub struct Describe {
 ///     }
 /// }
 /// # use watchfire_engine::{State, rkyv};
-/// #[derive(Default, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
+/// #[derive(Clone, Default, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
 /// struct Count(u64);
 /// impl State for Count {
 ///     const NAME: &'static str = "count";

@@ -21,7 +21,7 @@ pub trait Fused: Send + Sync + Sized + 'static {
     /// The stream handles that come out, nested as the detectors are.
     type Out<'f>;
     #[doc(hidden)]
-    type States: Default + Send + 'static;
+    type States: Default + Clone + Send + 'static;
     #[doc(hidden)]
     type Ports: 'static;
 

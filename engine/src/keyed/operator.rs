@@ -51,7 +51,7 @@ pub(super) struct Core<F: Fused, KF> {
     pub(super) instants: Instants,
     pub(super) clocks: Clocks,
     pub(super) wrong_clocks: WrongClocks,
-    pub(super) changes: Changes,
+    pub(super) changes: Changes<F>,
     /// Event times above this are from the future.
     pub(super) limit_ms: i64,
     pub(super) ports: F::Ports,
@@ -73,7 +73,7 @@ impl<F: Fused<In: Timed>, KF: Fn(&F::In) -> F::Key> Core<F, KF> {
         depth: usize,
         ports: F::Ports,
         aside: AsidePorts<F::In>,
-        changes: Changes,
+        changes: Changes<F>,
     ) -> Self {
         let (late, skewed) = aside;
         Core {
@@ -206,7 +206,7 @@ impl<F: Fused<In: Timed>, KF: Fn(&F::In) -> F::Key> Core<F, KF> {
         } = self;
         let (slot, s) = slots.find(key_of(row), likely);
         if !changes.knows(s.time.changed_in) {
-            changes.note::<F>(slot, s, instants, wrong_clocks);
+            changes.note(slot, s, instants, wrong_clocks);
         }
         if s.time.split != split
             && let Some(before) = s.time.fed_by(split)

@@ -1,11 +1,11 @@
-//! A keyed operator's share in a checkpoint: it writes its keys down beside the rows, hands them over in parts, and holds the
+//! A keyed operator's share in a checkpoint: it sets its keys aside beside the rows, hands them over in parts, and holds the
 //! epoch open on its own stream until all parts are durable.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_channel::{Sender, TrySendError};
+use async_channel::Sender;
 use timely::container::CapacityContainerBuilder;
 use timely::dataflow::operators::Capability;
 use timely::dataflow::operators::generic::OutputBuilder;
@@ -14,18 +14,17 @@ use timely::scheduling::Activator;
 
 use super::Fused;
 use super::operator::Core;
-use super::stored::Entry;
+use super::stored::SetAside;
 use crate::checkpoint::{Handed, Order, Part, Tray};
-use crate::durable::StateFile;
 use crate::flow::Live;
 use crate::job::shared::Shared;
 use crate::{Error, Timed};
 
-/// Keys that are written down before the operator looks for rows again.
-const KEYS_AT_ONCE: usize = 64;
+/// Keys that are set aside before the operator looks for rows again.
+const KEYS_AT_ONCE: usize = 256;
 
-/// A part is handed over when it has so many bytes.
-const PART_BYTES: usize = 4 << 20;
+/// Keys that are handed over at once.
+const PART_KEYS: usize = 2_048;
 
 /// When the thread that stores parts has enough to do, the operator asks again after so long.
 const PAUSE: Duration = Duration::from_millis(2);
@@ -37,6 +36,8 @@ struct Snapshots {
     tray: Arc<Tray>,
     activator: Activator,
     under_way: VecDeque<UnderWay>,
+    /// What the thread has yet to take.
+    out_parts: VecDeque<Part>,
 }
 
 /// A checkpoint that this operator has not acknowledged.
@@ -45,39 +46,10 @@ struct UnderWay {
     checkpoint: u64,
     /// Every key is in it.
     complete: bool,
-    /// All keys are written down.
-    written: bool,
-    entries: Vec<Entry>,
-    bytes: usize,
-    /// Parts that were handed over, and the objects of those that are durable.
-    parts: usize,
-    stored: Vec<StateFile>,
-}
-
-impl UnderWay {
-    fn add(&mut self, entries: Vec<Entry>) {
-        self.bytes += entries.iter().map(Entry::bytes).sum::<usize>();
-        self.entries.extend(entries);
-    }
-
-    /// The next part, if there is enough for one or nothing will come.
-    fn part(&mut self) -> Option<Vec<Entry>> {
-        if self.entries.is_empty() || self.bytes < PART_BYTES && !self.written {
-            return None;
-        }
-        let mut bytes = 0;
-        let full = self.entries.iter().position(|entry| {
-            bytes += entry.bytes();
-            bytes >= PART_BYTES
-        });
-        let rest = self.entries.split_off(full.map_or(self.entries.len(), |last| last + 1));
-        self.bytes = rest.iter().map(Entry::bytes).sum();
-        Some(std::mem::replace(&mut self.entries, rest))
-    }
-
-    fn is_durable(&self) -> bool {
-        self.written && self.entries.is_empty() && self.stored.len() == self.parts
-    }
+    /// All keys are set aside.
+    set_aside: bool,
+    /// All keys are handed over.
+    handed_over: bool,
 }
 
 /// What an operator does beside its rows, so that the job can come back.
@@ -101,7 +73,14 @@ impl Recovery {
             let (tray, address) = (Arc::new(Tray::new(name.to_owned(), types)), builder.operator_info().address);
             tray.nudge.install(live.scope.worker().sync_activator_for(address.to_vec()));
             let (out, activator) = (OutputBuilder::from(out), live.scope.activator_for(address));
-            Snapshots { out, orders: orders.clone(), tray, activator, under_way: VecDeque::new() }
+            Snapshots {
+                out,
+                orders: orders.clone(),
+                tray,
+                activator,
+                under_way: VecDeque::new(),
+                out_parts: VecDeque::new(),
+            }
         });
         let (shared, operator) = (live.shared.clone(), name.to_owned());
         Recovery { snapshots, stored: BTreeMap::new(), shared, operator }
@@ -132,7 +111,10 @@ impl Recovery {
         KF: Fn(&F::In) -> F::Key,
     {
         let done = match (&mut self.snapshots, checkpoint) {
-            (Some(snapshots), Some(cap)) => snapshots.begin(core, cap),
+            (Some(snapshots), Some(cap)) => {
+                snapshots.begin(core, cap);
+                Ok(())
+            }
             (None, _) if self.shared.rehearses(epoch) => core.rehearse(&mut self.stored),
             _ => Ok(()),
         };
@@ -145,8 +127,8 @@ impl Recovery {
         F: Fused<In: Timed>,
         KF: Fn(&F::In) -> F::Key,
     {
-        if let Some(Err(error)) = self.snapshots.as_mut().map(|snapshots| snapshots.go_on(core)) {
-            self.check(Err(error));
+        if let Some(snapshots) = &mut self.snapshots {
+            snapshots.go_on(core);
         }
     }
 
@@ -159,80 +141,78 @@ impl Recovery {
 
 impl Snapshots {
     /// Begins a checkpoint of all keys as they are now.
-    fn begin<F, KF>(&mut self, core: &mut Core<F, KF>, cap: Capability<u64>) -> Result<(), Error>
+    fn begin<F, KF>(&mut self, core: &mut Core<F, KF>, cap: Capability<u64>)
     where
         F: Fused<In: Timed>,
         KF: Fn(&F::In) -> F::Key,
     {
-        let checkpoint = *cap.time();
         // Only the last checkpoint of a job begins while another is under way.
-        if let Some(last) = self.under_way.back_mut().filter(|last| !last.written) {
-            last.written = core.write_down(usize::MAX);
-            last.add(core.written_down()?);
+        if self.under_way.back().is_some_and(|last| !last.handed_over) {
+            core.set_aside(usize::MAX);
+            self.put_out(core, usize::MAX, true);
         }
-        let complete = core.begin_checkpoint();
-        self.under_way.push_back(UnderWay {
-            cap,
-            checkpoint,
-            complete,
-            written: false,
-            entries: Vec::new(),
-            bytes: 0,
-            parts: 0,
-            stored: Vec::new(),
-        });
-        Ok(())
+        let (checkpoint, complete) = (*cap.time(), core.begin_checkpoint());
+        self.under_way.push_back(UnderWay { cap, checkpoint, complete, set_aside: false, handed_over: false });
     }
 
     /// Goes on with what is under way, for as long as that takes no time.
-    fn go_on<F, KF>(&mut self, core: &mut Core<F, KF>) -> Result<(), Error>
+    fn go_on<F, KF>(&mut self, core: &mut Core<F, KF>)
     where
         F: Fused<In: Timed>,
         KF: Fn(&F::In) -> F::Key,
     {
-        let Some(newest) = self.under_way.back_mut() else { return Ok(()) };
-        if !newest.written {
-            newest.written = core.write_down(KEYS_AT_ONCE);
-            newest.add(core.written_down()?);
+        let Some(newest) = self.under_way.back_mut() else { return };
+        if !newest.set_aside {
+            newest.set_aside = core.set_aside(KEYS_AT_ONCE);
             self.activator.activate();
         }
         // The wish to be woken comes first: what moves after it cannot be missed.
         self.tray.nudge.want();
-        self.hand_over();
+        while self.hand_over() {
+            let Some(newest) = self.under_way.back().filter(|newest| !newest.handed_over) else { break };
+            let (waiting, set_aside) = (core.changes.copies(), newest.set_aside);
+            if waiting < PART_KEYS && !set_aside {
+                break;
+            }
+            self.put_out(core, PART_KEYS, set_aside && waiting <= PART_KEYS);
+        }
         self.acknowledge();
-        Ok(())
     }
 
-    fn hand_over(&mut self) {
-        for under_way in &mut self.under_way {
-            while let Some(entries) = under_way.part() {
-                let part = Part { tray: self.tray.clone(), checkpoint: under_way.checkpoint, entries };
-                match self.orders.try_send(Order::Part(part)) {
-                    Ok(()) => under_way.parts += 1,
-                    Err(TrySendError::Full(Order::Part(part)) | TrySendError::Closed(Order::Part(part))) => {
-                        // A thread that has gone has failed the job.
-                        let rest = std::mem::take(&mut under_way.entries);
-                        (under_way.entries, under_way.bytes) = (Vec::new(), 0);
-                        under_way.add(part.entries);
-                        under_way.add(rest);
-                        self.activator.activate_after(PAUSE);
-                        return;
-                    }
-                    Err(_) => return,
+    /// Puts at most so many keys out for the thread.
+    fn put_out<F, KF>(&mut self, core: &mut Core<F, KF>, most: usize, last: bool)
+    where
+        F: Fused<In: Timed>,
+        KF: Fn(&F::In) -> F::Key,
+    {
+        let Some(newest) = self.under_way.back_mut() else { return };
+        let copies = core.changes.take(most);
+        let entries = Box::new(move || copies.iter().map(SetAside::entry).collect());
+        (newest.set_aside, newest.handed_over) = (newest.set_aside || last, last);
+        self.out_parts.push_back(Part { tray: self.tray.clone(), checkpoint: newest.checkpoint, entries, last });
+    }
+
+    /// Hands over what was put out. False if the thread has enough to do.
+    fn hand_over(&mut self) -> bool {
+        while let Some(part) = self.out_parts.pop_front() {
+            if let Err(refused) = self.orders.try_send(Order::Part(part)) {
+                // A thread that has gone has failed the job.
+                if let Order::Part(part) = refused.into_inner() {
+                    self.out_parts.push_front(part);
                 }
+                self.activator.activate_after(PAUSE);
+                return false;
             }
         }
+        true
     }
 
     fn acknowledge(&mut self) {
-        for (checkpoint, file) in self.tray.take() {
-            if let Some(of) = self.under_way.iter_mut().find(|under_way| under_way.checkpoint == checkpoint) {
-                of.stored.push(file);
-            }
-        }
-        while self.under_way.front().is_some_and(UnderWay::is_durable) {
-            let Some(UnderWay { cap, complete, stored, .. }) = self.under_way.pop_front() else { return };
-            let handed = Handed { operator: self.tray.operator.clone(), files: stored, complete };
+        for (checkpoint, files) in self.tray.take() {
+            // They are done in their order.
+            let Some(UnderWay { cap, complete, .. }) = self.under_way.pop_front() else { break };
+            debug_assert!(*cap.time() == checkpoint);
+            let handed = Handed { operator: self.tray.operator.clone(), files, complete };
             self.out.activate().session(&cap).give(handed);
         }
     }

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use super::Fused;
-use super::admission::WrongClocks;
+use super::admission::{KeyTime, WrongClocks};
 use super::operator::Core;
 use super::slots::{Slot, Slots};
 use super::timers::{Clocks, Instants, Timers};
@@ -14,7 +14,7 @@ use crate::key::key_group;
 use crate::{Error, Key, State, Timed};
 
 /// One key. Times are in milliseconds, each on its own clock.
-#[derive(Debug, Default, PartialEq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
 struct Remembered {
     max_event_ms: i64,
     due_event_ms: i64,
@@ -49,28 +49,43 @@ impl Entry {
     }
 }
 
-/// A key as it is now.
-///
-/// # Errors
-/// `E0525` if the key cannot be encoded, `E0501` if a state cannot.
-pub(super) fn entry_of<F: Fused>(
-    s: &Slot<F::Key, F::States>,
+/// A copy of a key.
+pub(super) struct SetAside<F: Fused> {
+    key: F::Key,
+    time: KeyTime,
     due_arrival_ms: Option<i64>,
     wrong_clock: Option<(i64, u32)>,
-) -> Result<Entry, Error> {
-    let mut states = Vec::new();
-    F::encode(&s.states, &mut states)?;
-    let remembered = Remembered {
-        max_event_ms: s.time.max_event_ms,
-        due_event_ms: s.time.due_event_ms,
-        due_quiet_ms: s.time.due_quiet_ms,
-        due_arrival_ms,
-        split: s.time.split,
-        many_splits: s.time.many_splits,
-        wrong_clock,
-        states,
-    };
-    Ok(Entry { group: key_group(s.key.stable_hash()), key: to_bytes(&s.key)?, state: remembered.encode()? })
+    states: F::States,
+}
+
+impl<F: Fused> SetAside<F> {
+    pub(super) fn of(
+        s: &Slot<F::Key, F::States>,
+        due_arrival_ms: Option<i64>,
+        wrong_clock: Option<(i64, u32)>,
+    ) -> Self {
+        SetAside { key: s.key.clone(), time: s.time.clone(), due_arrival_ms, wrong_clock, states: s.states.clone() }
+    }
+
+    /// The key as an object holds it.
+    ///
+    /// # Errors
+    /// `E0525` if the key cannot be encoded, `E0501` if a state cannot.
+    pub(super) fn entry(&self) -> Result<Entry, Error> {
+        let mut states = Vec::new();
+        F::encode(&self.states, &mut states)?;
+        let remembered = Remembered {
+            max_event_ms: self.time.max_event_ms,
+            due_event_ms: self.time.due_event_ms,
+            due_quiet_ms: self.time.due_quiet_ms,
+            due_arrival_ms: self.due_arrival_ms,
+            split: self.time.split,
+            many_splits: self.time.many_splits,
+            wrong_clock: self.wrong_clock,
+            states,
+        };
+        Ok(Entry { group: key_group(self.key.stable_hash()), key: to_bytes(&self.key)?, state: remembered.encode()? })
+    }
 }
 
 impl<F: Fused<In: Timed>, KF: Fn(&F::In) -> F::Key> Core<F, KF> {
@@ -116,7 +131,7 @@ impl<F: Fused<In: Timed>, KF: Fn(&F::In) -> F::Key> Core<F, KF> {
     /// As [`written_down`](Core::written_down) and [`restore`](Core::restore).
     pub(super) fn rehearse(&mut self, stored: &mut BTreeMap<(u16, Vec<u8>), Vec<u8>>) -> Result<(), Error> {
         self.begin_checkpoint();
-        self.write_down(usize::MAX);
+        self.set_aside(usize::MAX);
         stored.extend(self.written_down()?.into_iter().map(|entry| ((entry.group, entry.key), entry.state)));
         (self.slots, self.timers) = (Slots::new(), Timers::default());
         (self.instants, self.wrong_clocks) = (Instants::default(), WrongClocks::default());

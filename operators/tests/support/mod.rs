@@ -94,7 +94,7 @@ impl Key for First {
 /// Emits every tick, the one before the first row with that row, and the end.
 struct Ticks;
 
-#[derive(Default, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
+#[derive(Clone, Default, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
 struct Begun(bool);
 impl State for Begun {
     const NAME: &'static str = "begun";

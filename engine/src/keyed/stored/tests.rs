@@ -28,7 +28,7 @@ impl Timed for Row {
 type Heard = (u32, Vec<i64>);
 
 /// What it has heard so far, in short, and how often.
-#[derive(Debug, Default, PartialEq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
 struct Memory {
     sum: i64,
     calls: i64,
@@ -179,7 +179,7 @@ fn take(core: &mut Keyed, step: &Step, at: &mut At) -> Vec<String> {
 /// A key as it is now.
 fn entry(core: &mut Keyed, slot: u32) -> Entry {
     let (due_ms, clock) = (core.instants.of(slot), core.wrong_clocks.of(slot));
-    entry_of::<Three>(core.slots.get(slot), due_ms, clock).unwrap()
+    SetAside::<Three>::of(core.slots.get(slot), due_ms, clock).entry().unwrap()
 }
 
 /// The same core, from what a checkpoint holds of it, its keys in another order.
@@ -250,7 +250,7 @@ proptest! {
             take(&mut core, step, &mut at);
             match act {
                 0 | 1 => books.begin(&mut core),
-                2..6 => _ = core.write_down(act - 1),
+                2..6 => _ = core.set_aside(act - 1),
                 _ => books.collect(&mut core),
             }
         }
@@ -265,7 +265,7 @@ fn only_what_changed_is_written_down() {
     let rows = |keys: &[u32]| Step::Rows(0, keys.iter().map(|key| (*key, 0)).collect());
     let keys = |core: &mut Keyed| -> Vec<u32> {
         core.begin_checkpoint();
-        assert!(core.write_down(usize::MAX));
+        assert!(core.set_aside(usize::MAX));
         let mut entries = core.written_down().unwrap();
         entries.sort_unstable_by(|a, b| a.key.cmp(&b.key));
         entries.into_iter().map(|entry| from_bytes(&entry.key).unwrap()).collect()
