@@ -6,55 +6,14 @@ mod support;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use support::detectors::Sums;
 use support::sink::{AsText, Keeps};
 use support::{BY_ROWS, Row, SOON, in_time, row, settles};
 use watchfire_engine::durable::{Checkpoints, Store};
 use watchfire_engine::sink::CommitMode;
 use watchfire_engine::source::Replay;
 use watchfire_engine::testing::{Faults, FaultyStore};
-use watchfire_engine::{
-    ChannelIn, Checkpointing, Context, Describe, Detector, Error, Job, Running, State, Verdict, rkyv,
-};
-
-/// Emits the sum of a key's values, on every row and when it has been quiet.
-struct Sums;
-
-#[derive(Clone, Default, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
-struct Sum {
-    sum: i64,
-    rows: i64,
-}
-impl State for Sum {
-    const NAME: &'static str = "test.sum";
-    const VERSION: u32 = 1;
-}
-
-impl Detector for Sums {
-    type Key = u32;
-    type In = Row;
-    type Out = Row;
-    type State = Sum;
-
-    fn describe(&self) -> Describe {
-        Describe { kind: "sums", params: String::new(), ordered: true }
-    }
-
-    fn on_row(&self, sum: &mut Sum, row: &Row, cx: &mut Context<'_, u32, Row>) -> Verdict {
-        sum.sum += row.value;
-        sum.rows += 1;
-        cx.emit(Row { at_ms: row.at_ms, key: row.key, value: sum.sum });
-        cx.wake_at_quiet_ms(cx.quiet_ms().max(0) + 700);
-        Verdict::Applied
-    }
-
-    fn on_quiet(&self, sum: &mut Sum, cx: &mut Context<'_, u32, Row>) {
-        cx.emit(Row { at_ms: sum.rows, key: *cx.key(), value: -sum.sum });
-    }
-
-    fn on_watermark(&self, sum: &mut Sum, cx: &mut Context<'_, u32, Row>) {
-        cx.emit(Row { at_ms: sum.rows, key: *cx.key(), value: sum.sum });
-    }
-}
+use watchfire_engine::{ChannelIn, Checkpointing, Error, Job, Running};
 
 fn job(sink: &Keeps) -> Job {
     let sink = sink.clone();

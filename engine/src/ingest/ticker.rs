@@ -9,6 +9,8 @@ pub(crate) struct Ticker {
     started: Instant,
     /// The latest tick given out.
     last_ms: Option<i64>,
+    /// When that was.
+    last_at: Instant,
     /// `FromEvents`: the latest event time that has been believed.
     latest_ms: i64,
 }
@@ -26,7 +28,8 @@ pub(crate) enum Sight {
 
 impl Ticker {
     pub(crate) fn new(source: TickSource) -> Self {
-        Ticker { source, started: Instant::now(), last_ms: None, latest_ms: i64::MIN }
+        let now = Instant::now();
+        Ticker { source, started: now, last_ms: None, last_at: now, latest_ms: i64::MIN }
     }
 
     /// The latest tick, and the latest event time that is believed.
@@ -39,7 +42,7 @@ impl Ticker {
         if let (TickSource::Scaled { start_ms, .. }, Some(last_ms)) = (&mut self.source, last_ms) {
             *start_ms = last_ms;
         }
-        (self.last_ms, self.latest_ms) = (last_ms, latest_ms);
+        (self.last_ms, self.last_at, self.latest_ms) = (last_ms, Instant::now(), latest_ms);
     }
 
     pub(crate) fn follows_rows(&self) -> bool {
@@ -54,18 +57,24 @@ impl Ticker {
     /// The tick that is due by the clock, if there is one.
     pub(crate) fn by_clock(&mut self) -> Option<i64> {
         let (now_ms, interval_ms) = match self.source {
-            TickSource::Wall { interval_ms } => (wall_ms(), interval_ms),
+            TickSource::Wall { interval_ms } => (wall_ms().max(self.least_ms()), interval_ms),
             TickSource::Scaled { interval_ms, start_ms, speed } => {
                 (start_ms + (self.started.elapsed().as_secs_f64() * 1e3 * speed) as i64, interval_ms)
             }
             TickSource::FromEvents { .. } => return None,
         };
-        // A wall clock that is set back holds the arrival clock; it never runs backwards.
         let due = self.last_ms.is_none_or(|last| now_ms - last >= interval_ms);
         due.then(|| {
-            self.last_ms = Some(now_ms);
+            (self.last_ms, self.last_at) = (Some(now_ms), Instant::now());
             now_ms
         })
+    }
+
+    /// What the arrival clock reads at least: a wall clock that was set back must neither turn it back nor stop it, for then
+    /// no silence would be noticed. It runs a tenth slower until the wall clock has caught up.
+    fn least_ms(&self) -> i64 {
+        let passed_ms = i64::try_from(self.last_at.elapsed().as_millis()).unwrap_or(i64::MAX);
+        self.last_ms.map_or(i64::MIN, |last_ms| last_ms.saturating_add(passed_ms - passed_ms / 10))
     }
 
     /// Looks at the event time of the next row, and moves the clock if it may. Asked again about the same row, or about
@@ -110,5 +119,32 @@ fn wall_ms() -> i64 {
     match SystemTime::now().duration_since(SystemTime::UNIX_EPOCH) {
         Ok(since) => since.as_millis() as i64,
         Err(before) => -(before.duration().as_millis() as i64),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wall_clock_that_was_set_back_neither_turns_nor_stops_the_arrival_clock() {
+        let mut ticker = Ticker::new(TickSource::Wall { interval_ms: 10 });
+        let hour_ahead_ms = wall_ms() + 3_600_000;
+        ticker.resume((Some(hour_ahead_ms), i64::MIN));
+        assert_eq!(ticker.by_clock(), None);
+        std::thread::sleep(Duration::from_millis(40));
+        let tick_ms = ticker.by_clock().map(|tick_ms| tick_ms - hour_ahead_ms);
+        assert!(tick_ms.is_some_and(|ms| (36..3_000).contains(&ms)), "{tick_ms:?}");
+        // Nor does it run away from one that is right.
+        let mut right = Ticker::new(TickSource::Wall { interval_ms: 1 });
+        assert!(right.by_clock().is_some_and(|ms| (ms - wall_ms()).abs() < 3_000));
+    }
+
+    #[test]
+    fn a_scaled_clock_goes_on_where_it_was() {
+        let source = TickSource::Scaled { interval_ms: 1, start_ms: 0, speed: 1e-9 };
+        let mut ticker = Ticker::new(source);
+        ticker.resume((Some(5_000), i64::MIN));
+        assert_eq!((ticker.by_clock(), ticker.remember()), (None, (Some(5_000), i64::MIN)));
     }
 }

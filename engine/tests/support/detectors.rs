@@ -225,3 +225,43 @@ impl Detector for Passes {
         Verdict::Applied
     }
 }
+
+/// Emits the sum of a key's values, on every row and when it has been quiet.
+pub(crate) struct Sums;
+
+#[derive(Clone, Default, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
+pub(crate) struct Sum {
+    sum: i64,
+    rows: i64,
+}
+impl State for Sum {
+    const NAME: &'static str = "test.sum";
+    const VERSION: u32 = 1;
+}
+
+impl Detector for Sums {
+    type Key = u32;
+    type In = Row;
+    type Out = Row;
+    type State = Sum;
+
+    fn describe(&self) -> Describe {
+        Describe { kind: "sums", params: String::new(), ordered: true }
+    }
+
+    fn on_row(&self, sum: &mut Sum, row: &Row, cx: &mut Context<'_, u32, Row>) -> Verdict {
+        sum.sum += row.value;
+        sum.rows += 1;
+        cx.emit(Row { at_ms: row.at_ms, key: row.key, value: sum.sum });
+        cx.wake_at_quiet_ms(cx.quiet_ms().max(0) + 700);
+        Verdict::Applied
+    }
+
+    fn on_quiet(&self, sum: &mut Sum, cx: &mut Context<'_, u32, Row>) {
+        cx.emit(Row { at_ms: sum.rows, key: *cx.key(), value: -sum.sum });
+    }
+
+    fn on_watermark(&self, sum: &mut Sum, cx: &mut Context<'_, u32, Row>) {
+        cx.emit(Row { at_ms: sum.rows, key: *cx.key(), value: sum.sum });
+    }
+}

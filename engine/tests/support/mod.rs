@@ -2,6 +2,7 @@
 #![allow(dead_code)] // Every test file takes what it needs.
 
 pub(crate) mod detectors;
+pub(crate) mod replayed;
 pub(crate) mod sink;
 pub(crate) mod source;
 
