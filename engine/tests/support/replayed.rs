@@ -9,6 +9,9 @@ use watchfire_engine::source::{Failure, Fut, KeyPlacement, Next, RawRow, Reader,
 use super::Row;
 use super::source::written;
 
+/// A split, and where it was opened.
+type Opened = (String, Option<u64>);
+
 /// Clones share everything.
 #[derive(Clone, Default)]
 pub(crate) struct Replayed {
@@ -17,7 +20,7 @@ pub(crate) struct Replayed {
     upto: Arc<AtomicU64>,
     /// Offsets below have expired.
     pub(crate) earliest: Arc<AtomicU64>,
-    pub(crate) opened: Arc<Mutex<Vec<(String, Option<u64>)>>>,
+    opened: Arc<Mutex<Vec<Opened>>>,
     pub(crate) acknowledged: Arc<Mutex<Vec<(String, u64)>>>,
 }
 
@@ -35,8 +38,10 @@ impl Replayed {
         self.splits.lock().unwrap().remove(split);
     }
 
-    pub(crate) fn opened(&self) -> Vec<(String, Option<u64>)> {
-        std::mem::take(&mut *self.opened.lock().unwrap())
+    pub(crate) fn opened(&self) -> Vec<Opened> {
+        let mut opened = std::mem::take(&mut *self.opened.lock().unwrap());
+        opened.sort();
+        opened
     }
 }
 

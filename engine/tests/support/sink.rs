@@ -1,6 +1,6 @@
 //! A sink that keeps what it is given, and fails when it is told to.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex};
 
 use watchfire_engine::Error;
@@ -36,7 +36,8 @@ pub(crate) enum Fault {
 struct Kept {
     did: Vec<Did>,
     visible: Vec<String>,
-    staged: Vec<String>,
+    /// By generation.
+    staged: BTreeMap<u64, Vec<String>>,
     committed: BTreeSet<u64>,
     /// Faults of the coming calls of open, write, prepare and commit.
     faults: [VecDeque<Fault>; 4],
@@ -64,12 +65,14 @@ pub(crate) enum On {
 #[derive(Clone)]
 pub(crate) struct Keeps {
     mode: CommitMode,
+    /// Of a writer.
+    generation: u64,
     kept: Arc<Mutex<Kept>>,
 }
 
 impl Keeps {
     pub(crate) fn new(mode: CommitMode) -> Self {
-        Keeps { mode, kept: Arc::default() }
+        Keeps { mode, generation: 0, kept: Arc::default() }
     }
 
     /// The coming calls fail so; a call after them succeeds.
@@ -100,7 +103,7 @@ impl Keeps {
 
     /// How many rows were written and are not visible.
     pub(crate) fn staged(&self) -> usize {
-        self.kept.lock().unwrap().staged.len()
+        self.kept.lock().unwrap().staged.values().map(Vec::len).sum()
     }
 
     /// Faults that have not struck yet.
@@ -131,7 +134,7 @@ impl Sink for Keeps {
         Box::pin(async move {
             self.strike(On::Open)?;
             self.kept.lock().unwrap().did.push(Did::Opened(generation));
-            let writer: Box<dyn Writer> = Box::new(self.clone());
+            let writer: Box<dyn Writer> = Box::new(Keeps { generation, ..self.clone() });
             Ok(writer)
         })
     }
@@ -148,7 +151,7 @@ impl Writer for Keeps {
             let texts: Vec<String> = rows.iter().map(|row| String::from_utf8_lossy(&row.body).into_owned()).collect();
             let mut kept = self.kept.lock().unwrap();
             match self.mode {
-                CommitMode::TwoPhase => kept.staged.extend(texts.clone()),
+                CommitMode::TwoPhase => kept.staged.entry(self.generation).or_default().extend(texts.clone()),
                 _ => kept.visible.extend(texts.clone()),
             }
             kept.tell();
@@ -162,7 +165,7 @@ impl Writer for Keeps {
             self.strike(On::Prepare)?;
             let mut kept = self.kept.lock().unwrap();
             kept.did.push(Did::Prepared(commit));
-            let staged = std::mem::take(&mut kept.staged);
+            let staged = kept.staged.remove(&self.generation).unwrap_or_default();
             Ok((self.mode == CommitMode::TwoPhase).then(|| staged.join("\n").into_bytes()))
         })
     }
@@ -186,7 +189,7 @@ impl Writer for Keeps {
         Box::pin(async move {
             let mut kept = self.kept.lock().unwrap();
             kept.did.push(Did::Aborted);
-            kept.staged.clear();
+            kept.staged.retain(|generation, _| *generation >= self.generation);
             Ok(())
         })
     }
