@@ -55,6 +55,8 @@ pub trait State: Stored + Default + Clone + Send + 'static {
     const NAME: &'static str;
     /// The version of its layout.
     const VERSION: u32;
+    /// Earlier versions that [`migrate`](State::migrate) reads. A job refuses to come back to a state of any other.
+    const MIGRATES: &'static [u32] = &[];
 
     /// The state as bytes.
     ///
@@ -78,6 +80,42 @@ pub trait State: Stored + Default + Clone + Send + 'static {
                 .because(e)
                 .remedy("restore an undamaged checkpoint, or migrate the state")
         })
+    }
+
+    /// The state from the bytes of an earlier version, one of [`MIGRATES`](State::MIGRATES). Called once for each key when
+    /// the job comes back; the next checkpoint holds all of them anew.
+    ///
+    /// # Errors
+    /// `E0503` by default; whatever says why the bytes cannot be taken over.
+    ///
+    /// # Examples
+    /// A field was added, and the old layout is kept to read what was stored:
+    /// ```
+    /// use watchfire_engine::{Error, State, rkyv};
+    /// #[derive(Clone, Default, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
+    /// struct OldPeak { load_kg: f64 }
+    /// impl State for OldPeak {
+    ///     const NAME: &'static str = "peak";
+    ///     const VERSION: u32 = 1;
+    /// }
+    /// #[derive(Clone, Default, Debug, PartialEq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
+    /// struct Peak { load_kg: f64, count: Option<u64> }
+    /// impl State for Peak {
+    ///     const NAME: &'static str = "peak";
+    ///     const VERSION: u32 = 2;
+    ///     const MIGRATES: &'static [u32] = &[1];
+    ///     fn migrate(_version: u32, bytes: &[u8]) -> Result<Self, Error> {
+    ///         Ok(Peak { load_kg: OldPeak::decode(bytes)?.load_kg, count: None })
+    ///     }
+    /// }
+    /// let stored = OldPeak { load_kg: 3.5 }.encode()?;
+    /// assert_eq!(Peak::migrate(1, &stored)?, Peak { load_kg: 3.5, count: None });
+    /// # Ok::<(), Error>(())
+    /// ```
+    fn migrate(version: u32, bytes: &[u8]) -> Result<Self, Error> {
+        let _ = bytes;
+        let what = format!("version {version} of state \"{}\" cannot be read, only {}", Self::NAME, Self::VERSION);
+        Err(Error::new("E0503", what).remedy("implement State::migrate, or run the release that wrote it"))
     }
 }
 

@@ -253,3 +253,100 @@ fn a_store_that_is_full_or_of_a_later_release_is_told() {
     store.put(&last, &record).unwrap();
     assert_eq!(job(&source, &sink, &store).start().unwrap_err().code(), "E0522");
 }
+
+/// Counts rows, in a state whose layout depends on the release.
+struct Counts<S>(std::marker::PhantomData<fn() -> S>);
+
+trait Counter: State {
+    fn next(&mut self) -> i64;
+}
+
+#[derive(Clone, Default, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
+struct First {
+    count: i32,
+}
+impl State for First {
+    const NAME: &'static str = "test.count";
+    const VERSION: u32 = 1;
+}
+impl Counter for First {
+    fn next(&mut self) -> i64 {
+        self.count += 1;
+        i64::from(self.count)
+    }
+}
+
+#[derive(Clone, Default, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
+struct Second {
+    count: i64,
+    migrated: bool,
+}
+impl State for Second {
+    const NAME: &'static str = "test.count";
+    const VERSION: u32 = 2;
+    const MIGRATES: &'static [u32] = &[1];
+    fn migrate(_version: u32, bytes: &[u8]) -> Result<Self, Error> {
+        Ok(Second { count: First::decode(bytes)?.count.into(), migrated: true })
+    }
+}
+impl Counter for Second {
+    fn next(&mut self) -> i64 {
+        self.count += 1;
+        // So that the test sees which keys were migrated.
+        self.count + if self.migrated { 1_000 } else { 0 }
+    }
+}
+
+impl<S: Counter> Detector for Counts<S> {
+    type Key = u32;
+    type In = Row;
+    type Out = Row;
+    type State = S;
+
+    fn describe(&self) -> Describe {
+        Describe { kind: "counts", params: String::new(), ordered: false }
+    }
+
+    fn on_row(&self, count: &mut S, of: &Row, cx: &mut Context<'_, u32, Row>) -> Verdict {
+        cx.emit(row(of.at_ms, of.key, count.next()));
+        Verdict::Applied
+    }
+}
+
+fn counts<S: Counter>(source: &Replayed, sink: &Keeps, name: &'static str) -> Job {
+    let (source, sink) = (source.clone(), sink.clone());
+    let job = Job::new(move |flow| {
+        let rows = flow.source::<Row, _, _>("in", source.clone(), Lines).rows;
+        let counts = rows.key_by(|row: &Row| row.key).detect(name, Counts::<S>(std::marker::PhantomData));
+        counts.out.to_sink("out", sink.clone(), AsText { ids: false });
+    });
+    job.ticks(BY_ROWS).epoch_rows_max(20)
+}
+
+#[test]
+fn states_migrate_and_other_flows_are_taken_over_knowingly_or_refused() {
+    let (source, sink, store) = (two_splits(), sink(), store());
+    let with = |job: Job, config: Checkpointing| job.checkpoint_to(Arc::new(store.clone()), config);
+    let upto = |job: &Job, offset: u64, rows: u64| {
+        source.give_upto(offset);
+        let mut running = job.start().unwrap();
+        assert!(settles(|| read(&running) == rows));
+        running.stop(SOON).unwrap();
+    };
+    upto(&with(counts::<First>(&source, &sink, "counts"), config()), 50, 100);
+    // The new release reads the old states, with another number of workers, and writes all of them anew.
+    upto(&with(counts::<Second>(&source, &sink, "counts"), config()).workers(2), 60, 20);
+    upto(&with(counts::<Second>(&source, &sink, "counts"), config()), 70, 20);
+    assert_eq!(sink.visible().last().unwrap(), "3450,2,1070");
+    assert!(Checkpoints::new(Arc::new(store.clone())).verify().unwrap().is_empty());
+    // The old one does not read the new ones.
+    let error = with(counts::<First>(&source, &sink, "counts"), config()).start().unwrap_err();
+    assert!(error.code() == "E0528" && error.to_string().contains("test.count version 2"), "{error}");
+    // Under another name the operator begins anew, if somebody says that it may.
+    let renamed = counts::<Second>(&source, &sink, "other");
+    let error = with(renamed.clone(), config()).start().unwrap_err();
+    let flow = counts::<Second>(&source, &sink, "counts").fingerprint();
+    assert!(error.code() == "E0528" && error.to_string().contains(&format!("{flow:#018x}")), "{error}");
+    upto(&with(renamed, Checkpointing { from_flows: vec![flow], ..config() }), 80, 20);
+    assert_eq!(sink.visible().last().unwrap(), "3950,2,10");
+}

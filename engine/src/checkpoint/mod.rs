@@ -42,11 +42,15 @@ pub struct Checkpointing {
     pub keep: usize,
     /// When the objects of an operator are put together.
     pub chain: Chain,
+    /// Fingerprints of other flows from whose checkpoints this one may go on, for somebody has looked at what is different.
+    /// Operators, sources and sinks keep what is stored under their names; of an operator each detector takes the next state
+    /// of its type, new ones begin anew, and what nobody takes is dropped. Default none.
+    pub from_flows: Vec<u64>,
 }
 
 impl Checkpointing {
     /// The defaults, for a job of this name.
     pub fn named(job: impl Into<String>) -> Self {
-        Checkpointing { job: job.into(), every_ms: 1_000, keep: 3, chain: Chain::default() }
+        Checkpointing { job: job.into(), every_ms: 1_000, keep: 3, chain: Chain::default(), from_flows: Vec::new() }
     }
 }

@@ -11,6 +11,7 @@ use crate::durable::{
     merge_into, states_in,
 };
 use crate::flow::{Kind, Plan};
+use crate::keyed::Reads;
 use crate::sink::CommitMode;
 
 /// A start that others forestall looks again so often.
@@ -36,8 +37,8 @@ pub(crate) struct Goes {
     /// What every manifest says of the job and its flow; the chains so far.
     pub(crate) flow: Manifest,
     pub(crate) resumed: Option<Resumed>,
-    /// By operator.
-    pub(crate) states: BTreeMap<String, Merged>,
+    /// By operator: the types that are stored, and the keys.
+    pub(crate) states: BTreeMap<String, (Vec<StateType>, Merged)>,
     /// What is to be committed first.
     pub(crate) owed: Owed,
     /// The highest of those numbers.
@@ -93,7 +94,7 @@ fn try_begin(store: &Arc<dyn Store>, config: &Checkpointing, plan: &Plan) -> Res
                 (from, commit, next_epoch, passed_over.map(|n| n.to_string()).chain(unknown).collect::<Vec<_>>())
             }
         };
-        check_flow(&from, plan)?;
+        check_flow(&from, config, plan)?;
         let (ingest, states) = match load(&**store, &from) {
             Ok(loaded) => loaded,
             Err(error) if error.code() == "E0521" => {
@@ -122,7 +123,8 @@ fn nonce() -> u64 {
 fn flow_of(config: &Checkpointing, plan: &Plan, mut before: BTreeMap<String, OperatorState>) -> Manifest {
     let operators = types(plan).map(|(name, states)| {
         let files = before.remove(name).map(|operator| operator.files).unwrap_or_default();
-        (name.to_owned(), OperatorState { states: states.to_vec(), files })
+        let states = states.iter().map(|one| one.writes.clone()).collect();
+        (name.to_owned(), OperatorState { states, files })
     });
     Manifest {
         job: config.job.clone(),
@@ -134,15 +136,18 @@ fn flow_of(config: &Checkpointing, plan: &Plan, mut before: BTreeMap<String, Ope
 }
 
 /// Keyed operators, and the types of their states.
-fn types(plan: &Plan) -> impl Iterator<Item = (&str, &[StateType])> {
+fn types(plan: &Plan) -> impl Iterator<Item = (&str, &[Reads])> {
     plan.named().filter_map(|(_, node)| match &node.kind {
         Kind::Keyed { states, .. } => Some((node.name.as_str(), states.as_slice())),
         _ => None,
     })
 }
 
+/// The ingest and, by operator, the types that are stored and the keys.
+type Loaded = (Ingest, BTreeMap<String, (Vec<StateType>, Merged)>);
+
 /// What is loaded of a checkpoint.
-fn load(store: &dyn Store, from: &Manifest) -> Result<(Ingest, BTreeMap<String, Merged>), Error> {
+fn load(store: &dyn Store, from: &Manifest) -> Result<Loaded, Error> {
     let missing = || {
         let what = "a checkpoint that does not say what the ingest remembers";
         Error::new("E0521", what).at(format!("checkpoint {}", from.checkpoint)).remedy("restore it from a backup")
@@ -154,38 +159,55 @@ fn load(store: &dyn Store, from: &Manifest) -> Result<(Ingest, BTreeMap<String, 
         for file in &operator.files {
             merge_into(&mut merged, states_in(store, file)?, &(0..=u16::MAX));
         }
-        all.insert(name.clone(), merged);
+        all.insert(name.clone(), (operator.states.clone(), merged));
     }
     Ok((ingest, all))
 }
 
-/// Refuses a checkpoint of another flow, or of other states, and says what is different.
-fn check_flow(from: &Manifest, plan: &Plan) -> Result<(), Error> {
-    let (before, now) = (from.flow.lines().collect::<Vec<_>>(), plan.text());
-    let now: Vec<&str> = now.lines().collect();
-    let mut changes: Vec<String> = Vec::new();
-    changes.extend(before.iter().filter(|line| !now.contains(line)).map(|line| format!("- {line}")));
-    changes.extend(now.iter().filter(|line| !before.contains(line)).map(|line| format!("+ {line}")));
-    if from.fingerprint == plan.fingerprint() {
-        changes.clear();
-    } else if changes.is_empty() {
-        changes.push("the order of its steps".to_owned());
+/// Refuses a checkpoint of another flow that nobody has looked at, or of states that cannot be read, and says what is
+/// different.
+fn check_flow(from: &Manifest, config: &Checkpointing, plan: &Plan) -> Result<(), Error> {
+    let same = from.fingerprint == plan.fingerprint();
+    let mut changes = Vec::new();
+    if !same && !config.from_flows.contains(&from.fingerprint) {
+        changes.extend(changed_lines(&from.flow, &plan.text()));
     }
-    let list = |states: &[StateType]| {
-        let each = states.iter().map(|state| format!("{} version {}", state.name, state.version));
-        each.collect::<Vec<_>>().join(", ")
-    };
     for (name, states) in types(plan) {
-        if let Some(stored) = from.operators.get(name).filter(|stored| stored.states != states) {
-            changes.push(format!("states of \"{name}\": {} are stored, not {}", list(&stored.states), list(states)));
-        }
+        let Some(stored) = from.operators.get(name) else { continue };
+        let reads = |reads: &Reads, found: &StateType| {
+            reads.writes.name == found.name
+                && (reads.writes.version == found.version || reads.also.contains(&found.version))
+        };
+        let unread = stored.states.iter().filter(|found| !states.iter().any(|one| reads(one, found)));
+        // Of an accepted flow a detector may have gone; a version that cannot be read is never passed over.
+        let lost = unread.filter(|found| same || states.iter().any(|one| one.writes.name == found.name));
+        changes.extend(lost.map(|found| {
+            let now: Vec<String> = states.iter().map(|one| written(&one.writes)).collect();
+            format!("\"{name}\" has stored {}, and reads {}", written(found), now.join(", "))
+        }));
     }
     if changes.is_empty() {
         return Ok(());
     }
     let what = format!("the checkpoint is of another flow: {}", changes.join("; "));
-    let remedy = "run the flow that wrote it, or begin anew with an empty store";
+    let remedy = format!(
+        "run the flow that wrote it; or, if what it has stored means the same here, list {:#018x} in Checkpointing::from_flows and let states migrate; or begin anew with an empty store",
+        from.fingerprint
+    );
     Err(Error::new("E0528", what).at(format!("checkpoint {}", from.checkpoint)).remedy(remedy))
+}
+
+fn written(of: &StateType) -> String {
+    format!("{} version {}", of.name, of.version)
+}
+
+/// What is different between the plans of two flows.
+fn changed_lines(before: &str, now: &str) -> Vec<String> {
+    let (before, now): (Vec<&str>, Vec<&str>) = (before.lines().collect(), now.lines().collect());
+    let gone = before.iter().filter(|line| !now.contains(line)).map(|line| format!("- {line}"));
+    let come = now.iter().filter(|line| !before.contains(line)).map(|line| format!("+ {line}"));
+    let changes: Vec<String> = gone.chain(come).collect();
+    if changes.is_empty() { vec!["the order of its steps".to_owned()] } else { changes }
 }
 
 /// Whether sinks may have committed something for a checkpoint that is passed over.

@@ -6,8 +6,7 @@ use serde::Serialize;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::check::Finding;
-use crate::durable::StateType;
-use crate::keyed::Describe;
+use crate::keyed::{Describe, Reads};
 use crate::sink::CommitMode;
 use crate::source::{KeyPlacement, Replay};
 
@@ -25,7 +24,7 @@ pub(crate) enum Kind {
     Source { replay: Replay, placement: KeyPlacement, bounded: bool, merged: Option<String> },
     DeadLetters,
     Stateless(&'static str),
-    Keyed { detectors: Vec<Describe>, bounds: String, states: Vec<StateType> },
+    Keyed { detectors: Vec<Describe>, bounds: String, states: Vec<Reads> },
     Sink { commit: Option<CommitMode>, encodes_ids: bool },
 }
 

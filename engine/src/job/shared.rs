@@ -9,14 +9,22 @@ use std::time::{Duration, Instant};
 
 use crate::Error;
 use crate::checkpoint::{Handed, Order};
+use crate::durable::StateType;
 use crate::ingest::leader::EpochFeed;
 use crate::job::metrics::Registry;
 use crate::job::outlet::{Nudge, Outlet};
 use crate::keyed::Clocks;
 use crate::time::FIRST_EPOCH;
 
-/// Keys and states as they are stored.
-pub(crate) type KeyStates = Vec<(Vec<u8>, Vec<u8>)>;
+/// What a checkpoint holds of one operator's keys on one worker.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct KeyStates {
+    pub(crate) types: Vec<StateType>,
+    /// Keys and states as they are stored.
+    pub(crate) keys: Vec<(Vec<u8>, Vec<u8>)>,
+    /// The next checkpoint is to hold all of them again.
+    pub(crate) anew: bool,
+}
 
 /// What the host wants of the job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

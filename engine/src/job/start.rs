@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use super::Job;
 use super::parts::{Part, Start};
 use super::running::Running;
-use super::shared::Shared;
+use super::shared::{KeyStates, Shared};
 use crate::Error;
 use crate::checkpoint::{Begin, Goes, Ledger, Scribe, begin};
 use crate::flow::{Finding, Flow, InputType, Plan, Weight};
@@ -129,6 +129,8 @@ impl Job {
         };
         let Goes { log, flow, resumed, states, owed, owed_upto, kept } = goes;
         start.generation = log.generation();
+        // Where states are of other types than are stored, all keys are written anew.
+        let now = flow.operators.clone();
         let (orders, status) = Scribe::start(store.clone(), log, config.clone(), flow, self.workers, shared)?;
         let owes = (owed_upto > 0).then_some(owed_upto);
         let ledger = Ledger::new(config, orders.clone(), status, shared.clone(), kept, owes);
@@ -138,10 +140,11 @@ impl Job {
             shared.next_split.store(resumed.ingest.next_split, Ordering::Relaxed);
             let _ = shared.clocks.set(resumed.ingest.clocks.clone());
         }
-        for (operator, groups) in states {
-            let mut of_worker = vec![Vec::new(); self.workers];
+        for (operator, (types, groups)) in states {
+            let anew = now.get(&operator).is_none_or(|now| now.states != types);
+            let mut of_worker = vec![KeyStates { types, keys: Vec::new(), anew }; self.workers];
             for (group, keys) in groups {
-                of_worker[usize::from(group) * self.workers / usize::from(KEY_GROUPS)].extend(keys);
+                of_worker[usize::from(group) * self.workers / usize::from(KEY_GROUPS)].keys.extend(keys);
             }
             for (worker, states) in of_worker.into_iter().enumerate() {
                 shared.set_states(&operator, worker, states);

@@ -27,9 +27,9 @@ pub trait Fused: Send + Sync + Sized + 'static {
 
     #[doc(hidden)]
     fn describe_into(&self, all: &mut Vec<Describe>);
-    /// Names and versions of the states, in the order of the detectors.
+    /// The types of the states, in the order of the detectors.
     #[doc(hidden)]
-    fn types_into(all: &mut Vec<StateType>);
+    fn types_into(all: &mut Vec<Reads>);
     #[doc(hidden)]
     fn ports<'f>(&self, wiring: &mut Wiring<'f, '_>) -> (Self::Ports, Self::Out<'f>);
     #[doc(hidden)]
@@ -60,9 +60,37 @@ pub trait Fused: Send + Sync + Sized + 'static {
     /// The states as bytes, in the order of the detectors.
     #[doc(hidden)]
     fn encode(st: &Self::States, all: &mut Vec<Vec<u8>>) -> Result<(), Error>;
-    /// The states from the next bytes, one item a detector.
+    /// The states from what is stored of a key.
     #[doc(hidden)]
-    fn decode(from: &mut std::slice::Iter<'_, Vec<u8>>) -> Result<Self::States, Error>;
+    fn decode(from: &mut Found<'_>) -> Result<Self::States, Error>;
+}
+
+/// The type of a state, and what of it can be read.
+#[doc(hidden)]
+#[derive(Clone, Debug)]
+pub struct Reads {
+    pub(crate) writes: StateType,
+    /// Earlier versions that are migrated.
+    pub(crate) also: &'static [u32],
+}
+
+/// What is stored of the states of one key, with their types.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct Found<'a> {
+    all: Vec<Option<(&'a StateType, &'a [u8])>>,
+}
+
+impl<'a> Found<'a> {
+    pub(crate) fn new(types: &'a [StateType], states: &'a [Vec<u8>]) -> Self {
+        Found { all: types.iter().zip(states).map(|(of, bytes)| Some((of, bytes.as_slice()))).collect() }
+    }
+
+    /// The next state of this name, with its version.
+    fn take(&mut self, name: &str) -> Option<(u32, &'a [u8])> {
+        let next = self.all.iter_mut().find(|one| one.is_some_and(|(of, _)| of.name == name))?;
+        next.take().map(|(of, bytes)| (of.version, bytes))
+    }
 }
 
 /// The present call, opaque outside the engine.
@@ -127,8 +155,9 @@ impl<D: Detector> Fused for D {
         all.push(self.describe());
     }
 
-    fn types_into(all: &mut Vec<StateType>) {
-        all.push(StateType { name: D::State::NAME.to_owned(), version: D::State::VERSION });
+    fn types_into(all: &mut Vec<Reads>) {
+        let writes = StateType { name: D::State::NAME.to_owned(), version: D::State::VERSION };
+        all.push(Reads { writes, also: D::State::MIGRATES });
     }
 
     fn ports<'f>(&self, wiring: &mut Wiring<'f, '_>) -> (Self::Ports, Self::Out<'f>) {
@@ -190,9 +219,13 @@ impl<D: Detector> Fused for D {
         Ok(())
     }
 
-    fn decode(from: &mut std::slice::Iter<'_, Vec<u8>>) -> Result<D::State, Error> {
-        // A detector that was added since has nothing stored, and begins anew; whether it may is decided before.
-        from.next().map_or_else(|| Ok(D::State::default()), |bytes| D::State::decode(bytes))
+    fn decode(from: &mut Found<'_>) -> Result<D::State, Error> {
+        match from.take(D::State::NAME) {
+            Some((version, bytes)) if version == D::State::VERSION => D::State::decode(bytes),
+            Some((version, bytes)) => D::State::migrate(version, bytes),
+            // A detector that was added since begins anew; whether it may is decided before.
+            None => Ok(D::State::default()),
+        }
     }
 }
 
@@ -217,7 +250,7 @@ impl<A: Fused, B: Fused<Key = A::Key, In = A::In>> Fused for Both<A, B> {
         self.1.describe_into(all);
     }
 
-    fn types_into(all: &mut Vec<StateType>) {
+    fn types_into(all: &mut Vec<Reads>) {
         A::types_into(all);
         B::types_into(all);
     }
@@ -281,7 +314,7 @@ impl<A: Fused, B: Fused<Key = A::Key, In = A::In>> Fused for Both<A, B> {
         B::encode(&st.1, all)
     }
 
-    fn decode(from: &mut std::slice::Iter<'_, Vec<u8>>) -> Result<Self::States, Error> {
+    fn decode(from: &mut Found<'_>) -> Result<Self::States, Error> {
         Ok((A::decode(from)?, B::decode(from)?))
     }
 }
@@ -299,7 +332,7 @@ impl<A: Fused, B: Fused<Key = A::Key, In = A::Produced>> Fused for Then<A, B> {
         self.1.describe_into(all);
     }
 
-    fn types_into(all: &mut Vec<StateType>) {
+    fn types_into(all: &mut Vec<Reads>) {
         A::types_into(all);
         B::types_into(all);
     }
@@ -370,7 +403,7 @@ impl<A: Fused, B: Fused<Key = A::Key, In = A::Produced>> Fused for Then<A, B> {
         B::encode(&st.1, all)
     }
 
-    fn decode(from: &mut std::slice::Iter<'_, Vec<u8>>) -> Result<Self::States, Error> {
+    fn decode(from: &mut Found<'_>) -> Result<Self::States, Error> {
         Ok((A::decode(from)?, B::decode(from)?))
     }
 }

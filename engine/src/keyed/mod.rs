@@ -14,7 +14,7 @@ mod timers;
 pub use admission::{Late, Skewed};
 pub(crate) use detector::{Cause, Now};
 pub use detector::{Context, Describe, Detector, Verdict, ask_for};
-pub(crate) use fused::{Book, Caps, Clock, Moment, Wiring};
+pub(crate) use fused::{Book, Caps, Clock, Moment, Reads, Wiring};
 pub use fused::{Both, Compose, Fused, Then};
 pub(crate) use port::Port;
 pub(crate) use stored::Entry;

@@ -13,11 +13,12 @@ use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 use timely::scheduling::Activator;
 
 use super::Fused;
+use super::fused::Reads;
 use super::operator::Core;
 use super::stored::SetAside;
 use crate::checkpoint::{Handed, Order, Part, Tray};
 use crate::flow::Live;
-use crate::job::shared::Shared;
+use crate::job::shared::{KeyStates, Shared};
 use crate::{Error, Timed};
 
 /// Keys that are set aside before the operator looks for rows again.
@@ -69,7 +70,7 @@ impl Recovery {
             live.snapshots.borrow_mut().push(stream);
             let mut types = Vec::new();
             F::types_into(&mut types);
-            let types = types.into_iter().map(|one| (one.name, one.version)).collect();
+            let types = types.into_iter().map(|one: Reads| (one.writes.name, one.writes.version)).collect();
             let (tray, address) = (Arc::new(Tray::new(name.to_owned(), types)), builder.operator_info().address);
             tray.nudge.install(live.scope.worker().sync_activator_for(address.to_vec()));
             let (out, activator) = (OutputBuilder::from(out), live.scope.activator_for(address));
@@ -100,8 +101,9 @@ impl Recovery {
         if let Some(clocks) = self.shared.clocks.get() {
             core.resume(clocks.clone());
         }
-        let mut states = self.shared.take_states(&self.operator, worker).into_iter();
-        self.check(states.try_for_each(|(key, state)| core.restore(&key, &state)));
+        let KeyStates { types, keys, anew } = self.shared.take_states(&self.operator, worker);
+        let mut keys = keys.into_iter();
+        self.check(keys.try_for_each(|(key, state)| core.restore(&key, &state, &types, anew)));
     }
 
     /// An epoch has been closed; with its capability if it ends a checkpoint.

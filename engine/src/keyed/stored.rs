@@ -6,10 +6,12 @@ use std::collections::BTreeMap;
 
 use super::Fused;
 use super::admission::{KeyTime, WrongClocks};
+use super::fused::Found;
 use super::operator::Core;
 use super::slots::{Slot, Slots};
 use super::timers::{Clocks, Instants, Timers};
 use crate::data::{from_bytes, to_bytes};
+use crate::durable::StateType;
 use crate::key::key_group;
 use crate::{Error, Key, State, Timed};
 
@@ -95,14 +97,15 @@ impl<F: Fused<In: Timed>, KF: Fn(&F::In) -> F::Key> Core<F, KF> {
         self.clocks = clocks;
     }
 
-    /// Takes a key over as it was when it was written down. Each key once, before the first row.
+    /// Takes a key over as it was when it was written down, with states of these types. Each key once, before the first row.
+    /// Written `anew`, it counts as changed.
     ///
     /// # Errors
-    /// `E0526` if the bytes are not such a key, `E0502` if they are not its state.
-    pub(crate) fn restore(&mut self, key: &[u8], state: &[u8]) -> Result<(), Error> {
+    /// `E0526` if the bytes are not such a key, `E0502` if they are not its state; those of [`State::migrate`].
+    pub(crate) fn restore(&mut self, key: &[u8], state: &[u8], types: &[StateType], anew: bool) -> Result<(), Error> {
         let key: F::Key = from_bytes(key)?;
         let was = Remembered::decode(state)?;
-        let states = F::decode(&mut was.states.iter())?;
+        let states = F::decode(&mut Found::new(types, &was.states))?;
         let hash = key.stable_hash();
         let (slot, s) = self.slots.find(key, self.slots.likely(hash));
         s.states = states;
@@ -118,6 +121,9 @@ impl<F: Fused<In: Timed>, KF: Fn(&F::In) -> F::Key> Core<F, KF> {
         }
         if let Some(due_ms) = was.due_arrival_ms {
             self.instants.wish(due_ms, hash, slot);
+        }
+        if anew {
+            self.about_to_change(slot);
         }
         Ok(())
     }
@@ -137,7 +143,10 @@ impl<F: Fused<In: Timed>, KF: Fn(&F::In) -> F::Key> Core<F, KF> {
         (self.instants, self.wrong_clocks) = (Instants::default(), WrongClocks::default());
         let clocks = std::mem::replace(&mut self.clocks, Clocks::new());
         self.resume(clocks);
-        stored.iter().try_for_each(|((_, key), state)| self.restore(key, state))
+        let mut types = Vec::new();
+        F::types_into(&mut types);
+        let types: Vec<StateType> = types.into_iter().map(|one| one.writes).collect();
+        stored.iter().try_for_each(|((_, key), state)| self.restore(key, state, &types, false))
     }
 }
 
