@@ -49,7 +49,8 @@ pub enum OnSkew {
 /// A tick has its place in the ingest order, between two rows. All that an operator knows of arrival comes from ticks.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub enum TickSource {
-    /// The wall clock, every `interval_ms`.
+    /// The wall clock, every `interval_ms`. One that is set back neither turns back nor stops the arrival clock, which runs a
+    /// tenth slower until the wall clock has caught up.
     Wall {
         /// Milliseconds between ticks, at least 1.
         interval_ms: i64,

@@ -10,7 +10,7 @@ use watchfire::crane::{
     SimConfig, Site, crane_alarms, overload_windows,
 };
 use watchfire::source::{KeyPlacement, Replay};
-use watchfire::window::{Sessions, count, sum};
+use watchfire::window::{Close, Sessions, count, sum};
 use watchfire::{ChannelIn, Compose, Data, EventTime, Job, MergeSplits, TickSource, Timed};
 
 use crate::life::Draw;
@@ -120,7 +120,9 @@ impl Flow for Visits {
     }
 
     fn job(&self, sinks: &[TwoPhaseSink]) -> Job {
-        let visits = Sessions::new(400, sum(|seen: &Seen| seen.n)).unwrap();
+        // Emitted when somebody has been quiet for a while, and corrected: timers count.
+        let early = Close::Provisional { after_quiet_ms: 150, every_ms: 200, allowed_lateness_ms: 1_000 };
+        let visits = Sessions::new(400, sum(|seen: &Seen| seen.n)).unwrap().close(early);
         let days = Sessions::new(5_000, count()).unwrap();
         let sinks = sinks.to_vec();
         let job = Job::new(move |flow| {

@@ -7,6 +7,8 @@
 mod flows;
 mod life;
 
+use std::collections::BTreeMap;
+
 use flows::{Cranes, Flow, ManySplits, Visits};
 use life::{Draw, Outside, calm, live};
 
@@ -21,6 +23,13 @@ fn number(name: &str) -> Option<u64> {
     Some(text.parse().unwrap_or_else(|_| panic!("{name} is \"{text}\", not a number")))
 }
 
+/// Rows, and how often each is there.
+fn counted(rows: &[String]) -> BTreeMap<&str, u64> {
+    let mut all = BTreeMap::new();
+    rows.iter().for_each(|row| *all.entry(row.as_str()).or_default() += 1);
+    all
+}
+
 /// One job, from its beginning to its end, through many deaths. How often it died.
 fn outlives<F: Flow>(flow: &F, seed: u64, expected: &[Vec<String>]) -> u64 {
     let mut draw = Draw(seed);
@@ -31,10 +40,10 @@ fn outlives<F: Flow>(flow: &F, seed: u64, expected: &[Vec<String>]) -> u64 {
     }
     let seen = outside.visible();
     for (sink, (seen, expected)) in seen.iter().zip(expected).enumerate() {
-        let count = |all: &[String], row: &String| all.iter().filter(|other| *other == row).count();
-        let wrong = seen.iter().chain(expected).find(|row| count(seen, row) != count(expected, row));
+        let (seen, expected) = (counted(seen), counted(expected));
+        let wrong = seen.keys().chain(expected.keys()).find(|row| seen.get(*row) != expected.get(*row));
         if let Some(row) = wrong {
-            let (was, should) = (count(seen, row), count(expected, row));
+            let [was, should] = [&seen, &expected].map(|all| all.get(row).copied().unwrap_or(0));
             let again = format!("CRASH_SEED={seed} cargo test --test crashes {}", F::NAME);
             panic!(
                 "sink {sink} shows {was} times, not {should}: {row}\nafter {deaths} deaths of {seed}; again by\n{again}"

@@ -197,7 +197,7 @@ impl Cut<'_> {
     /// Lets what came so far of a split be acknowledged with this epoch; not before the rows that are held.
     pub(crate) fn acknowledge(&mut self, split: u32, acknowledge: Acknowledge) {
         if self.held.is_empty() {
-            self.acknowledge.push(acknowledge);
+            self.acknowledge.push((split, acknowledge));
         } else {
             self.held.push(Waiting::Acknowledge { split, acknowledge });
         }
@@ -275,7 +275,7 @@ impl Cut<'_> {
         match waiting {
             Waiting::Row { row, .. } => row.give(self),
             Waiting::Health { signal, .. } => self.signal(signal),
-            Waiting::Acknowledge { acknowledge, .. } => self.acknowledge.push(acknowledge),
+            Waiting::Acknowledge { split, acknowledge } => self.acknowledge.push((split, acknowledge)),
         }
     }
 }
@@ -375,7 +375,7 @@ mod tests {
             }));
             all.sort_by_key(|(at, _)| *at);
             self.placed.extend(all.into_iter().map(|(_, placed)| placed));
-            acknowledge.into_iter().for_each(|acknowledge| acknowledge());
+            acknowledge.into_iter().for_each(|(_, acknowledge)| acknowledge());
         }
 
         fn rows(&mut self, split: u32, times: &[i64]) {

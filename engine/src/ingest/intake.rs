@@ -53,7 +53,8 @@ pub(crate) struct Cut<'a> {
     pub(crate) workers: usize,
     pub(crate) feeds: Vec<Feed>,
     pub(crate) controls: Vec<Control>,
-    pub(crate) acknowledge: Vec<Acknowledge>,
+    /// By split.
+    pub(crate) acknowledge: Vec<(u32, Acknowledge)>,
     pub(crate) recorder: Option<&'a mut Recorder>,
     pub(crate) held: &'a mut Held,
     pub(crate) splits: &'a mut SplitBook,

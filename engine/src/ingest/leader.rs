@@ -1,6 +1,6 @@
 //! The leader: cuts the ingest order into epochs, bounds those in flight, and says when rows may be acknowledged.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -9,10 +9,10 @@ use super::commits::Commits;
 use super::held::{Held, ReadHeld};
 use super::intake::{Cut, Feed, Intake};
 use super::pace::{MANY_ROWS, Pace};
-use super::queue::Acknowledge;
 use super::record::{Player, Recorder};
 use super::splits::SplitBook;
 use super::ticker::Ticker;
+use super::unacknowledged::Unacknowledged;
 use crate::Error;
 use crate::checkpoint::{Capture, Ingest, Resumed};
 use crate::control::{Control, Signal};
@@ -61,7 +61,7 @@ pub(crate) struct Leader {
     turn: usize,
     closing: bool,
     closed: bool,
-    unacknowledged: VecDeque<(u64, Vec<Acknowledge>)>,
+    unacknowledged: Unacknowledged,
 }
 
 impl Leader {
@@ -88,7 +88,7 @@ impl Leader {
             turn: 0,
             closing: false,
             closed: false,
-            unacknowledged: VecDeque::new(),
+            unacknowledged: Unacknowledged::default(),
         }
     }
 
@@ -171,9 +171,7 @@ impl Leader {
         if let Some(recorder) = &mut self.recorder {
             recorder.cut(last);
         }
-        if !acknowledge.is_empty() {
-            self.unacknowledged.push_back((self.epoch, acknowledge));
-        }
+        self.unacknowledged.push(self.epoch, acknowledge, self.commits.ledger.is_some());
         if checkpoint {
             self.begin_checkpoint()?;
         }
@@ -194,6 +192,7 @@ impl Leader {
             merges: BTreeMap::new(),
         };
         let merges = self.intakes.iter().filter_map(|intake| intake.remember()).collect();
+        self.unacknowledged.seal();
         self.commits.begin_checkpoint(self.epoch, Capture { ingest, merges, sources: self.splits.sources() });
         Ok(())
     }
@@ -215,10 +214,7 @@ impl Leader {
     /// finished, and acknowledges the rows that a crash could no longer lose.
     pub(crate) fn passed(&mut self, passed: u64, stored: u64) {
         let safe_below = self.commits.passed(passed, stored, self.closed && self.drained);
-        while self.unacknowledged.front().is_some_and(|(epoch, _)| *epoch < safe_below) {
-            let ready = self.unacknowledged.pop_front();
-            ready.into_iter().flat_map(|(_, all)| all).for_each(|acknowledge| acknowledge());
-        }
+        self.unacknowledged.safe_below(safe_below);
     }
 
     /// Whether every commit that was begun has been finished by the sinks, every row acknowledged and, where that is wished

@@ -15,6 +15,7 @@ pub(crate) mod saved;
 pub(crate) mod splits;
 pub(crate) mod streamed;
 pub(crate) mod ticker;
+mod unacknowledged;
 
 pub use merge::MergeSplits;
 pub use queue::{ChannelIn, SendError, Sender};
