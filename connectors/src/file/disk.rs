@@ -154,7 +154,7 @@ fn same_file(a: &Metadata, b: &Metadata) -> bool {
 }
 
 /// An I/O error without the text that only std's own type can hold, so that it can be shared.
-trait KindError {
+pub(super) trait KindError {
     fn kind_error(&self) -> std::io::Error;
 }
 

@@ -10,6 +10,7 @@ use watchfire_engine::sink::{CommitMode, Sink, Writer};
 use watchfire_engine::source::{Failure, Fut};
 
 use super::config::FileSinkConfig;
+use super::disk::KindError;
 use super::staged::Staged;
 use crate::lines_out::render;
 
@@ -202,12 +203,11 @@ impl Out {
     }
 
     fn failed(&self, e: &std::io::Error) -> Failure {
-        let cause: std::io::Error = e.raw_os_error().map_or_else(|| e.kind().into(), std::io::Error::from_raw_os_error);
         Failure::Retry(
             Error::new("E0331", "writing failed")
                 .at(format!("file {:?}", self.path))
                 .remedy("free space on the disk; the sink tries again")
-                .because(cause),
+                .because(e.kind_error()),
         )
     }
 }

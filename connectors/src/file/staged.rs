@@ -13,6 +13,8 @@ use serde::{Deserialize, Serialize};
 use watchfire_engine::Error;
 use watchfire_engine::source::Failure;
 
+use super::disk::KindError;
+
 /// Bytes copied at once.
 const CHUNK_BYTES: usize = 256 * 1024;
 
@@ -221,7 +223,7 @@ impl Staged {
     fn cannot_open(&self, e: &std::io::Error) -> Failure {
         let error = Error::new("E0332", "the sink's file cannot be opened").at(self.place());
         let remedy = "make the directory, name a regular file, and check the permissions";
-        Failure::Fatal(error.remedy(remedy).because(cause_of(e)))
+        Failure::Fatal(error.remedy(remedy).because(e.kind_error()))
     }
 
     fn changed(&self, what: &str) -> Failure {
@@ -231,18 +233,13 @@ impl Staged {
 
     fn failed(&self, e: &std::io::Error) -> Failure {
         let error = Error::new("E0331", "writing failed").at(self.place());
-        Failure::Retry(error.remedy("free space on the disk; the sink tries again").because(cause_of(e)))
+        Failure::Retry(error.remedy("free space on the disk; the sink tries again").because(e.kind_error()))
     }
 }
 
 fn sync_folder(folder: &Path) -> std::io::Result<()> {
     // Elsewhere folders cannot be opened, and need not be.
     if cfg!(unix) { File::open(folder)?.sync_all() } else { Ok(()) }
-}
-
-/// An I/O error without the text that only std's own type can hold, so that it can be shared.
-fn cause_of(e: &std::io::Error) -> std::io::Error {
-    e.raw_os_error().map_or_else(|| e.kind().into(), std::io::Error::from_raw_os_error)
 }
 
 #[cfg(test)]

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError};
-use std::time::Duration;
 
 use async_channel::{Receiver, Sender};
 
@@ -12,16 +11,13 @@ use super::{Capture, Checkpointing, Handed, Part};
 use crate::Error;
 use crate::durable::{
     Checkpoints, Entry as Record, GroupStates, Log, Manifest, OperatorState, Prepared, StateFile, States, Store,
-    StoreError, compact,
+    compact, patiently,
 };
 use crate::job::shared::{Shared, panic_text};
 use crate::keyed::Entry;
 
 /// Orders that wait before operators keep what they have written down.
 const ORDERS_WAITING: usize = 16;
-
-/// The first pause after a store did not answer or was full, and the longest.
-const BACK_OFF: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(10));
 
 /// An object is stored when it has about so many bytes.
 const OBJECT_BYTES: usize = 4 << 20;
@@ -255,19 +251,11 @@ impl Scribe {
     }
 
     fn put(&self, name: &str, bytes: &[u8]) -> Result<(), Error> {
-        self.patiently(|| self.store.put(name, bytes).map_err(|error| (error.may_pass(), error.into())))
+        patiently(&self.shared, &self.shared.checkpoints_wait, || Ok(self.store.put(name, bytes)?))
     }
 
     fn append(&mut self, entry: &Record) -> Result<(), Error> {
-        let (mut log, shared) = (&mut self.log, self.shared.clone());
-        patiently(&shared, || {
-            let log = &mut log;
-            log.append(entry.clone()).map(|_| ()).map_err(|error| (StoreError::passes(&error), error))
-        })
-    }
-
-    fn patiently(&self, call: impl FnMut() -> Result<(), (bool, Error)>) -> Result<(), Error> {
-        patiently(&self.shared, call)
+        patiently(&self.shared, &self.shared.checkpoints_wait, || self.log.append(entry.clone()).map(|_| ()))
     }
 }
 
@@ -297,25 +285,5 @@ fn extend(operators: &mut BTreeMap<String, OperatorState>, handed: Vec<Handed>, 
         }
         let files = mine.iter().flat_map(|one| &one.files).cloned();
         operator.files.extend(files.map(|file| StateFile { base: complete, ..file }));
-    }
-}
-
-/// Calls again and again while the store may yet answer. Nobody waits for it but the checkpoint.
-fn patiently(shared: &Shared, mut call: impl FnMut() -> Result<(), (bool, Error)>) -> Result<(), Error> {
-    let mut pause = BACK_OFF.0;
-    loop {
-        match call() {
-            Err((true, error)) if !shared.failed() => {
-                shared.checkpoints_wait.store(true, Ordering::Relaxed);
-                tracing::warn!(%error, "cannot write a checkpoint, trying again");
-                std::thread::sleep(pause);
-                pause = (pause * 2).min(BACK_OFF.1);
-            }
-            Err((_, error)) => return Err(error),
-            Ok(()) => {
-                shared.checkpoints_wait.store(false, Ordering::Relaxed);
-                return Ok(());
-            }
-        }
     }
 }

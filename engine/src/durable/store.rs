@@ -101,11 +101,6 @@ impl StoreError {
         matches!(self, StoreError::Unreachable(_) | StoreError::Full(_))
     }
 
-    /// Whether an error is one of a store that may do it later.
-    pub(crate) fn passes(error: &Error) -> bool {
-        matches!(error.code(), "E0510" | "E0511")
-    }
-
     /// Sorts an error of the operating system; `doing` is a clause such as `cannot write`.
     pub fn of_io(doing: &str, place: &str, cause: std::io::Error) -> Self {
         use std::io::ErrorKind as Kind;

@@ -3,21 +3,17 @@
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use async_channel::{Receiver, Sender};
 
 use super::record::Item;
 use super::saved::{Segments, check_free, holds_one};
 use crate::Error;
-use crate::durable::Store;
+use crate::durable::{Store, patiently};
 use crate::job::shared::{Shared, TaskGuard, panic_text};
 
 /// Epochs that wait to be written before no more are cut.
 const EPOCHS_WAITING: usize = 64;
-
-/// The first pause after a store did not answer or was full, and the longest.
-const BACK_OFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(10));
 
 /// What entered in one epoch, and whether it is the last.
 type Epoch = (Vec<Item>, bool);
@@ -109,26 +105,13 @@ impl Writes {
     }
 
     fn write(&self, (name, bytes): (String, Vec<u8>)) -> Result<(), Error> {
-        let (mut pause, mut again) = (BACK_OFF.0, false);
-        loop {
-            let taken = self.store.put_if_absent(&name, &bytes).and_then(|mine| {
-                // A try that failed may have written it all the same.
-                Ok(mine || again && self.store.get(&name)?.as_ref() == Some(&bytes))
-            });
-            match taken {
-                Ok(true) => {
-                    self.shared.recording_waits.store(false, Ordering::Relaxed);
-                    return Ok(());
-                }
-                Ok(false) => return Err(holds_one(name)),
-                Err(error) if error.may_pass() && !self.shared.failed() => {
-                    self.shared.recording_waits.store(true, Ordering::Relaxed);
-                    tracing::warn!(%error, "cannot write the recording, trying again");
-                    std::thread::sleep(pause);
-                    (pause, again) = ((pause * 2).min(BACK_OFF.1), true);
-                }
-                Err(error) => return Err(error.into()),
-            }
-        }
+        let mut again = false;
+        patiently(&self.shared, &self.shared.recording_waits, || {
+            // A try that failed may have written it all the same.
+            let first = !std::mem::replace(&mut again, true);
+            let mine = self.store.put_if_absent(&name, &bytes)?;
+            let written = mine || !first && self.store.get(&name)?.as_ref() == Some(&bytes);
+            if written { Ok(()) } else { Err(holds_one(name.clone())) }
+        })
     }
 }
