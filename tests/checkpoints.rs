@@ -13,7 +13,7 @@ use watchfire::durable::{
 /// Ten checkpoints, each of one new object of states and the one before.
 fn fill(dir: &Path) {
     let store = Arc::new(Directory::create(dir).unwrap());
-    let mut log = Log::begin(store.clone(), &log::read(&*store).unwrap(), "site", None, 1).unwrap();
+    let mut log = Log::begin(store.clone(), &log::read(&*store).unwrap(), "site", None, 1, false).unwrap();
     let mut before = None;
     for n in 0..10 {
         let checkpoint = 1_048_600 + n;

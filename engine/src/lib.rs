@@ -14,6 +14,7 @@ mod control;
 mod data;
 pub mod decode;
 pub mod durable;
+mod epochs;
 mod error;
 mod flow;
 mod ingest;

@@ -29,7 +29,8 @@ pub type Fut<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 /// What a source can do after a crash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Replay {
-    /// What was read is gone (a webhook, MQTT): rows must be journalled before they are acknowledged.
+    /// What was read is gone (a webhook, MQTT): a job that writes checkpoints must
+    /// [log its epochs](crate::Checkpointing::log_epochs), and acknowledges rows when they are logged.
     None,
     /// Reading goes on from any offset that was handed out, but batches may be cut differently.
     Seek,

@@ -20,7 +20,7 @@ const IN_FLIGHT: usize = 4;
 fn tight() -> Job {
     let build = job(|flow| {
         let config = ChannelIn { capacity_batches: IN_QUEUE, ..ChannelIn::default() };
-        let out = ChannelOut { capacity_epochs: OUT_QUEUE };
+        let out = ChannelOut { capacity_epochs: OUT_QUEUE, ..ChannelOut::default() };
         flow.channel_with::<Row>("in", config).map(|r| r).to_channel_with("out", out);
     });
     build.epoch_rows_max(1).epochs_in_flight_max(IN_FLIGHT as u64)
@@ -161,7 +161,7 @@ fn a_replay_keeps_to_the_bound_of_epochs() {
             seen.fetch_add(1, Ordering::SeqCst);
             r
         });
-        rows.to_channel_with("out", ChannelOut { capacity_epochs: 1 });
+        rows.to_channel_with("out", ChannelOut { capacity_epochs: 1, ..ChannelOut::default() });
     });
     let mut running = counting.epochs_in_flight_max(2).replay(&recording.recut(1, 1)).unwrap();
     let out = running.receiver::<Row>("out").unwrap();

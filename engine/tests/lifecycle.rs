@@ -26,7 +26,7 @@ fn passing(gate: &Arc<Gate>) -> Job {
             .key_by(|r| r.key)
             .detect("pass", Passes { gate: gate.clone() })
             .out
-            .to_channel_with("out", ChannelOut { capacity_epochs: 2 });
+            .to_channel_with("out", ChannelOut { capacity_epochs: 2, ..ChannelOut::default() });
     })
 }
 

@@ -1,10 +1,12 @@
 //! The life of a job: it runs until it ends, or until something outside kills it.
 
+use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use watchfire::connect::memory::{Step, TwoPhaseSink};
-use watchfire::durable::{Chain, Checkpoints};
+use watchfire::durable::{Chain, Checkpoints, Damage, Entry, Known, log};
 use watchfire::source::Failure;
 use watchfire::testing::{Faults, FaultyStore};
 use watchfire::{Checkpointing, Error, Job, Running, Sender};
@@ -32,6 +34,10 @@ pub(crate) struct Outside {
     store: FaultyStore,
     sinks: Vec<TwoPhaseSink>,
     every_ms: u64,
+    /// In how many lives of four epochs are logged.
+    logs: u64,
+    /// What was damaged.
+    damaged: RefCell<BTreeSet<String>>,
 }
 
 impl Outside {
@@ -45,11 +51,36 @@ impl Outside {
             torn: false,
         };
         let sinks = (0..F::SINKS).map(|_| TwoPhaseSink::new()).collect();
-        Outside { store: FaultyStore::new(faults), sinks, every_ms: draw.below(3) }
+        let logs = [0, 2, 4, 4][draw.below(4) as usize];
+        Outside { store: FaultyStore::new(faults), sinks, every_ms: draw.below(3), logs, damaged: RefCell::default() }
     }
 
     pub(crate) fn checkpoints(&self) -> Checkpoints {
         Checkpoints::new(Arc::new(self.store.clone()))
+    }
+
+    /// What is damaged, but for what was damaged on purpose.
+    pub(crate) fn damages(&self) -> Vec<Damage> {
+        // The store has its faults until the end, and this makes a call for every object.
+        let mut found = (0..99_999).find_map(|_| self.checkpoints().verify().ok()).unwrap();
+        let meant = self.damaged.borrow();
+        found.retain(|damage| !damage.error.place().is_some_and(|place| meant.contains(place)));
+        found
+    }
+
+    /// Damages the newest checkpoint, if there is an older one to go back to.
+    fn damage(&self, draw: &mut Draw) {
+        let log = (0..99_999).find_map(|_| log::read(&self.store).ok()).unwrap();
+        let whole = log.iter().filter_map(Known::record).filter_map(|record| match &record.entry {
+            Entry::Checkpoint(manifest) => Some((record.number, manifest.ingest.as_ref()?.name.clone())),
+            _ => None,
+        });
+        let whole: Vec<_> = whole.filter(|(_, ingest)| !self.damaged.borrow().contains(ingest)).collect();
+        let (Some((record, ingest)), true) = (whole.last(), whole.len() > 1) else { return };
+        let name = if draw.below(2) == 0 { format!("log/{record:020}") } else { ingest.clone() };
+        let done = if draw.below(2) == 0 { self.store.flip(&name) } else { self.store.truncate(&name, 40) };
+        assert!(done, "{name}");
+        self.damaged.borrow_mut().insert(name);
     }
 
     /// By sink.
@@ -115,6 +146,7 @@ pub(crate) fn live<F: Flow>(flow: &F, outside: &Outside, draw: &mut Draw, dies: 
     let config = Checkpointing {
         every_ms: outside.every_ms,
         keep: 1 + draw.below(3) as usize,
+        log_epochs: draw.below(4) < outside.logs,
         // Short chains, so that they are put together often.
         chain: Chain { deltas_min_bytes: 2_000, files_max: 6, slice_bytes: 10_000 },
         ..Checkpointing::named("crashes")
@@ -126,6 +158,9 @@ pub(crate) fn live<F: Flow>(flow: &F, outside: &Outside, draw: &mut Draw, dies: 
         outside.store.power_cut();
     }
     outside.store.restart();
+    if !ended && outside.logs == 4 && draw.below(8) == 0 {
+        outside.damage(draw);
+    }
     ended
 }
 

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use async_channel::Sender;
 
 use super::{Capture, Checkpointing, Complete, Order, Status};
+use crate::epochs::EpochLog;
 use crate::job::parts::SinkHandle;
 use crate::job::shared::Shared;
 use crate::time::FIRST_EPOCH;
@@ -20,6 +21,8 @@ pub(crate) struct Ledger {
     last_begun: Instant,
     /// Begun, and not yet acknowledged by all.
     begun: VecDeque<(u64, Capture)>,
+    /// Acknowledged by all, but not yet by the epoch log, which is to hold what sinks have prepared. Whether it knows.
+    preparing: VecDeque<(bool, Box<Complete>)>,
     /// Acknowledged by all, and not yet durable.
     completing: VecDeque<u64>,
     /// Durable, the newest `keep` of them, rising.
@@ -51,6 +54,7 @@ impl Ledger {
             keep: config.keep.max(1),
             last_begun: Instant::now(),
             begun: VecDeque::new(),
+            preparing: VecDeque::new(),
             completing: VecDeque::new(),
             kept: kept.into(),
             orders_waiting: VecDeque::new(),
@@ -62,7 +66,21 @@ impl Ledger {
 
     /// Whether a checkpoint is to begin at the end of the present epoch.
     pub(crate) fn is_due(&self) -> bool {
-        self.begun.is_empty() && self.completing.is_empty() && self.last_begun.elapsed() >= self.every
+        !self.is_under_way() && self.last_begun.elapsed() >= self.every
+    }
+
+    fn is_under_way(&self) -> bool {
+        !self.begun.is_empty() || !self.preparing.is_empty() || !self.completing.is_empty()
+    }
+
+    /// There is a checkpoint.
+    pub(crate) fn has_one(&self) -> bool {
+        !self.kept.is_empty()
+    }
+
+    /// There is none, and none is under way.
+    pub(crate) fn is_new(&self) -> bool {
+        !self.has_one() && !self.is_under_way()
     }
 
     pub(crate) fn begin(&mut self, checkpoint: u64, capture: Capture) {
@@ -72,8 +90,15 @@ impl Ledger {
 
     /// Hands over what all have acknowledged, and tells which checkpoints have become durable since: with each, all that
     /// sinks had prepared for it may be committed.
-    pub(crate) fn advance(&mut self, acknowledged_below: u64, sinks: &[Arc<dyn SinkHandle>]) -> Vec<u64> {
-        while self.begun.front().is_some_and(|(checkpoint, _)| *checkpoint < acknowledged_below) {
+    pub(crate) fn advance(
+        &mut self,
+        acknowledged_below: u64,
+        log: Option<&EpochLog>,
+        sinks: &[Arc<dyn SinkHandle>],
+    ) -> Vec<u64> {
+        let logged = log.map_or(u64::MAX, EpochLog::epoch);
+        let ready = |checkpoint: u64| checkpoint < acknowledged_below && checkpoint <= logged;
+        while self.begun.front().is_some_and(|(checkpoint, _)| ready(*checkpoint)) {
             let Some((checkpoint, capture)) = self.begun.pop_front() else { break };
             let files = self.shared.take_handed(checkpoint);
             let prepared: BTreeMap<String, Option<Vec<u8>>> =
@@ -81,10 +106,10 @@ impl Ledger {
             if prepared.values().any(Option::is_some) {
                 self.owing.push_back(checkpoint);
             }
-            let complete = Complete { checkpoint, capture, handed: files, prepared };
-            self.orders_waiting.push_back(Order::Complete(Box::new(complete)));
-            self.completing.push_back(checkpoint);
+            let complete = Box::new(Complete { checkpoint, capture, handed: files, prepared });
+            self.preparing.push_back((false, complete));
         }
+        self.complete(log);
         self.tell();
         let durable = self.status.durable();
         let mut done = Vec::new();
@@ -95,6 +120,21 @@ impl Ledger {
         }
         self.kept.drain(..self.kept.len().saturating_sub(self.keep));
         done
+    }
+
+    /// Lets checkpoints be made of which it is logged what sinks have prepared.
+    fn complete(&mut self, log: Option<&EpochLog>) {
+        while let Some((told, complete)) = self.preparing.front_mut() {
+            let (checkpoint, prepared) = (complete.checkpoint, &complete.prepared);
+            if let Some(log) = log.filter(|_| prepared.values().any(Option::is_some)) {
+                *told = *told || log.prepare(checkpoint, prepared);
+                if log.prepared() < checkpoint {
+                    break;
+                }
+            }
+            self.completing.push_back(checkpoint);
+            self.orders_waiting.extend(self.preparing.pop_front().map(|(_, complete)| Order::Complete(complete)));
+        }
     }
 
     /// All that sinks had prepared up to this checkpoint is visible. Written down if there was anything.
@@ -109,8 +149,7 @@ impl Ledger {
 
     /// The job is drained and everything committed: nothing follows the last checkpoint.
     pub(crate) fn finish(&mut self) {
-        let under_way = !self.begun.is_empty() || !self.completing.is_empty();
-        if !under_way && !std::mem::replace(&mut self.ends, true) {
+        if !self.is_under_way() && !std::mem::replace(&mut self.ends, true) {
             self.orders_waiting.push_back(Order::Finished);
         }
         self.tell();
@@ -138,8 +177,7 @@ impl Ledger {
 
     /// Nothing is under way. A job that is drained has said so too.
     pub(crate) fn settled(&self, drained: bool) -> bool {
-        self.begun.is_empty()
-            && self.completing.is_empty()
+        !self.is_under_way()
             && self.orders_waiting.is_empty()
             && self.status.done() == self.given
             && (!drained || self.status.finished())

@@ -42,6 +42,11 @@ pub struct Checkpointing {
     pub keep: usize,
     /// When the objects of an operator are put together.
     pub chain: Chain,
+    /// Whether everything that enters is logged before anything outside relies on it. Then sources that cannot give rows again
+    /// lose none, sinks that know rows by their epoch can be used, and a start that finds its newest checkpoint damaged goes
+    /// back to an older one without a double. Rows are written once more for it; an output that must wait for its epoch to be
+    /// logged leaves about one write of the store later. Default no.
+    pub log_epochs: bool,
     /// Fingerprints of other flows from whose checkpoints this one may go on, for somebody has looked at what is different.
     /// Operators, sources and sinks keep what is stored under their names; of an operator each detector takes the next state
     /// of its type, new ones begin anew, and what nobody takes is dropped. Default none.
@@ -51,6 +56,13 @@ pub struct Checkpointing {
 impl Checkpointing {
     /// The defaults, for a job of this name.
     pub fn named(job: impl Into<String>) -> Self {
-        Checkpointing { job: job.into(), every_ms: 1_000, keep: 3, chain: Chain::default(), from_flows: Vec::new() }
+        Checkpointing {
+            job: job.into(),
+            every_ms: 1_000,
+            keep: 3,
+            chain: Chain::default(),
+            log_epochs: false,
+            from_flows: Vec::new(),
+        }
     }
 }

@@ -1,18 +1,21 @@
 //! What a start finds in its store, and makes of it.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::Arc;
 
 use super::{Checkpointing, Ingest};
 use crate::Error;
 use crate::durable::{
-    Action, Facts, Known, Log, Manifest, Merged, OperatorState, Refusal, SplitAt, StateType, Store, decide, log,
+    Action, Entry, Facts, Known, Log, Manifest, Merged, OperatorState, Refusal, SplitAt, StateType, Store, decide, log,
     merge_into, states_in,
 };
+use crate::epochs::{self, GoesOn, Logged, Tail};
 use crate::flow::{Kind, Plan};
+use crate::ingest::splits::SplitBook;
 use crate::keyed::Reads;
 use crate::sink::CommitMode;
+use crate::time::FIRST_EPOCH;
 
 /// A start that others forestall looks again so often.
 const TRIES: usize = 8;
@@ -43,6 +46,10 @@ pub(crate) struct Goes {
     pub(crate) owed: Owed,
     /// The highest of those numbers.
     pub(crate) owed_upto: u64,
+    /// What two-phase sinks have of epochs up to this one is visible, or will be when they have committed what they owe.
+    pub(crate) visible_upto: u64,
+    /// Where the epoch log goes on.
+    pub(crate) goes_on: GoesOn,
     /// Checkpoints that a later start may choose, rising.
     pub(crate) kept: Vec<u64>,
 }
@@ -51,7 +58,29 @@ pub(crate) struct Goes {
 pub(crate) struct Resumed {
     pub(crate) sources: BTreeMap<String, Vec<SplitAt>>,
     pub(crate) ingest: Ingest,
+    /// Epochs that were logged since, to be heard again.
+    pub(crate) epochs: VecDeque<Logged>,
+    /// Where the splits are after those.
+    pub(crate) ends: BTreeMap<String, Vec<SplitAt>>,
+    /// The number of the next split after those.
+    pub(crate) next_split: u32,
+    /// The first epoch that was neither in the checkpoint nor logged.
     pub(crate) next_epoch: u64,
+}
+
+impl Resumed {
+    fn new(from: &Manifest, ingest: Ingest, tail: Tail, next_epoch: u64) -> Self {
+        let mut ends = SplitBook::resumed(&from.sources);
+        tail.epochs.iter().flat_map(|(_, logged)| &logged.heard).for_each(|heard| ends.hear(heard));
+        let next_split = tail.highest_split().map_or(0, |split| split + 1).max(ingest.next_split);
+        let epochs = tail.epochs.into_iter().map(|(_, logged)| logged).collect();
+        Resumed { sources: from.sources.clone(), ingest, epochs, ends: ends.sources(), next_split, next_epoch }
+    }
+
+    /// The number of the first epoch that this run cuts.
+    pub(crate) fn first_epoch(&self) -> u64 {
+        self.epochs.front().map_or(self.next_epoch, |logged| logged.epoch)
+    }
 }
 
 /// Decides what to do, loads the checkpoint that is gone on from, and begins a generation.
@@ -59,7 +88,8 @@ pub(crate) struct Resumed {
 /// # Errors
 /// `E0524` if others write the log again and again meanwhile; `E0528` if the checkpoint is of another flow; `E0530` if going back past a
 /// damaged checkpoint would repeat outputs; `E0531` if there are checkpoints and none can be loaded; `E0532` if the state is
-/// another job's; `E0522` if a later release wrote it; those of the store.
+/// another job's; `E0533` or `E0521` if logged epochs are missing or damaged, `E0534` if another flow logged them; `E0522` if a later
+/// release wrote something; those of the store.
 pub(crate) fn begin(store: &Arc<dyn Store>, config: &Checkpointing, plan: &Plan) -> Result<Begin, Error> {
     let mut tries = 0;
     loop {
@@ -75,44 +105,166 @@ fn try_begin(store: &Arc<dyn Store>, config: &Checkpointing, plan: &Plan) -> Res
     let log = log::read(&**store)?;
     let mut damaged = BTreeSet::new();
     loop {
-        let action = decide(&Facts { job: &config.job, log: &log, damaged: &damaged });
-        let (from, commit, next_epoch, passed_over) = match action {
+        match decide(&Facts { job: &config.job, log: &log, damaged: &damaged }) {
             Action::Done => {
                 let generation = log.last().and_then(Known::record).map_or(1, |record| record.generation);
                 return Ok(Begin::Done { generation });
             }
             Action::Refuse(refusal) => return Err(refused(refusal, &config.job)),
-            Action::Fresh => {
-                let flow = flow_of(config, plan, BTreeMap::new());
-                let log = Log::begin(store.clone(), &log, &config.job, None, nonce())?;
-                let (states, owed, kept) = (BTreeMap::new(), HashMap::new(), Vec::new());
-                return Ok(Begin::Goes(Box::new(Goes { log, flow, resumed: None, states, owed, owed_upto: 0, kept })));
-            }
+            Action::Fresh => return fresh(store, &log, config, plan),
             Action::Resume { from, commit, next_epoch, passed_over, unknown } => {
-                let unknown = unknown.into_iter().map(|record| format!("that of record {record}"));
-                let passed_over = passed_over.into_iter().filter(|checkpoint| may_double(&log, *checkpoint));
-                (from, commit, next_epoch, passed_over.map(|n| n.to_string()).chain(unknown).collect::<Vec<_>>())
+                check_flow(&from, config, plan)?;
+                let loaded = match load(&**store, &from) {
+                    Ok(loaded) => loaded,
+                    Err(error) if error.code() == "E0521" => {
+                        tracing::error!(checkpoint = from.checkpoint, %error, "a checkpoint is damaged, going back to an older one");
+                        damaged.insert(from.checkpoint);
+                        continue;
+                    }
+                    Err(error) => return Err(error),
+                };
+                let before = Before { log: &log, damaged, from: *from, commit, next_epoch, passed_over, unknown };
+                return before.resume(store, config, plan, loaded);
             }
-        };
-        check_flow(&from, config, plan)?;
-        let (ingest, states) = match load(&**store, &from) {
-            Ok(loaded) => loaded,
-            Err(error) if error.code() == "E0521" => {
-                tracing::error!(checkpoint = from.checkpoint, %error, "a checkpoint is damaged, going back to an older one");
-                damaged.insert(from.checkpoint);
-                continue;
-            }
-            Err(error) => return Err(error),
-        };
-        check_doubles(&passed_over, &from, plan)?;
-        let flow = flow_of(config, plan, from.operators.clone());
-        let kept = kept(&log, &damaged, from.checkpoint, config.keep);
-        let log = Log::begin(store.clone(), &log, &config.job, Some(from.checkpoint), nonce())?;
-        let resumed = Some(Resumed { sources: from.sources, ingest, next_epoch });
-        let owed_upto = commit.last().map_or(0, |manifest| manifest.checkpoint);
-        let owed = owed(&commit)?;
-        return Ok(Begin::Goes(Box::new(Goes { log, flow, resumed, states, owed, owed_upto, kept })));
+        }
     }
+}
+
+fn fresh(store: &Arc<dyn Store>, log: &[Known], config: &Checkpointing, plan: &Plan) -> Result<Begin, Error> {
+    if log.is_empty() && !store.list(epochs::FOLDER)?.is_empty() {
+        let damaged = vec!["epochs are logged, and the log of checkpoints is empty".to_owned()];
+        return Err(refused(Refusal::NothingWhole { damaged }, &config.job));
+    }
+    let flow = flow_of(config, plan, BTreeMap::new());
+    let is_logged = config.log_epochs || were_logged(log);
+    let log = Log::begin(store.clone(), log, &config.job, None, nonce(), config.log_epochs)?;
+    let mut goes_on = GoesOn { generation: log.generation(), after: None, before: FIRST_EPOCH - 1 };
+    if is_logged {
+        goes_on = goes_on.mark(&**store, plan.fingerprint())?;
+    }
+    let (states, owed, kept) = (BTreeMap::new(), HashMap::new(), Vec::new());
+    let goes = Goes { log, flow, resumed: None, states, owed, owed_upto: 0, visible_upto: 0, goes_on, kept };
+    Ok(Begin::Goes(Box::new(goes)))
+}
+
+/// Whether an earlier run may still be writing to the epoch log.
+fn were_logged(log: &[Known]) -> bool {
+    log.iter().any(|known| match known {
+        Known::Good(record) => matches!(record.entry, Entry::Started { logs_epochs: true, .. }),
+        Known::Damaged { .. } => true,
+    })
+}
+
+/// What a start that goes on has decided.
+struct Before<'a> {
+    log: &'a [Known],
+    damaged: BTreeSet<u64>,
+    from: Manifest,
+    commit: Vec<Manifest>,
+    next_epoch: u64,
+    passed_over: Vec<u64>,
+    unknown: Vec<u64>,
+}
+
+impl Before<'_> {
+    fn resume(
+        self,
+        store: &Arc<dyn Store>,
+        config: &Checkpointing,
+        plan: &Plan,
+        (ingest, states): Loaded,
+    ) -> Result<Begin, Error> {
+        let checkpoint = self.from.checkpoint;
+        let mut tail = Tail::since(&**store, checkpoint)?;
+        check_logged(&tail, plan)?;
+        self.check_doubles(&tail, plan)?;
+        let log = Log::begin(store.clone(), self.log, &config.job, Some(checkpoint), nonce(), config.log_epochs)?;
+        // What an earlier run logged until it was fenced counts.
+        if !tail.is_current(&**store)? {
+            tail = Tail::since(&**store, checkpoint)?;
+            check_logged(&tail, plan)?;
+        }
+        tail.settle(&**store)?;
+        let upto = tail.upto().unwrap_or(checkpoint);
+        let (owed, owed_upto) = self.owed(&tail)?;
+        let visible_upto = tail.prepared.keys().chain(&self.passed_over).copied().max().unwrap_or(0).max(owed_upto);
+        let after = tail.newest.filter(|newest| newest.epoch() >= checkpoint);
+        let mut goes_on = GoesOn { generation: log.generation(), after, before: upto };
+        if config.log_epochs || tail.newest.is_some() || were_logged(self.log) {
+            goes_on = goes_on.mark(&**store, plan.fingerprint())?;
+        }
+        let kept = kept(self.log, &self.damaged, checkpoint, config.keep);
+        let flow = flow_of(config, plan, self.from.operators.clone());
+        let resumed = Some(Resumed::new(&self.from, ingest, tail, self.next_epoch.max(upto + 1)));
+        let goes = Goes { log, flow, resumed, states, owed, owed_upto, visible_upto, goes_on, kept };
+        Ok(Begin::Goes(Box::new(goes)))
+    }
+
+    /// Refuses to repeat what sinks have committed. What was logged comes again under its own epochs, and is passed over.
+    fn check_doubles(&self, tail: &Tail, plan: &Plan) -> Result<(), Error> {
+        let two_phase = |kind: &Kind| matches!(kind, Kind::Sink { commit: Some(CommitMode::TwoPhase), .. });
+        let sinks: Vec<String> = plan
+            .named()
+            .filter(|(_, node)| two_phase(&node.kind))
+            .map(|(_, node)| format!("\"{}\"", node.name))
+            .collect();
+        let logged = tail.upto().unwrap_or(self.from.checkpoint);
+        let known = self.passed_over.iter().filter(|n| **n > logged && may_double(self.log, **n)).map(u64::to_string);
+        let unknown = self.unknown.iter().filter(|_| !self.was_logged()).map(|n| format!("that of record {n}"));
+        let doubles: Vec<String> = known.chain(unknown).collect();
+        if doubles.is_empty() || sinks.is_empty() {
+            return Ok(());
+        }
+        let what = format!(
+            "going back to checkpoint {} would repeat what {} committed for checkpoint {}, which is damaged",
+            self.from.checkpoint,
+            sinks.join(", "),
+            doubles.join(", ")
+        );
+        let remedy = "restore the damaged objects from a backup; a job that logs its epochs can go back";
+        Err(Error::new("E0530", what).remedy(remedy))
+    }
+
+    /// Whether every generation since the checkpoint has logged its epochs.
+    fn was_logged(&self) -> bool {
+        self.from.logs_epochs
+            && self.log.iter().filter_map(Known::record).all(|record| match &record.entry {
+                Entry::Started { from, logs_epochs, .. } => *logs_epochs || *from < Some(self.from.checkpoint),
+                _ => true,
+            })
+    }
+
+    /// What sinks have prepared and not known to be committed, and the highest checkpoint of it.
+    fn owed(&self, tail: &Tail) -> Result<(Owed, u64), Error> {
+        let mut owed = owed(&self.commit)?;
+        let mut upto = self.commit.last().map_or(0, |manifest| manifest.checkpoint);
+        let committed = self.log.iter().filter_map(Known::record).filter_map(|record| match record.entry {
+            Entry::Committed { checkpoint } => Some(checkpoint),
+            _ => None,
+        });
+        let committed = committed.max().unwrap_or(0);
+        // Logged before the record was written, which may be damaged, or never have been.
+        for (checkpoint, sinks) in tail.prepared.range(committed + 1..) {
+            for (sink, bytes) in sinks {
+                let mine = owed.entry(sink.clone()).or_default();
+                if mine.iter().all(|(of, _)| of != checkpoint) {
+                    mine.push((*checkpoint, bytes.to_vec()));
+                }
+            }
+            upto = upto.max(*checkpoint);
+        }
+        owed.values_mut().for_each(|mine| mine.sort());
+        Ok((owed, upto))
+    }
+}
+
+/// Refuses epochs that another flow has logged: what has left of them would come again otherwise.
+fn check_logged(tail: &Tail, plan: &Plan) -> Result<(), Error> {
+    let now = plan.fingerprint();
+    let Some((by, logged)) = tail.epochs.iter().find(|(by, _)| *by != now) else { return Ok(()) };
+    let what = format!("epochs from {} on were logged by flow {by:016x}, and this is {now:016x}", logged.epoch);
+    let remedy = "run the flow that logged them, stop it, which ends with a checkpoint, and change it then";
+    Err(Error::new("E0534", what).remedy(remedy))
 }
 
 /// A number for this start alone.
@@ -131,6 +283,7 @@ fn flow_of(config: &Checkpointing, plan: &Plan, mut before: BTreeMap<String, Ope
         fingerprint: plan.fingerprint(),
         operators: operators.collect(),
         flow: plan.text(),
+        logs_epochs: config.log_epochs,
         ..Manifest::default()
     }
 }
@@ -214,22 +367,6 @@ fn changed_lines(before: &str, now: &str) -> Vec<String> {
 fn may_double(log: &[Known], checkpoint: u64) -> bool {
     let mut manifests = log.iter().filter_map(Known::record).filter_map(|record| record.manifest());
     manifests.find(|manifest| manifest.checkpoint == checkpoint).is_none_or(Manifest::owes_commit)
-}
-
-fn check_doubles(passed_over: &[String], from: &Manifest, plan: &Plan) -> Result<(), Error> {
-    let two_phase = |kind: &Kind| matches!(kind, Kind::Sink { commit: Some(CommitMode::TwoPhase), .. });
-    let sinks: Vec<String> =
-        plan.named().filter(|(_, node)| two_phase(&node.kind)).map(|(_, node)| format!("\"{}\"", node.name)).collect();
-    if passed_over.is_empty() || sinks.is_empty() {
-        return Ok(());
-    }
-    let what = format!(
-        "going back to checkpoint {} would repeat what {} committed for checkpoint {}, which is damaged",
-        from.checkpoint,
-        sinks.join(", "),
-        passed_over.join(", ")
-    );
-    Err(Error::new("E0530", what).remedy("restore the damaged objects from a backup"))
 }
 
 /// The newest checkpoints that a later start may choose.

@@ -9,7 +9,7 @@ use super::record::{Entry, Manifest, StateFile};
 use super::states::States;
 use super::store::Store;
 use super::{collect, record};
-use crate::Error;
+use crate::{Error, epochs};
 
 /// What a store holds of one job.
 ///
@@ -19,7 +19,7 @@ use crate::Error;
 /// use watchfire_engine::durable::{Checkpoints, Directory, Entry, Log, Manifest};
 /// # let folder = std::env::temp_dir().join(format!("watchfire-checkpoints-{}", std::process::id()));
 /// let store = Arc::new(Directory::create(&folder)?);
-/// let mut log = Log::begin(store.clone(), &[], "site", None, 7)?;
+/// let mut log = Log::begin(store.clone(), &[], "site", None, 7, false)?;
 /// log.append(Entry::Checkpoint(Box::new(Manifest { checkpoint: 1_048_600, ..Manifest::default() })))?;
 ///
 /// let checkpoints = Checkpoints::new(store);
@@ -127,6 +127,7 @@ impl Checkpoints {
         // Names first: what is written after that is not among them, and so not deleted.
         let mut names = self.store.list(record::FOLDER)?;
         names.extend(self.store.list(collect::STATES)?);
+        names.extend(self.store.list(epochs::FOLDER)?);
         let log = log::read(&*self.store)?;
         // What stays must be there for good before anything goes; if it has just gone, somebody else is at it.
         if log.last().map(|last| log::settle(&*self.store, last)).transpose()?.flatten().is_none() {

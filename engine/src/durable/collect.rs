@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::log::Known;
 use super::record::{self, Entry, Manifest};
+use crate::epochs::Place;
 
 /// Where states lie: `state/GENERATION-CHECKPOINT-PART`.
 pub(crate) const STATES: &str = "state";
@@ -85,7 +86,7 @@ impl<'a> Counted<'a> {
 /// Records go first, the oldest first, so that none ever names an object that is gone. Only what the log knows to be over
 /// is deleted: states of fenced generations, and those of checkpoints up to the newest that is complete. Nothing is
 /// deleted while fewer than `keep` checkpoints are there that a start may choose, and never the newest record. While a
-/// damaged record stays no states go, for nobody knows which it names, and it may yet be restored.
+/// damaged record stays no states go and no part of the epoch log, for nobody knows which it needs, and it may yet be restored.
 pub(crate) fn plan(log: &[Known], names: &[String], keep: usize, pinned: &[Manifest]) -> Vec<String> {
     let counted = Counted::in_log(log);
     let (Some(oldest), Some((_, newest))) = (counted.oldest(keep), counted.eligible.last()) else { return Vec::new() };
@@ -95,6 +96,7 @@ pub(crate) fn plan(log: &[Known], names: &[String], keep: usize, pinned: &[Manif
     if counted.newest_damaged.is_some_and(|number| number > oldest) {
         return records.collect();
     }
+    let logged = epochs_before(&counted, oldest, names);
     let stay = counted.all.iter().filter(|(number, _)| *number >= oldest).map(|(_, manifest)| *manifest);
     let reached: BTreeSet<&str> = stay.chain(pinned).flat_map(Manifest::files).map(|file| file.name.as_str()).collect();
     let is_over = |name: &str| {
@@ -103,7 +105,17 @@ pub(crate) fn plan(log: &[Known], names: &[String], keep: usize, pinned: &[Manif
         })
     };
     let states = names.iter().filter(|name| is_over(name) && !reached.contains(name.as_str())).cloned();
-    records.chain(states).collect()
+    records.chain(states).chain(logged).collect()
+}
+
+/// Parts of the epoch log that no checkpoint which stays needs: nothing in them comes after it. The newest stays, for it says
+/// that what a fenced generation may yet write counts for nothing.
+fn epochs_before(counted: &Counted<'_>, oldest: u64, names: &[String]) -> Vec<String> {
+    let stay = counted.all.iter().filter(|(number, _)| *number >= oldest).map(|(_, manifest)| manifest.checkpoint);
+    let Some(first) = stay.min() else { return Vec::new() };
+    let newest = names.iter().filter_map(|name| Place::of(name)).max();
+    let is_over = |name: &&String| Place::of(name).is_some_and(|place| place.epoch() <= first && Some(place) < newest);
+    names.iter().filter(is_over).cloned().collect()
 }
 
 #[cfg(test)]
@@ -169,7 +181,13 @@ mod tests {
             self.early.clear();
             self.eligible.truncate(self.eligible.len().saturating_sub(back).max(1));
             let from = self.eligible.last().map(|manifest| manifest.checkpoint);
-            self.write(Some(Entry::Started { job: "site".into(), nonce: 0, from, release: String::new() }));
+            self.write(Some(Entry::Started {
+                job: "site".into(),
+                nonce: 0,
+                from,
+                release: String::new(),
+                logs_epochs: false,
+            }));
         }
 
         fn take(&mut self, step: &Step) {

@@ -191,7 +191,9 @@ mod tests {
             }
             let number = at as u64 + 1;
             let entry = match letter {
-                's' => Entry::Started { job: "site".into(), nonce: 1, from: None, release: "0".into() },
+                's' => {
+                    Entry::Started { job: "site".into(), nonce: 1, from: None, release: "0".into(), logs_epochs: false }
+                }
                 'c' | 'n' => checkpoint(newest, letter == 'c'),
                 'm' => Entry::Committed { checkpoint: newest },
                 _ => Entry::Finished,
@@ -275,7 +277,8 @@ mod tests {
             assert!(matches!(action, Action::Refuse(Refusal::NothingWhole { .. })), "{action:?}");
         };
         refused(&log_of("scmss")[4..]);
-        let entry = Entry::Started { job: "site".into(), nonce: 1, from: Some(FIRST_EPOCH + 10), release: "0".into() };
+        let (job, from) = ("site".into(), Some(FIRST_EPOCH + 10));
+        let entry = Entry::Started { job, nonce: 1, from, release: "0".into(), logs_epochs: false };
         refused(&[Known::Good(Record { number: 1, previous: None, generation: 1, entry })]);
     }
 

@@ -25,13 +25,15 @@ pub(crate) enum Kind {
     Segment = 3,
     /// What the ingest remembers.
     Ingest = 4,
+    /// A part of the epoch log.
+    Epochs = 5,
 }
 
 impl Kind {
     /// The layout that this release writes.
     const fn version(self) -> u16 {
         match self {
-            Kind::Record | Kind::State | Kind::Segment | Kind::Ingest => 1,
+            Kind::Record | Kind::State | Kind::Segment | Kind::Ingest | Kind::Epochs => 1,
         }
     }
 }

@@ -104,7 +104,7 @@ pub struct Log {
 
 impl Log {
     /// Begins a generation of a job after the records that were read, and fences all before it. Numbers that others take
-    /// meanwhile are an error, for what was decided rests on what was read.
+    /// meanwhile are an error, for what was decided rests on what was read. `nonce` is drawn for this start alone.
     ///
     /// # Errors
     /// `E0524` if another generation began or wrote since the log was read; [`StoreError`].
@@ -114,6 +114,7 @@ impl Log {
         job: &str,
         from: Option<u64>,
         nonce: u64,
+        logs_epochs: bool,
     ) -> Result<Log, Error> {
         let last = match read.last() {
             Some(known) => {
@@ -125,7 +126,7 @@ impl Log {
         let generation = after(last)?;
         let mut log = Log { store, generation, last };
         let release = env!("CARGO_PKG_VERSION").to_owned();
-        log.append(Entry::Started { job: job.to_owned(), nonce, from, release })?;
+        log.append(Entry::Started { job: job.to_owned(), nonce, from, release, logs_epochs })?;
         Ok(log)
     }
 
@@ -150,6 +151,39 @@ impl Log {
         }
         self.last = Some((number, Some(frame::sum_of(&bytes))));
         Ok(number)
+    }
+}
+
+/// What a generation looks at to see that no other has begun.
+#[derive(Debug)]
+pub(crate) struct Fence {
+    generation: u64,
+    /// The highest record that is known to be its own.
+    known: u64,
+}
+
+impl Fence {
+    pub(crate) fn of(generation: u64) -> Self {
+        Fence { generation, known: generation }
+    }
+
+    /// Looks at the end of the log. One list; one record more if it has grown.
+    ///
+    /// # Errors
+    /// `E0524` if a newer generation has begun, or the newest record is damaged, for it may have begun by that;
+    /// [`StoreError`].
+    pub(crate) fn check(&mut self, store: &dyn Store) -> Result<(), Error> {
+        while let Some(number) = highest(store)?.filter(|number| *number > self.known) {
+            let name = record::name_of(number);
+            // One that was pruned meanwhile is not the newest.
+            let Some(bytes) = store.get(&name)? else { continue };
+            let own = Record::decode(&bytes, &name).is_ok_and(|record| record.generation == self.generation);
+            if !own {
+                return Err(fenced(number));
+            }
+            self.known = number;
+        }
+        Ok(())
     }
 }
 

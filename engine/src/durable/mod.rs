@@ -25,6 +25,7 @@ pub use compact::{Chain, compact};
 pub use decide::{Action, Facts, Refusal, decide};
 pub use directory::Directory;
 pub(crate) use frame::{Kind as FrameKind, framed, sum_of, unframed};
+pub(crate) use log::Fence;
 pub use log::{Known, Log};
 pub(crate) use patience::patiently;
 pub use record::{Entry, Manifest, OperatorState, Prepared, Record, SplitAt, StateFile, StateType};

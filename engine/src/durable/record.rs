@@ -36,6 +36,9 @@ pub enum Entry {
         from: Option<u64>,
         /// The release that runs it.
         release: String,
+        /// It logs its epochs.
+        #[serde(default)]
+        logs_epochs: bool,
     },
     /// A checkpoint is complete: all that it names is durable.
     Checkpoint(Box<Manifest>),
@@ -66,6 +69,8 @@ pub struct Manifest {
     pub arrival_ms: Option<i64>,
     /// The object that holds the rest of what the ingest remembers: clocks, and rows that wait for others.
     pub ingest: Option<StateFile>,
+    /// The generation logs its epochs: all up to this one are in the epoch log.
+    pub logs_epochs: bool,
     /// The states of keyed operators, by operator.
     pub operators: BTreeMap<String, OperatorState>,
     /// What sinks have prepared, by sink; each part as its writer gave it.
@@ -231,7 +236,7 @@ mod tests {
     /// Every field by its name, as `engine/FORMAT.md` has it.
     const GOLDEN: &str = concat!(
         r#"{"number":2,"previous":9,"generation":1,"entry":{"checkpoint":{"checkpoint":1048600,"job":"site","fingerprint":5,"flow":"","#,
-        r#""sources":{"readings":[{"split":"cranes.jsonl","number":3,"offset":17,"finished":true}]},"arrival_ms":1000,"ingest":null,"#,
+        r#""sources":{"readings":[{"split":"cranes.jsonl","number":3,"offset":17,"finished":true}]},"arrival_ms":1000,"ingest":null,"logs_epochs":true,"#,
         r#""operators":{"overload":{"states":[{"name":"watchfire.window","version":1}],"#,
         r#""files":[{"name":"state/x","bytes":40,"checksum":6,"groups":[0,1023],"base":true}]}},"#,
         r#""sinks":{"alarms":[{"part":0,"committable":"00ff"}]}}}}"#,
@@ -250,6 +255,7 @@ mod tests {
             sources: [("readings".to_owned(), vec![split])].into(),
             arrival_ms: Some(1_000),
             ingest: None,
+            logs_epochs: true,
             operators: [("overload".to_owned(), OperatorState { states, files })].into(),
             sinks: [("alarms".to_owned(), vec![Prepared { part: 0, committable: Some("00ff".into()) }])].into(),
         };
@@ -257,10 +263,11 @@ mod tests {
         let record = Record { number: 2, previous: Some(9), generation: 1, entry };
         assert_eq!(serde_json::to_string(&record).unwrap(), GOLDEN);
         assert_eq!(Record::decode(&frame::framed(Kind::Record, GOLDEN.as_bytes()), "log/2").unwrap(), record);
-        let started = Entry::Started { job: "site".into(), nonce: 3, from: None, release: "0.1.0".into() };
+        let started =
+            Entry::Started { job: "site".into(), nonce: 3, from: None, release: "0.1.0".into(), logs_epochs: true };
         let others = [started, Entry::Committed { checkpoint: 7 }, Entry::Finished];
         let texts = [
-            r#"{"started":{"job":"site","nonce":3,"from":null,"release":"0.1.0"}}"#,
+            r#"{"started":{"job":"site","nonce":3,"from":null,"release":"0.1.0","logs_epochs":true}}"#,
             r#"{"committed":{"checkpoint":7}}"#,
             r#""finished""#,
         ];

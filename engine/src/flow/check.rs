@@ -139,44 +139,48 @@ impl Plan {
     }
 
     /// What a job that comes back to a checkpoint cannot do, or does twice.
-    pub(crate) fn check_checkpoints(&self, all: &mut Vec<Finding>) {
+    pub(crate) fn check_checkpoints(&self, logs_epochs: bool, all: &mut Vec<Finding>) {
         for (id, node) in self.named() {
-            match &node.kind {
-                Kind::Source { replay: Replay::None, .. } => {
-                    let what = "the source cannot give rows again: those after the newest checkpoint would be lost";
-                    let remedy = "let it replay, as ChannelIn { replay } does for a host that can send again; or write no checkpoints";
-                    all.push(self.finding("E0111", id, what.to_owned(), remedy));
-                }
-                Kind::Sink { commit: Some(CommitMode::ByEpoch), .. } => {
-                    let what =
-                        "the sink knows rows by their epoch, but a job that comes back cuts its epochs otherwise";
-                    let remedy = "use a sink that commits in two phases or replaces rows by id";
-                    all.push(self.finding("E0113", id, what.to_owned(), remedy));
-                }
-                Kind::Sink { commit: None | Some(CommitMode::AtLeastOnce), .. } => {
-                    let what = "after a crash the rows since the newest checkpoint leave again";
-                    let mut finding = self.finding(
-                        "E0114",
-                        id,
-                        what.to_owned(),
-                        "tell rows apart by ids, or use a sink that commits in two phases",
-                    );
-                    finding.weight = Weight::Warning;
-                    all.push(finding);
-                }
-                Kind::Sink { commit: Some(CommitMode::ByKey), .. } => {
-                    let what = "what a tick of the clock caused since the newest checkpoint may leave under another id after a crash";
-                    let mut finding = self.finding(
-                        "E0115",
-                        id,
-                        what.to_owned(),
-                        "use a sink that commits in two phases, or ticks from the rows",
-                    );
-                    finding.weight = Weight::Warning;
-                    all.push(finding);
-                }
-                _ => {}
-            }
+            let (code, weight, what, remedy) = match &node.kind {
+                Kind::Source { replay: Replay::None, .. } if !logs_epochs => (
+                    "E0111",
+                    Weight::Error,
+                    "the source cannot give rows again: those after the newest checkpoint would be lost",
+                    "set Checkpointing { log_epochs }; or let it replay, as ChannelIn { replay } does for a host that can send again",
+                ),
+                Kind::Sink { commit: Some(CommitMode::ByEpoch), .. } if !logs_epochs => (
+                    "E0113",
+                    Weight::Error,
+                    "the sink knows rows by their epoch, but a job that comes back cuts its epochs otherwise",
+                    "set Checkpointing { log_epochs }, or use a sink that commits in two phases or replaces rows by id",
+                ),
+                Kind::Sink { commit: None, .. } if logs_epochs => (
+                    "E0114",
+                    Weight::Warning,
+                    "after a crash the rows since the newest checkpoint leave again",
+                    "set ChannelOut { by_epoch } and pass over outputs whose epoch was received; or tell rows apart by ids",
+                ),
+                Kind::Sink { commit: None | Some(CommitMode::AtLeastOnce), .. } => (
+                    "E0114",
+                    Weight::Warning,
+                    "after a crash the rows since the newest checkpoint leave again",
+                    "tell rows apart by ids, or use a sink that commits in two phases",
+                ),
+                Kind::Sink { commit: Some(CommitMode::ByKey), .. } if !logs_epochs => (
+                    "E0115",
+                    Weight::Warning,
+                    "what a tick of the clock caused since the newest checkpoint may leave under another id after a crash",
+                    "set Checkpointing { log_epochs }, or use ticks from the rows",
+                ),
+                Kind::Sink { commit: Some(CommitMode::TwoPhase), .. } if !logs_epochs => (
+                    "E0116",
+                    Weight::Warning,
+                    "if the newest checkpoint is damaged the job does not start: from an older one it would repeat what the sink has committed since",
+                    "set Checkpointing { log_epochs }, or keep backups of the store",
+                ),
+                _ => continue,
+            };
+            all.push(Finding { weight, ..self.finding(code, id, what.to_owned(), remedy) });
         }
     }
 

@@ -17,7 +17,7 @@ use crate::decode::Encoder;
 use crate::job::outlet::{ChannelOut, Leaving, Nudge, Outlet, Receiver, Refused, TaskHandle, WriterTask};
 use crate::job::parts::Start;
 use crate::job::shared::{Shared, TaskGuard};
-use crate::sink::Sink;
+use crate::sink::{CommitMode, Sink};
 use crate::{Data, Error};
 
 /// Epochs that wait for a connector's writer before the job is held back.
@@ -43,7 +43,7 @@ impl<'f, T: Data> Stream<'f, T> {
             start.outlet::<T>(node, Outlet::Host { tx }, nudge);
             Ok(())
         });
-        self.leave(node, name);
+        self.leave(node, name, if config.by_epoch { Waits::ForEpoch } else { Waits::ForSignals });
     }
 
     /// Sends the rows to a connector's sink. Nothing is opened before the job starts.
@@ -51,13 +51,18 @@ impl<'f, T: Data> Stream<'f, T> {
     pub fn to_sink<S: Sink, E: Encoder<T>>(self, name: &str, sink: S, encoder: E) {
         let kind = Kind::Sink { commit: Some(sink.commit_mode()), encodes_ids: encoder.gives_ids() };
         let node = self.origin.flow.add(name, kind, vec![self.origin.node], Location::caller());
+        let waits = match sink.commit_mode() {
+            CommitMode::AtLeastOnce | CommitMode::TwoPhase => Waits::Never,
+            CommitMode::ByKey => Waits::ForSignals,
+            CommitMode::ByEpoch => Waits::ForEpoch,
+        };
         let name_owned = name.to_owned();
         self.origin.flow.part(move |start| {
             let (tx, rx) = async_channel::bounded(WRITER_QUEUE);
             let (done, committed) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
             let owed = start.owed.remove(&name_owned).unwrap_or_default();
             let prepared = Arc::new(Mutex::new(owed.into_iter().collect()));
-            let (generation, owed_upto) = (start.generation, start.owed_upto);
+            let (generation, owed_upto, visible_upto) = (start.generation, start.owed_upto, start.visible_upto);
             let nudge = Arc::new(Nudge::default());
             start.sinks.push(Arc::new(TaskHandle {
                 name: name_owned.clone(),
@@ -79,6 +84,7 @@ impl<'f, T: Data> Stream<'f, T> {
                 prepared,
                 generation,
                 owed_upto,
+                visible_upto,
                 nudge,
                 shared,
                 io: io.clone(),
@@ -87,27 +93,39 @@ impl<'f, T: Data> Stream<'f, T> {
             start.later.push(Box::new(move || io.spawn(&task_name, Box::pin(task.run(guard)))));
             Ok(())
         });
-        self.leave(node, name);
+        self.leave(node, name, waits);
     }
 
-    fn leave(self, node: usize, name: &str) {
+    fn leave(self, node: usize, name: &str, waits: Waits) {
         let flow = self.origin.flow;
         if let Some((live, rows)) = flow.0.live.as_ref().zip(self.inner) {
-            leave(live, node, name, rows);
+            leave(live, node, name, rows, waits);
         }
     }
+}
+
+/// What of the epoch log the rows of a sink wait for, where epochs are logged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Waits {
+    /// A row that comes again replaces nothing, or is not visible before its checkpoint.
+    Never,
+    /// Ticks and the health of splits come at other places after a crash, unless they are logged; rows are the same.
+    ForSignals,
+    /// Rows are known by their epoch.
+    ForEpoch,
 }
 
 impl Start {
     fn outlet<T: Send + 'static>(&mut self, node: usize, outlet: Outlet<T>, nudge: Arc<Nudge>) {
         self.shared.on_failure(outlet.closer());
+        self.shared.on_logged(nudge.clone());
         let mut outlets = self.shared.outlets.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         outlets.insert(node, Box::new((outlet, nudge)));
     }
 }
 
 /// The operator of a sink: gathers an epoch, orders it, hands it over, and holds the epoch until it is outside.
-fn leave<'f, T: Data>(live: &Live<'f>, node: usize, name: &str, rows: StreamVec<'f, u64, Batch<T>>) {
+fn leave<'f, T: Data>(live: &Live<'f>, node: usize, name: &str, rows: StreamVec<'f, u64, Batch<T>>, waits: Waits) {
     let owner = node % live.peers();
     let mut builder = OperatorBuilder::new(name.to_owned(), live.scope);
     let mut rows_in = builder.new_input(rows, Exchange::new(move |_: &Batch<T>| owner as u64));
@@ -128,6 +146,8 @@ fn leave<'f, T: Data>(live: &Live<'f>, node: usize, name: &str, rows: StreamVec<
         shared: live.shared.clone(),
         node,
         name: name.to_owned(),
+        waits,
+        signalled: 0,
     });
     let current = live.current.clone();
     builder.build(move |caps| {
@@ -142,10 +162,12 @@ fn leave<'f, T: Data>(live: &Live<'f>, node: usize, name: &str, rows: StreamVec<
                 }
             });
             controls_in.for_each(|cap, data| {
+                let Some(epoch) = cap.least().copied() else { return };
                 for Control { signal, .. } in data.drain(..) {
-                    if let (Signal::Commit { number }, Some(epoch)) = (signal, cap.least().copied()) {
-                        let gathering = waiting.entry(epoch).or_insert_with(|| Gathering::new(cap.delayed(&epoch, 0)));
-                        gathering.prepare = Some(number);
+                    let gathering = waiting.entry(epoch).or_insert_with(|| Gathering::new(cap.delayed(&epoch, 0)));
+                    match signal {
+                        Signal::Commit { number } => gathering.prepare = Some(number),
+                        _ => gathering.signalled = true,
                     }
                 }
             });
@@ -155,7 +177,7 @@ fn leave<'f, T: Data>(live: &Live<'f>, node: usize, name: &str, rows: StreamVec<
                 }
                 let (epoch, gathering) = first.remove_entry();
                 if let Some(exit) = &mut exit {
-                    exit.leaving.push_back((epoch, gathering));
+                    exit.closed(epoch, gathering);
                 }
             }
             if let Some(exit) = &mut exit {
@@ -170,11 +192,15 @@ struct Gathering<T> {
     cap: Capability<u64>,
     batches: Vec<Batch<T>>,
     prepare: Option<u64>,
+    /// A tick, or the health of a split, had a part in it.
+    signalled: bool,
+    /// The epoch that must be logged first.
+    after: u64,
 }
 
 impl<T> Gathering<T> {
     fn new(cap: Capability<u64>) -> Self {
-        Gathering { cap, batches: Vec::new(), prepare: None }
+        Gathering { cap, batches: Vec::new(), prepare: None, signalled: false, after: 0 }
     }
 }
 
@@ -190,13 +216,36 @@ struct Exit<T> {
     shared: Arc<Shared>,
     node: usize,
     name: String,
+    waits: Waits,
+    /// The last epoch with a signal.
+    signalled: u64,
 }
 
 impl<T: Data> Exit<T> {
+    /// An epoch has closed.
+    fn closed(&mut self, epoch: u64, mut gathering: Gathering<T>) {
+        if gathering.signalled {
+            self.signalled = epoch;
+        }
+        if gathering.batches.is_empty() && gathering.prepare.is_none() {
+            return;
+        }
+        gathering.after = match self.waits {
+            // Where nothing leaves, nothing waits.
+            _ if gathering.batches.is_empty() => 0,
+            Waits::Never => 0,
+            Waits::ForSignals => self.signalled,
+            Waits::ForEpoch => epoch,
+        };
+        self.leaving.push_back((epoch, gathering));
+    }
+
     fn hand_over(&mut self) {
         // The wish to be woken comes first: what moves after it cannot be missed.
         self.nudge.want();
-        while let Some((epoch, Gathering { cap, batches, prepare })) = self.leaving.pop_front() {
+        let logged = self.shared.logged();
+        while self.leaving.front().is_some_and(|(_, gathering)| gathering.after <= logged) {
+            let Some((epoch, Gathering { cap, batches, prepare, .. })) = self.leaving.pop_front() else { break };
             let rows = in_order(batches);
             let count = rows.len() as u64;
             match self.outlet.offer(Leaving { epoch, rows, prepare }) {
@@ -206,7 +255,7 @@ impl<T: Data> Exit<T> {
                 }
                 Err(Refused::Full(Leaving { rows, .. })) => {
                     let batches = vec![Batch::in_order(rows)];
-                    self.leaving.push_front((epoch, Gathering { cap, batches, prepare }));
+                    self.leaving.push_front((epoch, Gathering { batches, prepare, ..Gathering::new(cap) }));
                     break;
                 }
                 Err(Refused::Gone) => {

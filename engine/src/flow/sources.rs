@@ -69,7 +69,7 @@ impl<'f> Flow<'f> {
         self.part(move |start| {
             let gate = start.gate::<T>(&name, config.capacity_batches);
             start.ends.insert(name.clone(), Box::new(Some(Sender::new(&gate))));
-            let counts = config.replay != Replay::None;
+            let counts = config.replay != Replay::None || start.logs;
             start.intake(&name, gate, Inputs { rows: input, dead: None }, merge, Splits { counts, always_live: true })
         });
         self.input(node)
@@ -193,7 +193,7 @@ struct Splits {
 
 impl Start {
     fn gate<T>(&self, name: &str, capacity: usize) -> Arc<Gate<T>> {
-        let resumed = self.resumed.as_ref().and_then(|resumed| resumed.sources.get(name).cloned());
+        let resumed = self.resumed.as_ref().and_then(|resumed| resumed.ends.get(name).cloned());
         Gate::new(name, capacity, self.shared.clone(), resumed.unwrap_or_default())
     }
 
@@ -226,6 +226,7 @@ impl Start {
             counts: splits.counts,
             always_live: splits.always_live,
             comes_back: self.shared.checkpoints.get().is_some(),
+            logged: self.logs,
         }));
         Ok(())
     }

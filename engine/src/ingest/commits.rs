@@ -10,6 +10,7 @@ use std::sync::Arc;
 use super::intake::Cut;
 use crate::checkpoint::{Capture, Ledger};
 use crate::control::Signal;
+use crate::epochs::EpochLog;
 use crate::job::parts::SinkHandle;
 use crate::time::FIRST_EPOCH;
 
@@ -19,6 +20,8 @@ pub(crate) struct Commits {
     pub(crate) sinks: Vec<Arc<dyn SinkHandle>>,
     /// The book of checkpoints, if the job writes any.
     pub(crate) ledger: Option<Ledger>,
+    /// The epoch log, if the job keeps one.
+    pub(crate) log: Option<EpochLog>,
     /// Something has entered since the last checkpoint began.
     changed: bool,
     last_ms: i64,
@@ -38,6 +41,7 @@ impl Commits {
             every_ms,
             sinks: Vec::new(),
             ledger: None,
+            log: None,
             changed: false,
             last_ms: i64::MIN,
             count: 0,
@@ -59,9 +63,9 @@ impl Commits {
     pub(crate) fn signal(&mut self, cut: &mut Cut<'_>, epoch: u64, last: bool, replays: bool) -> bool {
         self.changed |= !cut.feeds.is_empty() || !cut.controls.is_empty();
         if let Some(ledger) = &self.ledger {
-            let due = last || self.changed && ledger.is_due();
+            let due = last || self.begins() || self.changed && ledger.is_due();
             if due {
-                cut.signal(Signal::Commit { number: epoch });
+                cut.commit(epoch);
             }
             return due;
         }
@@ -79,6 +83,25 @@ impl Commits {
         false
     }
 
+    /// Epochs are to be logged, and there is no checkpoint yet from which they could be heard again, nor is one under way.
+    pub(crate) fn begins(&self) -> bool {
+        self.log.is_some() && self.ledger.as_ref().is_some_and(Ledger::is_new)
+    }
+
+    /// The last epoch that would be heard again after a crash; none where epochs are not logged but all that leaves may leave.
+    pub(crate) fn logged(&self) -> u64 {
+        match &self.log {
+            None => u64::MAX,
+            Some(log) if self.ledger.as_ref().is_some_and(Ledger::has_one) => log.epoch(),
+            Some(_) => 0,
+        }
+    }
+
+    /// Something has entered.
+    pub(crate) fn changed(&mut self) {
+        self.changed = true;
+    }
+
     /// A checkpoint begins with what the ingest remembers at the end of this epoch.
     pub(crate) fn begin_checkpoint(&mut self, epoch: u64, capture: Capture) {
         self.changed = false;
@@ -91,7 +114,7 @@ impl Commits {
     /// be finished. Tells below which epoch no crash can lose a row any more. `drained`: nothing will follow.
     pub(crate) fn passed(&mut self, passed: u64, stored: u64, drained: bool) -> u64 {
         if let Some(ledger) = &mut self.ledger {
-            let durable = ledger.advance(passed.min(stored), &self.sinks);
+            let durable = ledger.advance(passed.min(stored), self.log.as_ref(), &self.sinks);
             self.uncommitted.extend(durable.into_iter().map(|checkpoint| (checkpoint, checkpoint)));
         }
         while let Some((epoch, number)) = self.uncommitted.front().copied().filter(|(epoch, _)| *epoch < passed) {
@@ -136,5 +159,7 @@ impl Commits {
     pub(crate) fn dismiss(&mut self) {
         self.sinks.clear();
         self.ledger.take().into_iter().for_each(Ledger::close);
+        // The thread ends when it sees that nothing will come.
+        self.log = None;
     }
 }

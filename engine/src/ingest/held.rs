@@ -355,6 +355,8 @@ mod tests {
                 feeds: Vec::new(),
                 controls: Vec::new(),
                 acknowledge: Vec::new(),
+                acknowledge_logged: Vec::new(),
+                hears: None,
                 recorder: Some(&mut recorder),
                 held: &mut self.held,
                 splits: &mut self.splits,

@@ -4,6 +4,7 @@ use std::any::Any;
 use std::sync::Arc;
 
 use async_channel::TryRecvError;
+use serde_json::Value;
 
 use super::held::Held;
 use super::merge::Merger;
@@ -14,13 +15,18 @@ use super::ticker::Ticker;
 use crate::batch::{Batch, NO_SPLIT, Places};
 use crate::checkpoint::SaveMerge;
 use crate::control::{Control, Health, Signal};
+use crate::data::{from_bytes, to_bytes};
 use crate::decode::DeadLetter;
+use crate::epochs::{Heard, Hears};
 use crate::job::metrics::SourceStats;
 use crate::keyed::Clocks;
 use crate::{Data, Error, Timed};
 
 /// One source, rows of any type.
 pub(crate) trait Intake: Send {
+    fn name(&self) -> &str;
+    /// Hears again what was logged of this source.
+    fn again(&mut self, heard: Heard, cut: &mut Cut<'_>) -> Result<(), Error>;
     /// Moves queued rows into the epoch.
     fn pull(&mut self, cut: &mut Cut<'_>) -> Result<(), Error>;
     /// Takes no new rows; what is queued can still be pulled.
@@ -55,7 +61,11 @@ pub(crate) struct Cut<'a> {
     pub(crate) controls: Vec<Control>,
     /// By split.
     pub(crate) acknowledge: Vec<(u32, Acknowledge)>,
+    /// The same, of what can be acknowledged when the epoch is logged.
+    pub(crate) acknowledge_logged: Vec<(u32, Acknowledge)>,
     pub(crate) recorder: Option<&'a mut Recorder>,
+    /// What is heard, if it is to be logged.
+    pub(crate) hears: Option<&'a mut Vec<Hears>>,
     pub(crate) held: &'a mut Held,
     pub(crate) splits: &'a mut SplitBook,
     /// As operators read them after the last signal.
@@ -63,6 +73,51 @@ pub(crate) struct Cut<'a> {
 }
 
 impl Cut<'_> {
+    /// Something is heard from outside.
+    fn hear(&mut self, heard: impl FnOnce() -> Heard) {
+        if let Some(hears) = &mut self.hears {
+            hears.push(Hears::Now(heard()));
+        }
+    }
+
+    /// The clock ticks by itself.
+    pub(crate) fn tick(&mut self, arrival_ms: i64) {
+        self.hear(|| Heard::Tick { arrival_ms });
+        self.signal(Signal::Tick { arrival_ms });
+    }
+
+    /// A checkpoint begins at the end of the epoch.
+    pub(crate) fn commit(&mut self, number: u64) {
+        self.hear(|| Heard::Commit);
+        self.signal(Signal::Commit { number });
+    }
+
+    /// No row will come any more. `told`: nor will the job go on.
+    pub(crate) fn end(&mut self, rows: bool, told: bool) {
+        if rows {
+            self.hear(|| Heard::EndOfRows);
+            self.end_of_rows();
+        }
+        if told {
+            self.hear(|| Heard::End);
+            self.signal(Signal::End);
+        }
+    }
+
+    /// Hears again what belongs to no source.
+    pub(crate) fn again(&mut self, heard: &Heard) {
+        match heard {
+            Heard::Tick { arrival_ms } => {
+                self.ticker.ticked(*arrival_ms);
+                self.signal(Signal::Tick { arrival_ms: *arrival_ms });
+            }
+            Heard::EndOfRows => self.end_of_rows(),
+            Heard::End => self.signal(Signal::End),
+            // The checkpoint does not begin again, but its signal took a place.
+            _ => *self.next_at += 1,
+        }
+    }
+
     /// Gives a signal its place.
     pub(crate) fn signal(&mut self, signal: Signal) {
         if let Signal::Tick { arrival_ms } = signal {
@@ -115,21 +170,41 @@ pub(crate) struct SourceIntake<T> {
     pub(crate) always_live: bool,
     /// What a stop interrupts will go on: the job writes checkpoints.
     pub(crate) comes_back: bool,
+    /// What it gives is logged: it may forget that when the epoch is.
+    pub(crate) logged: bool,
+}
+
+/// Rows of a split, as they come.
+struct Comes<T> {
+    split: u32,
+    rows: Vec<T>,
+    dead: Vec<DeadLetter>,
+    read: u64,
+    decoded: u64,
+    /// The offset after them.
+    after: Option<Value>,
+}
+
+impl<T: Data> Comes<T> {
+    /// As it is logged.
+    fn hears(&self) -> Hears {
+        let (split, rows, dead) = (self.split, self.rows.clone(), self.dead.clone());
+        let (read, decoded, after) = (self.read, self.decoded, self.after.clone());
+        Hears::Rows(Box::new(move || {
+            Ok(Heard::Rows { split, rows: to_bytes(&rows)?.into(), dead, read, decoded, after })
+        }))
+    }
 }
 
 impl<T: Data + Timed> SourceIntake<T> {
     fn arrival(&mut self, split: u32, arrival: Arrival<T>, cut: &mut Cut<'_>) -> Result<(), Error> {
         match arrival {
-            Arrival::Rows { rows, dead, read, decoded, after, acknowledge } => {
-                match after {
-                    Some(after) => cut.splits.reached(split, after),
-                    None if self.counts => cut.splits.counted(split, rows.len() as u64),
-                    None => {}
+            Arrival::Rows { rows, dead, read, decoded, after, mut acknowledge } => {
+                let after = after.or_else(|| self.counts.then(|| cut.splits.after(split, rows.len() as u64)));
+                if self.logged {
+                    cut.acknowledge_logged.extend(acknowledge.take().map(|acknowledge| (split, acknowledge)));
                 }
-                self.stats.count(read, decoded, dead.len() as u64, rows.len() as u64);
-                let acknowledge = self.take_rows(split, rows, acknowledge, cut);
-                self.take_dead(dead, cut);
-                acknowledge.into_iter().for_each(|acknowledge| cut.acknowledge(split, acknowledge));
+                self.come(Comes { split, rows, dead, read, decoded, after }, acknowledge, cut);
             }
             Arrival::Health(health) => self.health(split, health, cut),
             Arrival::Failed(error) => return Err(error),
@@ -137,28 +212,55 @@ impl<T: Data + Timed> SourceIntake<T> {
         Ok(())
     }
 
+    fn come(&mut self, comes: Comes<T>, acknowledge: Option<Acknowledge>, cut: &mut Cut<'_>) {
+        if let Some(hears) = &mut cut.hears {
+            hears.push(comes.hears());
+        }
+        let Comes { split, rows, dead, read, decoded, after } = comes;
+        after.into_iter().for_each(|after| cut.splits.reached(split, after));
+        self.stats.count(read, decoded, dead.len() as u64, rows.len() as u64);
+        let acknowledge = self.take_rows(split, rows, acknowledge, cut);
+        self.take_dead(dead, cut);
+        acknowledge.into_iter().for_each(|acknowledge| cut.acknowledge(split, acknowledge));
+    }
+
     fn health(&mut self, split: u32, health: Health, cut: &mut Cut<'_>) {
+        cut.hear(|| Heard::Health { split, health });
         match &mut self.merger {
             Some(merger) => merger.health(split, health).into_iter().for_each(|signal| cut.health(signal)),
             None => cut.health(Signal::Split { split, health }),
         }
     }
 
-    /// Takes over the splits that were opened since the last time.
-    fn take_over(&mut self, cut: &Cut<'_>) {
-        for opened in self.gate.take_opened() {
-            if let Some(merger) = &mut self.merger {
-                merger.open(opened.split, merge_clock(cut));
-            }
-            self.splits.push(opened);
+    /// A split has rows that are not taken yet: it is held back, not silent.
+    fn seen(&mut self, split: u32, cut: &mut Cut<'_>) {
+        if let Some(merger) = &mut self.merger
+            && merger.seen(split, merge_clock(cut))
+        {
+            cut.hear(|| Heard::Seen { split });
         }
     }
 
-    /// Enters the splits that were taken over into the book.
-    fn book(&mut self, cut: &mut Cut<'_>) {
-        for queue in self.splits.iter_mut().filter(|queue| !queue.booked) {
-            cut.splits.open(&self.name, queue.split, &queue.name);
-            queue.booked = true;
+    /// Takes over the splits that were opened since the last time.
+    fn take_over(&mut self, cut: &mut Cut<'_>) {
+        for opened in self.gate.take_opened() {
+            let split = SplitQueue { opened_ms: merge_clock(cut), ..opened };
+            self.splits.push(split);
+        }
+        for index in 0..self.splits.len() {
+            let queue = &mut self.splits[index];
+            if !std::mem::replace(&mut queue.booked, true) {
+                let (split, name, at_ms) = (queue.split, queue.name.clone(), queue.opened_ms);
+                self.opened(split, name, at_ms, cut);
+            }
+        }
+    }
+
+    fn opened(&mut self, split: u32, name: Value, at_ms: i64, cut: &mut Cut<'_>) {
+        cut.splits.open(&self.name, split, &name);
+        cut.hear(|| Heard::Opened { source: self.name.clone(), split, name, at_ms });
+        if let Some(merger) = &mut self.merger {
+            merger.open(split, at_ms);
         }
     }
 
@@ -181,14 +283,18 @@ impl<T: Data + Timed> SourceIntake<T> {
         None
     }
 
-    fn release(&mut self, cut: &mut Cut<'_>) {
-        let Some(merger) = &mut self.merger else { return };
-        let (split, mut ordered) = (merger.split, merger.release(merge_clock(cut)));
+    /// Lets go what may go. Whether the merge has moved by that.
+    fn release(&mut self, cut: &mut Cut<'_>) -> bool {
+        let Some(merger) = &mut self.merger else { return false };
+        let (split, released) = (merger.split, merger.release(merge_clock(cut)));
+        let moved = released.is_some();
+        let mut ordered = released.unwrap_or_default();
         while !ordered.is_empty() {
             let rest = ordered.split_off(ordered.len().min(BATCH_ROWS));
             cut.rows(self.input, split, std::mem::replace(&mut ordered, rest));
         }
         merger.acknowledged().for_each(|(split, acknowledge)| cut.acknowledge(split, acknowledge));
+        moved
     }
 
     fn take_dead(&mut self, dead: Vec<DeadLetter>, cut: &mut Cut<'_>) {
@@ -200,28 +306,35 @@ impl<T: Data + Timed> SourceIntake<T> {
     fn end_split(&mut self, index: usize, cut: &mut Cut<'_>) {
         let split = self.splits.remove(index).split;
         if !self.gate.stopping() {
-            cut.splits.finish(split);
+            cut.hear(|| Heard::Ended { split });
+            self.split_ended(split, cut);
+        } else if !self.comes_back {
+            // What waits for other splits goes on without them.
+            self.leave_merge(split, cut);
         }
-        match &mut self.merger {
-            // What it holds waits for the splits to go on.
-            Some(_) if self.gate.stopping() && self.comes_back => {}
-            Some(merger) => {
-                merger.end(split);
-                let health = merger.health(split, Health::Ended);
-                self.release(cut);
-                health.into_iter().for_each(|signal| cut.health(signal));
-            }
-            None if self.gate.stopping() => {}
+    }
+
+    fn split_ended(&mut self, split: u32, cut: &mut Cut<'_>) {
+        cut.splits.finish(split);
+        match &self.merger {
+            Some(_) => self.leave_merge(split, cut),
             None => cut.health(Signal::Split { split, health: Health::Ended }),
         }
     }
 
+    fn leave_merge(&mut self, split: u32, cut: &mut Cut<'_>) {
+        if let Some(merger) = &mut self.merger {
+            merger.end(split);
+            let health = merger.health(split, Health::Ended);
+            self.release(cut);
+            health.into_iter().for_each(|signal| cut.health(signal));
+        }
+    }
+
     /// The merged split ends with the last that feeds it.
-    fn end_merged(&mut self, cut: &mut Cut<'_>) {
-        if self.ended()
-            && !self.gate.stopping()
-            && let Some(signal) = self.merger.as_mut().and_then(Merger::ended)
-        {
+    fn merge_ended(&mut self, cut: &mut Cut<'_>) {
+        if let Some(signal) = self.merger.as_mut().and_then(Merger::ended) {
+            cut.hear(|| Heard::SourceEnded { source: self.name.clone() });
             cut.health(signal);
         }
     }
@@ -233,9 +346,29 @@ fn merge_clock(cut: &Cut<'_>) -> i64 {
 }
 
 impl<T: Data + Timed> Intake for SourceIntake<T> {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn again(&mut self, heard: Heard, cut: &mut Cut<'_>) -> Result<(), Error> {
+        match heard {
+            Heard::Opened { split, name, at_ms, .. } => self.opened(split, name, at_ms, cut),
+            Heard::Rows { split, rows, dead, read, decoded, after } => {
+                let rows = from_bytes(&rows).map_err(|e| e.at(format!("source \"{}\"", self.name)))?;
+                self.come(Comes { split, rows, dead, read, decoded, after }, None, cut);
+            }
+            Heard::Health { split, health } => self.health(split, health, cut),
+            Heard::Ended { split } => self.split_ended(split, cut),
+            Heard::Seen { split } => self.seen(split, cut),
+            Heard::Released { .. } => _ = self.release(cut),
+            Heard::SourceEnded { .. } => self.merge_ended(cut),
+            Heard::Tick { .. } | Heard::Commit | Heard::EndOfRows | Heard::End => {}
+        }
+        Ok(())
+    }
+
     fn pull(&mut self, cut: &mut Cut<'_>) -> Result<(), Error> {
         self.take_over(cut);
-        self.book(cut);
         // Splits take turns batch by batch, so that a full one does not starve the others.
         let mut moved = true;
         while moved && cut.room > 0 {
@@ -244,12 +377,9 @@ impl<T: Data + Timed> Intake for SourceIntake<T> {
             while index < self.splits.len() && cut.room > 0 {
                 let queue = &self.splits[index];
                 let split = queue.split;
-                if let Some(merger) = &mut self.merger
-                    && !merger.wants(split, merge_clock(cut))
-                {
+                if self.merger.as_ref().is_some_and(|merger| !merger.wants(split, merge_clock(cut))) {
                     if !queue.rx.is_empty() {
-                        // It is held back, not silent.
-                        merger.seen(split, merge_clock(cut));
+                        self.seen(split, cut);
                     }
                     index += 1;
                     continue;
@@ -258,7 +388,6 @@ impl<T: Data + Timed> Intake for SourceIntake<T> {
                 if self.merger.is_some() {
                     // A split that was opened before these rows were sent, or before this one ended, holds them back.
                     self.take_over(cut);
-                    self.book(cut);
                 }
                 match taken {
                     Ok(arrival) => {
@@ -270,19 +399,18 @@ impl<T: Data + Timed> Intake for SourceIntake<T> {
                 }
             }
         }
-        self.release(cut);
-        self.end_merged(cut);
+        if self.release(cut) {
+            cut.hear(|| Heard::Released { source: self.name.clone() });
+        }
+        if self.ended() && !self.gate.stopping() {
+            self.merge_ended(cut);
+        }
         Ok(())
     }
 
     fn close(&mut self) {
-        for opened in self.gate.close() {
-            if let Some(merger) = &mut self.merger {
-                // It will not fall idle: its rows are all there, and then it ends.
-                merger.open(opened.split, i64::MAX);
-            }
-            self.splits.push(opened);
-        }
+        // A split that comes so late will not fall idle: its rows are all there, and then it ends.
+        self.splits.extend(self.gate.close().into_iter().map(|queue| SplitQueue { opened_ms: i64::MAX, ..queue }));
         self.splits.iter().for_each(|queue| {
             queue.rx.close();
         });
@@ -300,9 +428,7 @@ impl<T: Data + Timed> Intake for SourceIntake<T> {
 
     fn is_back(&mut self, cut: &mut Cut<'_>) {
         for split in self.gate.resumed() {
-            if let Some(merger) = &mut self.merger {
-                merger.seen(split, merge_clock(cut));
-            }
+            self.seen(split, cut);
             if self.always_live {
                 self.health(split, Health::Live, cut);
             }

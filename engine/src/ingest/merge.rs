@@ -91,11 +91,10 @@ impl<T: Timed> Merger<T> {
         self.splits.remove(&split);
     }
 
-    /// The split has rows waiting, though none were taken.
-    pub(crate) fn seen(&mut self, split: u32, arrival_ms: i64) {
-        if let Some(state) = self.splits.get_mut(&split) {
-            state.seen_ms = arrival_ms;
-        }
+    /// The split has rows waiting, though none were taken. Whether that is news.
+    pub(crate) fn seen(&mut self, split: u32, arrival_ms: i64) -> bool {
+        let Some(state) = self.splits.get_mut(&split) else { return false };
+        std::mem::replace(&mut state.seen_ms, arrival_ms) != arrival_ms
     }
 
     /// What a change in the health of one split means for the merged one: its silence counts only while all are live.
@@ -175,24 +174,27 @@ impl<T: Timed> Merger<T> {
         self.unacknowledged.drain(..ready).map(|each| (each.split, each.acknowledge))
     }
 
-    /// The rows that every live split's watermark has passed.
-    pub(crate) fn release(&mut self, arrival_ms: i64) -> Vec<T> {
+    /// The rows that every live split's watermark has passed; nothing if it has not moved.
+    pub(crate) fn release(&mut self, arrival_ms: i64) -> Option<Vec<T>> {
         let low_ms = self.low_ms(arrival_ms);
         if low_ms <= self.released_ms {
-            return Vec::new();
+            return None;
         }
         let rest = self.held.split_off(&(low_ms, 0, 0));
         let ready = std::mem::replace(&mut self.held, rest);
         // Where no split holds back, what was released says how far the order has come.
         let last_ms = ready.last_key_value().map(|((event_ms, _, _), _)| *event_ms);
-        self.released_ms = if low_ms == i64::MAX { last_ms.unwrap_or(self.released_ms) } else { low_ms };
+        let released_ms = if low_ms == i64::MAX { last_ms.unwrap_or(self.released_ms) } else { low_ms };
+        if std::mem::replace(&mut self.released_ms, released_ms) == released_ms && ready.is_empty() {
+            return None;
+        }
         for (_, _, arrived) in ready.keys() {
             let at = self.unacknowledged.partition_point(|each| each.upto < *arrived);
             if let Some(each) = self.unacknowledged.get_mut(at).filter(|each| each.after < *arrived) {
                 each.held -= 1;
             }
         }
-        ready.into_values().collect()
+        Some(ready.into_values().collect())
     }
 
     /// The lowest watermark of the splits that are not idle; past the end if there are none.
@@ -277,7 +279,7 @@ mod tests {
                     merger.end(s as u32);
                 }
             }
-            out.extend(merger.release(0));
+            out.extend(merger.release(0).unwrap_or_default());
         }
         late.sort();
         (out, late)
@@ -297,7 +299,10 @@ mod tests {
             merger.release(now_ms);
         }
         merger.push(1, vec![Row(9_000, 1, 0)], 1_000, None);
-        assert!(merger.release(1_000).iter().all(|row| row.1 == 1), "the fast split's own bound still holds it");
+        assert!(
+            merger.release(1_000).unwrap_or_default().iter().all(|row| row.1 == 1),
+            "the fast split's own bound still holds it"
+        );
         assert!(merger.wants(0, 1_000));
         assert_eq!(merger.push(0, vec![Row(970, 0, 2)], 1_000, None), [], "and its rows are not late");
     }

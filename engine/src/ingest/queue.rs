@@ -74,6 +74,8 @@ pub(crate) struct SplitQueue<T> {
     pub(crate) split: u32,
     /// What its source calls it.
     pub(crate) name: Value,
+    /// When it was taken over, for a merge.
+    pub(crate) opened_ms: i64,
     /// It stands in the book of splits.
     pub(crate) booked: bool,
     pub(crate) rx: Receiver<Arrival<T>>,
@@ -120,7 +122,7 @@ impl<T> Gate<T> {
         let split = resumed.as_ref().map_or_else(fresh, |at| at.number);
         self.open.fetch_add(1, Ordering::AcqRel);
         match self.lock().as_mut().filter(|_| !resumed.as_ref().is_some_and(|at| at.finished)) {
-            Some(opened) => opened.push(SplitQueue { split, name, booked: false, rx }),
+            Some(opened) => opened.push(SplitQueue { split, name, opened_ms: i64::MIN, booked: false, rx }),
             None => drop(rx),
         }
         self.shared.wake(0);

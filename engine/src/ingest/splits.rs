@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use crate::durable::SplitAt;
+use crate::epochs::Heard;
 
 /// Splits by their number in this job; those that have ended stay.
 #[derive(Debug, Default)]
@@ -30,18 +31,31 @@ impl SplitBook {
         }
     }
 
-    /// So many more rows have entered, of a split whose offset is their count.
-    pub(crate) fn counted(&mut self, number: u32, rows: u64) {
-        if let Some((_, at)) = self.0.get_mut(&number) {
-            let before = at.offset.as_ref().and_then(Value::as_u64).unwrap_or(0);
-            at.offset = Some((before + rows).into());
-        }
+    /// The offset after so many more rows, of a split whose offset is their count.
+    pub(crate) fn after(&self, number: u32, rows: u64) -> Value {
+        let offset = self.0.get(&number).and_then(|(_, at)| at.offset.as_ref());
+        (offset.and_then(Value::as_u64).unwrap_or(0) + rows).into()
     }
 
     pub(crate) fn finish(&mut self, number: u32) {
         if let Some((_, at)) = self.0.get_mut(&number) {
             at.finished = true;
         }
+    }
+
+    /// What a logged epoch says of splits.
+    pub(crate) fn hear(&mut self, heard: &Heard) {
+        match heard {
+            Heard::Opened { source, split, name, .. } => self.open(source, *split, name),
+            Heard::Rows { split, after: Some(after), .. } => self.reached(*split, after.clone()),
+            Heard::Ended { split } => self.finish(*split),
+            _ => {}
+        }
+    }
+
+    /// The source of a split.
+    pub(crate) fn source_of(&self, number: u32) -> Option<&str> {
+        self.0.get(&number).map(|(source, _)| source.as_str())
     }
 
     /// The book as a manifest holds it.

@@ -45,6 +45,17 @@ impl Ticker {
         (self.last_ms, self.last_at, self.latest_ms) = (last_ms, Instant::now(), latest_ms);
     }
 
+    /// A tick is heard again.
+    pub(crate) fn ticked(&mut self, arrival_ms: i64) {
+        (self.last_ms, self.last_at) = (Some(arrival_ms), Instant::now());
+    }
+
+    /// Ticks that were heard again are over: the clock goes on from the last.
+    pub(crate) fn goes_on(&mut self) {
+        self.started = Instant::now();
+        self.resume(self.remember());
+    }
+
     pub(crate) fn follows_rows(&self) -> bool {
         matches!(self.source, TickSource::FromEvents { .. })
     }

@@ -143,10 +143,12 @@ impl Job {
     /// the newest checkpoint again. A job that was drained is done, and starting it again does nothing.
     ///
     /// One job may run at a time: a start fences all runs before it, which then fail with `E0524`. Every source must be able
-    /// to [replay](crate::source::Replay). Has no part in a replay of a recording.
+    /// to [replay](crate::source::Replay), unless epochs are [logged](Checkpointing::log_epochs). Has no part in a replay of a
+    /// recording.
     ///
     /// Memory: while a checkpoint is under way, the keys of it that were written down and are not yet stored; and the rows
-    /// that merged sources hold, once more.
+    /// that merged sources hold, once more. Where epochs are logged, up to 65 of them that wait for the store; and at a start what
+    /// was logged since the checkpoint.
     ///
     /// [two-phase]: crate::sink::CommitMode::TwoPhase
     ///
@@ -260,8 +262,8 @@ impl Job {
 
     fn findings(&self, plan: &Plan) -> Vec<Finding> {
         let mut all = plan.check();
-        if self.checkpoints.is_some() {
-            plan.check_checkpoints(&mut all);
+        if let Some((_, config)) = &self.checkpoints {
+            plan.check_checkpoints(config.log_epochs, &mut all);
             all.sort_by_key(|finding| std::cmp::Reverse(finding.weight));
         }
         all
@@ -278,7 +280,7 @@ impl Job {
     /// `E0100` with every error that [`check`](Job::check) finds; `E0902` if threads cannot be started; those of the store
     /// that the job is [recorded to](Job::record_to), `E0527` if it holds a recording.
     ///
-    /// Where checkpoints are written: `E0112` if a job that comes back is to be recorded; `E0521` to `E0532`, which say what is
+    /// Where checkpoints are written: `E0112` if a job that comes back is to be recorded; `E0521` to `E0534`, which say what is
     /// wrong with the state that was found; those of its store.
     pub fn start(&self) -> Result<Running, Error> {
         self.start_with(None)

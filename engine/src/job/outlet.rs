@@ -26,11 +26,15 @@ use crate::source::Failure;
 pub struct ChannelOut {
     /// Outputs (one an epoch that has rows) that wait for the host before the job is held back. Default 1,024.
     pub capacity_epochs: usize,
+    /// Of a job that [logs its epochs](crate::Checkpointing::log_epochs), whether every output waits until its epoch is logged.
+    /// Then one that comes again after a crash has the same number and the same rows, and the host can pass it over. Else
+    /// only those wait that a tick of the clock or the health of a split has a part in. Default no.
+    pub by_epoch: bool,
 }
 
 impl Default for ChannelOut {
     fn default() -> Self {
-        ChannelOut { capacity_epochs: 1_024 }
+        ChannelOut { capacity_epochs: 1_024, by_epoch: false }
     }
 }
 
@@ -308,6 +312,8 @@ pub(crate) struct WriterTask<S, E, T> {
     pub(crate) generation: u64,
     /// Earlier runs have prepared something up to this number.
     pub(crate) owed_upto: u64,
+    /// Rows of epochs up to this one are visible, or will be by what is owed.
+    pub(crate) visible_upto: u64,
     pub(crate) nudge: Arc<Nudge>,
     pub(crate) shared: Arc<Shared>,
     pub(crate) io: Arc<dyn IoRuntime>,
@@ -361,17 +367,20 @@ impl<T: Send + 'static, S: Sink, E: Encoder<T>> WriterTask<S, E, T> {
         // What was promised comes before what was only begun is removed.
         self.commit(&mut writer, self.owed_upto).await?;
         retried!(self, writer.abort_older())?;
+        let two_phase = self.sink.commit_mode() == CommitMode::TwoPhase;
         while let Ok(message) = self.rx.recv().await {
             match message {
                 ToTask::Leaving(Leaving { epoch, rows, prepare }) => {
                     let encoded = rows.iter().map(|row| self.encoder.encode(row)).collect::<Result<Vec<_>, _>>();
                     let encoded = encoded.map_err(|e| e.at(format!("sink \"{}\"", self.name)))?;
-                    if !encoded.is_empty() {
+                    // Epochs that come again after the job went back to an older checkpoint.
+                    let visible = two_phase && epoch <= self.visible_upto;
+                    if !encoded.is_empty() && !visible {
                         retried!(self, writer.write(epoch, &encoded))?;
                     }
                     if let Some(number) = prepare
                         && let Some(bytes) = retried!(self, writer.prepare(number))?
-                        && self.sink.commit_mode() == CommitMode::TwoPhase
+                        && two_phase
                     {
                         self.prepared.lock().unwrap_or_else(PoisonError::into_inner).insert(number, bytes);
                     }

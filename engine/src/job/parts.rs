@@ -32,6 +32,10 @@ pub(crate) struct Start {
     pub(crate) owed: Owed,
     /// The highest of those numbers, 0 if there is none.
     pub(crate) owed_upto: u64,
+    /// What two-phase sinks have of epochs up to this one is visible, or will be by what they owe.
+    pub(crate) visible_upto: u64,
+    /// Everything that enters is logged.
+    pub(crate) logs: bool,
 }
 
 /// The host's ends of channels, by the names of the channels.

@@ -58,8 +58,14 @@ pub(crate) struct Shared {
     handed: Mutex<BTreeMap<u64, Vec<Handed>>>,
     /// The first epoch of this run.
     first_epoch: AtomicU64,
+    /// The last epoch that would be heard again after a crash.
+    logged: AtomicU64,
+    /// Sinks that wait for epochs to be logged.
+    log_waiters: Mutex<Vec<Arc<Nudge>>>,
     /// The store of checkpoints does not take what it is given.
     pub(crate) checkpoints_wait: AtomicBool,
+    /// The store of the epoch log does not take what it is given.
+    pub(crate) epochs_wait: AtomicBool,
     /// The store of the recording does not take what it is given.
     pub(crate) recording_waits: AtomicBool,
     failed: AtomicBool,
@@ -129,7 +135,10 @@ impl Shared {
             states: Mutex::default(),
             handed: Mutex::default(),
             first_epoch: AtomicU64::new(FIRST_EPOCH),
+            logged: AtomicU64::new(u64::MAX),
+            log_waiters: Mutex::default(),
             checkpoints_wait: AtomicBool::new(false),
+            epochs_wait: AtomicBool::new(false),
             recording_waits: AtomicBool::new(false),
             failed: AtomicBool::new(false),
             error: Mutex::default(),
@@ -165,6 +174,22 @@ impl Shared {
 
     pub(crate) fn first_epoch(&self) -> u64 {
         self.first_epoch.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn logged(&self) -> u64 {
+        // In one order with the wish of a sink to be woken.
+        self.logged.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn set_logged(&self, epoch: u64) {
+        if self.logged.swap(epoch, Ordering::SeqCst) != epoch {
+            lock(&self.log_waiters).iter().for_each(|nudge| nudge.give());
+        }
+    }
+
+    /// Adds what is to be woken when epochs have been logged.
+    pub(crate) fn on_logged(&self, nudge: Arc<Nudge>) {
+        lock(&self.log_waiters).push(nudge);
     }
 
     /// Before the workers start.
@@ -310,13 +335,14 @@ impl Shared {
         }
     }
 
-    /// What is behind: the names of sinks, the recording, and the checkpoints.
+    /// What is behind: the names of sinks, the recording, the epoch log, and the checkpoints.
     pub(crate) fn waiting(&self) -> Vec<String> {
         let behind = self.nodes.iter().filter(|node| node.waiting.load(Ordering::Relaxed));
         let sinks = behind.map(|node| format!("\"{}\"", node.name));
         let recording = self.recording_waits.load(Ordering::Relaxed).then(|| "the store of the recording".to_owned());
         let checkpoints = self.checkpoints_wait.load(Ordering::Relaxed).then(|| "the store of checkpoints".to_owned());
-        sinks.chain(recording).chain(checkpoints).collect()
+        let epochs = self.epochs_wait.load(Ordering::Relaxed).then(|| "the store of the epoch log".to_owned());
+        sinks.chain(recording).chain(epochs).chain(checkpoints).collect()
     }
 }
 

@@ -10,6 +10,7 @@ use super::running::Running;
 use super::shared::{KeyStates, Shared};
 use crate::Error;
 use crate::checkpoint::{Begin, Goes, Ledger, Scribe, begin};
+use crate::epochs::EpochLog;
 use crate::flow::{Finding, Flow, InputType, Plan, Weight};
 use crate::ingest::leader::Leader;
 use crate::ingest::record::{Player, Recorder, Recording};
@@ -70,9 +71,11 @@ impl Job {
             generation: 1,
             owed: HashMap::new(),
             owed_upto: 0,
+            visible_upto: 0,
+            logs: false,
         };
         let mut recording = recording;
-        let ledger = if recording.is_none() { self.come_back(&plan, &mut start, &mut recording)? } else { None };
+        let books = if recording.is_none() { self.come_back(&plan, &mut start, &mut recording)? } else { None };
         for part in parts {
             part(&mut start)?;
         }
@@ -80,7 +83,9 @@ impl Job {
         let mut leader = Leader::new(shared.clone(), self.workers, ticks, self.bounds);
         leader.intakes = std::mem::take(&mut start.intakes);
         leader.commits.sinks = std::mem::take(&mut start.sinks);
-        leader.commits.ledger = ledger;
+        if let Some((ledger, log)) = books {
+            (leader.commits.ledger, leader.commits.log) = (Some(ledger), log);
+        }
         leader.recorder = self.record.then(Recorder::default);
         if let Some(store) = self.record_to.clone().filter(|_| recording.is_none()) {
             let into = Some(Streamed::start(store, plan.fingerprint(), shared.clone())?);
@@ -108,14 +113,14 @@ impl Job {
         Ok(running)
     }
 
-    /// Finds the checkpoint that the job goes on from, and starts the thread that writes those to come. A job that was
-    /// drained replays nothing.
+    /// Finds the checkpoint that the job goes on from, and starts the threads that write those to come and the epoch log. A job
+    /// that was drained replays nothing.
     fn come_back(
         &self,
         plan: &Plan,
         start: &mut Start,
         nothing: &mut Option<Recording>,
-    ) -> Result<Option<Ledger>, Error> {
+    ) -> Result<Option<(Ledger, Option<EpochLog>)>, Error> {
         let Some((store, config)) = &self.checkpoints else { return Ok(None) };
         let shared = &start.shared;
         let goes = match begin(store, config, plan)? {
@@ -127,7 +132,7 @@ impl Job {
             }
             Begin::Goes(goes) => *goes,
         };
-        let Goes { log, flow, resumed, states, owed, owed_upto, kept } = goes;
+        let Goes { log, flow, resumed, states, owed, owed_upto, visible_upto, goes_on, kept } = goes;
         start.generation = log.generation();
         // Where states are of other types than are stored, all keys are written anew.
         let now = flow.operators.clone();
@@ -135,9 +140,14 @@ impl Job {
         let owes = (owed_upto > 0).then_some(owed_upto);
         let ledger = Ledger::new(config, orders.clone(), status, shared.clone(), kept, owes);
         let _ = shared.checkpoints.set(orders);
+        let mut log = None;
+        if config.log_epochs {
+            shared.set_logged(0);
+            log = Some(EpochLog::start(store.clone(), plan.fingerprint(), goes_on, shared)?);
+        }
         if let Some(resumed) = &resumed {
-            shared.set_first_epoch(resumed.next_epoch);
-            shared.next_split.store(resumed.ingest.next_split, Ordering::Relaxed);
+            shared.set_first_epoch(resumed.first_epoch());
+            shared.next_split.store(resumed.next_split, Ordering::Relaxed);
             let _ = shared.clocks.set(resumed.ingest.clocks.clone());
         }
         for (operator, (types, groups)) in states {
@@ -150,7 +160,8 @@ impl Job {
                 shared.set_states(&operator, worker, states);
             }
         }
-        (start.resumed, start.owed, start.owed_upto) = (resumed, owed, owed_upto);
-        Ok(Some(ledger))
+        (start.resumed, start.owed, start.owed_upto, start.visible_upto) = (resumed, owed, owed_upto, visible_upto);
+        start.logs = config.log_epochs;
+        Ok(Some((ledger, log)))
     }
 }

@@ -174,7 +174,7 @@ impl<'a> Run<'a> {
     }
 
     fn apply(&mut self, feed: EpochFeed) -> Result<(), Error> {
-        let EpochFeed { epoch, feeds, mut controls, last } = feed;
+        let EpochFeed { feeds, mut controls, next, last } = feed;
         for feed in feeds {
             let fed = self.inputs.get_mut(feed.input).is_some_and(|input| input.feed(feed.payload));
             if !fed {
@@ -189,8 +189,8 @@ impl<'a> Run<'a> {
             self.controls = InputHandle::new();
             self.closed = true;
         } else {
-            self.inputs.iter_mut().for_each(|input| input.advance_to(epoch + 1));
-            self.controls.advance_to(epoch + 1);
+            self.inputs.iter_mut().for_each(|input| input.advance_to(next));
+            self.controls.advance_to(next);
         }
         Ok(())
     }

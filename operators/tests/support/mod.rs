@@ -126,7 +126,7 @@ impl Detector for Ticks {
     }
 }
 
-const ROOM: ChannelOut = ChannelOut { capacity_epochs: 1 << 16 };
+const ROOM: ChannelOut = ChannelOut { capacity_epochs: 1 << 16, by_epoch: false };
 
 /// A job that runs one window detector over the channel `rows`.
 pub fn job<V, D>(setting: Setting, detector: impl Fn() -> D + Send + Sync + 'static) -> Job

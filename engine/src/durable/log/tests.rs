@@ -15,7 +15,7 @@ fn begin(store: &FaultyStore) -> Result<Log, Error> {
     let known = read(store)?;
     let newest = known.iter().filter_map(Known::record).filter_map(Record::manifest).next_back();
     let from = newest.map(|manifest| manifest.checkpoint);
-    Log::begin(Arc::new(store.clone()), &known, "site", from, store.calls())
+    Log::begin(Arc::new(store.clone()), &known, "site", from, store.calls(), false)
 }
 
 fn numbers(store: &FaultyStore) -> Vec<u64> {
@@ -96,7 +96,7 @@ fn of_two_that_start_at_once_one_goes_on() {
     let store = store();
     begin(&store).unwrap();
     let seen = read(&store).unwrap();
-    let start = |nonce| Log::begin(Arc::new(store.clone()), &seen, "site", None, nonce);
+    let start = |nonce| Log::begin(Arc::new(store.clone()), &seen, "site", None, nonce, false);
     let mut first = start(1).unwrap();
     fenced(start(2));
     first.append(checkpoint(1)).unwrap();
