@@ -273,4 +273,23 @@ mod tests {
             }
         }
     }
+
+    #[test]
+    fn of_the_epoch_log_stays_what_the_oldest_kept_checkpoint_needs_and_the_newest_part() {
+        let checkpoint = |number: u64, checkpoint: u64| {
+            let manifest = Manifest { checkpoint, job: "site".into(), ..Manifest::default() };
+            let entry = Entry::Checkpoint(Box::new(manifest));
+            Known::Good(Record { number, previous: None, generation: 1, entry })
+        };
+        let log: Vec<Known> = [(2, 20), (3, 30), (4, 40)].map(|(number, epoch)| checkpoint(number, epoch)).into();
+        let parts = [Place(1, 19, 1), Place(1, 30, 2), Place(1, 31, 3), Place(2, 10, 1)];
+        let names: Vec<String> = parts.iter().map(|place| place.name()).collect();
+        let deleted = |keep: usize, names: &[String]| plan(&log, names, keep, &[]);
+        assert_eq!(deleted(2, &names), [parts[0].name(), parts[1].name()]);
+        assert_eq!(deleted(3, &names), [parts[0].name()]);
+        assert_eq!(deleted(2, &names[..1]), Vec::<String>::new(), "the newest says what zombies may not");
+        // Somebody's copy.
+        let copy = "epochs/copy-of-1".to_owned();
+        assert!(!deleted(1, &[vec![copy.clone()], names].concat()).contains(&copy));
+    }
 }
