@@ -13,6 +13,7 @@
 //! | `datagen` | rows made up from a seed; `Exact` | |
 //! | `mqtt` | a session of MQTT 3.1.1 or 5; `None`, acknowledged when durable | a message per row; `ByKey` |
 //! | `stdout` | | a line per row; `AtLeastOnce` |
+//! | `postgres` | | a row of a table per row; `ByEpoch` |
 //! | `memory` | rows that a test pushes; `None` | a double of a transactional target; `TwoPhase` |
 //!
 //! What survives a job may be kept in an object store of a cloud: feature `object-store`, whose `Objects` implements
@@ -58,6 +59,8 @@ pub mod doors;
 #[cfg(feature = "file")]
 pub mod file;
 pub mod format;
+#[cfg(any(feature = "mqtt", feature = "postgres"))]
+mod io_thread;
 #[cfg(any(feature = "file", feature = "stdout"))]
 mod lines_out;
 #[cfg(feature = "memory")]
@@ -66,6 +69,10 @@ pub mod memory;
 pub mod mqtt;
 #[cfg(feature = "object-store")]
 pub mod object_store;
+#[cfg(any(feature = "mqtt", feature = "postgres"))]
+mod password;
+#[cfg(feature = "postgres")]
+pub mod postgres;
 pub mod registry;
 #[cfg(any(feature = "memory", feature = "mqtt"))]
 mod signal;
@@ -74,3 +81,5 @@ pub mod stdout;
 
 #[cfg(any(feature = "file", feature = "stdout"))]
 pub use lines_out::Retractions;
+#[cfg(any(feature = "mqtt", feature = "postgres"))]
+pub use password::PasswordFrom;

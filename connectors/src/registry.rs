@@ -64,6 +64,7 @@ entries! {
     Sink "file" feature "file": "appends a line per row", "AtLeastOnce";
     Sink "stdout" feature "stdout": "prints a line per row", "AtLeastOnce";
     Sink "mqtt" feature "mqtt": "publishes a message per row with QoS 1", "ByKey with {id} in the topic, else AtLeastOnce";
+    Sink "postgres" feature "postgres": "a row of a table per row, with the epoch in one transaction", "ByEpoch";
     Sink "memory" feature "memory": "a transactional target that a test looks into", "TwoPhase";
     Format "json": "one JSON value per row, decoded and encoded", "dead letters E0435, E0441, E0448";
     Store "object-store" feature "object-store": "objects in S3, GCS, Azure or whatever the crate object_store speaks to",
@@ -94,10 +95,17 @@ mod tests {
         }
     }
 
-    #[cfg(all(feature = "datagen", feature = "file", feature = "memory", feature = "mqtt", feature = "stdout"))]
+    #[cfg(all(
+        feature = "datagen",
+        feature = "file",
+        feature = "memory",
+        feature = "mqtt",
+        feature = "postgres",
+        feature = "stdout"
+    ))]
     #[test]
     fn what_is_listed_is_what_the_connectors_declare() {
-        use crate::{datagen, file, memory, mqtt, stdout};
+        use crate::{datagen, file, memory, mqtt, postgres, stdout};
         use watchfire_engine::sink::Sink;
         use watchfire_engine::source::Source;
         let listed = |kind, name| find(kind, name).map(|entry| entry.guarantee).unwrap();
@@ -112,10 +120,13 @@ mod tests {
         for (name, replay) in replays {
             assert_eq!(listed(Kind::Source, name), format!("{replay:?}"));
         }
+        let server = postgres::PostgresConnection::new("localhost", "district", "watchfire");
+        let table = postgres::PostgresSinkConfig::new(server, "alarms", "site");
         let modes = [
             ("file", file::FileSink::new(file::FileSinkConfig::new("a")).commit_mode()),
             ("stdout", stdout::StdoutSink::default().commit_mode()),
             ("mqtt", mqtt::MqttSink::new(mqtt::MqttSinkConfig::new(connection, "a/{id}")).unwrap().commit_mode()),
+            ("postgres", postgres::PostgresSink::new(table).unwrap().commit_mode()),
             ("memory", memory::TwoPhaseSink::new().commit_mode()),
         ];
         for (name, mode) in modes {

@@ -7,7 +7,8 @@ use bytes::Bytes;
 use rumqttc::v5::mqttbytes::v5 as p5;
 use rumqttc::{NetworkOptions, Packet, QoS, v5};
 
-use super::config::{MqttConnection, MqttVersion, Password};
+use super::config::{MqttConnection, MqttVersion};
+use crate::password::Password;
 
 /// Publishes that are not acknowledged before the client waits.
 const SINK_INFLIGHT: u16 = 100;

@@ -25,9 +25,13 @@ mod sink;
 mod source;
 #[cfg(test)]
 mod tests;
-mod thread;
 pub(crate) mod topic;
 
-pub use config::{MqttConnection, MqttSinkConfig, MqttSourceConfig, MqttVersion, PasswordFrom, Retained};
+pub use config::{MqttConnection, MqttSinkConfig, MqttSourceConfig, MqttVersion, Retained};
 pub use sink::MqttSink;
 pub use source::{MqttSource, MqttStats};
+
+pub use crate::password::PasswordFrom;
+
+/// The name of a client's thread.
+const THREAD: &str = "watchfire-mqtt";

@@ -7,7 +7,7 @@ use futures_lite::future::or;
 use watchfire_engine::source::Failure;
 
 use super::client::{Answer, Connection, Event, Handle, Lost};
-use super::thread::IoThread;
+use crate::io_thread::IoThread;
 use crate::signal::Signal;
 
 /// One connection of a writer. Dropping it says goodbye and joins the thread.
@@ -50,7 +50,8 @@ impl Link {
     /// Starts to connect.
     pub(super) fn new(handle: Handle, connection: Connection) -> Result<Link, Failure> {
         let outbox = Arc::new(Outbox { state: Mutex::default(), changed: Signal::new(), closed: Signal::new() });
-        let thread = IoThread::run(drive(Arc::clone(&outbox), connection))?;
+        let thread =
+            IoThread::run(super::THREAD, "E0456", drive(Arc::clone(&outbox), connection)).map_err(Failure::Retry)?;
         Ok(Link { handle, outbox, thread: Some(thread) })
     }
 

@@ -11,10 +11,11 @@ use serde::{Deserialize, Serialize};
 use watchfire_engine::Error;
 use watchfire_engine::source::{Failure, Fut, KeyPlacement, Next, Reader, Replay, Source};
 
+use super::THREAD;
 use super::client::{Connection, Event, Handle, Lost, Role, client};
 use super::config::{MqttConnection, MqttSourceConfig};
 use super::inbox::{Inbox, Phase, stopped};
-use super::thread::IoThread;
+use crate::io_thread::IoThread;
 
 /// How long a reader or writer that is dropped may take to say goodbye to the broker.
 pub(super) const CLOSE_TIMEOUT: Duration = Duration::from_millis(1_000);
@@ -153,7 +154,7 @@ impl Source for MqttSource {
                 resumes: from.is_some(),
                 subscribed: false,
             };
-            let thread = IoThread::run(driver.run(connection))?;
+            let thread = IoThread::run(THREAD, "E0456", driver.run(connection)).map_err(Failure::Retry)?;
             let reader = MqttReader {
                 inbox,
                 handle,

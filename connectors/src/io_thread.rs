@@ -4,21 +4,26 @@ use std::future::Future;
 use std::thread::JoinHandle;
 
 use watchfire_engine::Error;
-use watchfire_engine::source::Failure;
 
 /// Runs one future to its end on a thread of its own. Dropping joins the thread, so whoever drops this must have told
 /// the future to end.
 #[derive(Debug)]
-pub(super) struct IoThread(Option<JoinHandle<()>>);
+pub(crate) struct IoThread(Option<JoinHandle<()>>);
 
 impl IoThread {
-    pub(super) fn run(work: impl Future<Output = ()> + Send + 'static) -> Result<IoThread, Failure> {
+    /// `name` has at most 15 bytes, or Linux cuts it.
+    ///
+    /// # Errors
+    /// `code` if the system gives no thread, or the thread no runtime.
+    pub(crate) fn run(
+        name: &str,
+        code: &'static str,
+        work: impl Future<Output = ()> + Send + 'static,
+    ) -> Result<IoThread, Error> {
         let cannot = |e: std::io::Error| {
-            Failure::Retry(
-                Error::new("E0456", "no thread or runtime for the client")
-                    .remedy("check the limits on threads and open files of this process")
-                    .because(e),
-            )
+            Error::new(code, "no thread or runtime for the client")
+                .remedy("check the limits on threads and open files of this process")
+                .because(e)
         };
         let (report, reported) = std::sync::mpsc::sync_channel(1);
         // Built on its thread: a runtime must not be dropped on a thread of the host's runtime, whatever goes wrong.
@@ -36,8 +41,7 @@ impl IoThread {
                 }
             }
         };
-        // At most 15 bytes, or Linux cuts the name.
-        let join = std::thread::Builder::new().name("watchfire-mqtt".into()).spawn(live).map_err(cannot)?;
+        let join = std::thread::Builder::new().name(name.into()).spawn(live).map_err(cannot)?;
         let ended = |_| std::io::Error::other("the thread ended at once");
         reported.recv().map_err(ended).and_then(|built| built).map_err(cannot)?;
         Ok(IoThread(Some(join)))
