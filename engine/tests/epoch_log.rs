@@ -184,6 +184,48 @@ fn rows_are_acknowledged_and_leave_by_epoch_when_they_are_logged_and_not_before(
     running.stop(SOON).unwrap();
 }
 
+/// What is read of the log when a job comes back may not be durable yet: a power cut after that must not take it away.
+#[test]
+fn a_part_that_was_being_written_is_made_sure_of_before_anything_rests_on_it() {
+    let mut in_the_middle = 0;
+    for calls in 0..40 {
+        let store = store();
+        let mut running = logs(by_epoch(), store.clone()).start().unwrap();
+        let sender = running.sender::<Row>("in").unwrap();
+        let _out = running.receiver::<Row>("out").unwrap();
+        store.crash_after(calls);
+        for n in 0..2_000 {
+            if store.is_down() {
+                break;
+            }
+            let _ = sender.send(rows(7 * n..7 * n + 7));
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        assert!(store.is_down());
+        running.abort();
+        assert!(in_time(move || running.wait()).is_err());
+        store.restart();
+        let mut before = 0;
+        for cut in [true, false] {
+            let mut running = logs(by_epoch(), store.clone()).start().unwrap();
+            let (sender, _out) = (running.sender::<Row>("in").unwrap(), running.receiver::<Row>("out").unwrap());
+            if cut {
+                before = sender.resumes_at();
+            } else {
+                assert_eq!(sender.resumes_at(), before, "after {calls} calls");
+                in_the_middle += u64::from(before > 0);
+            }
+            running.abort();
+            assert!(in_time(move || running.wait()).is_err());
+            if cut {
+                store.power_cut();
+                store.restart();
+            }
+        }
+    }
+    assert!(in_the_middle > 5, "{in_the_middle}");
+}
+
 #[test]
 fn a_log_that_has_lost_a_part_is_not_passed_over() {
     let store = store();
