@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Parser;
+use watchfire::connect::postgres::PostgresConnection;
 
 /// Watches over the cranes of a street: overload windows, episodes and alarms.
 ///
@@ -27,12 +28,21 @@ pub struct Args {
     #[arg(long, value_name = "DIR", default_value = "out")]
     pub out: PathBuf,
     /// Where checkpoints are kept: started again with the same arguments, the job goes on where it was killed, and its
-    /// files are as if nothing had happened. Not for a broker yet.
-    #[arg(long, value_name = "DIR", conflicts_with = "mqtt")]
+    /// files are as if nothing had happened.
+    #[arg(long, value_name = "DIR")]
     pub state: Option<PathBuf>,
     /// Milliseconds from one checkpoint to the next.
     #[arg(long, default_value_t = 1_000, requires = "state")]
     pub checkpoint_ms: u64,
+    /// A database with the tables of examples/huayang/tables.sql, for windows and alarms.
+    #[arg(long, value_name = "postgres://USER@HOST:PORT/DATABASE")]
+    pub postgres: Option<String>,
+    /// A broker to publish alarms to, each under its id, where the last stays for who comes later.
+    #[arg(long, value_name = "HOST:PORT")]
+    pub publish: Option<String>,
+    /// The topic under which they are published.
+    #[arg(long, value_name = "TOPIC", default_value = "street/alarms", requires = "publish")]
+    pub publish_under: String,
     /// Worker threads. The results do not depend on them.
     #[arg(long, default_value_t = 2)]
     pub workers: usize,
@@ -52,13 +62,37 @@ pub enum Input {
     Mqtt { host: String, port: u16, topic: String },
 }
 
+/// Where results go, beside the table.
+#[derive(Clone, Debug)]
+pub struct Outputs {
+    pub files: PathBuf,
+    pub postgres: Option<PostgresConnection>,
+    /// Host, port and topic.
+    pub publish: Option<(String, u16, String)>,
+}
+
 impl Args {
     pub fn input(&self) -> Result<Input, String> {
         let Some(broker) = &self.mqtt else {
             return Ok(if self.cranes.is_empty() { Input::Simulated } else { Input::Files(self.cranes.clone()) });
         };
-        let (host, port) = broker.rsplit_once(':').ok_or(format!("--mqtt {broker}: write HOST:PORT"))?;
-        let port = port.parse().map_err(|e| format!("--mqtt {broker}: the port is no number below 65536 ({e})"))?;
-        Ok(Input::Mqtt { host: host.to_owned(), port, topic: self.topic.clone() })
+        let (host, port) = host_and_port("--mqtt", broker)?;
+        Ok(Input::Mqtt { host, port, topic: self.topic.clone() })
     }
+
+    pub fn outputs(&self) -> Result<Outputs, String> {
+        let postgres = self.postgres.as_deref().map(PostgresConnection::from_url).transpose();
+        let publish = self.publish.as_deref().map(|broker| host_and_port("--publish", broker)).transpose()?;
+        Ok(Outputs {
+            files: self.out.clone(),
+            postgres: postgres.map_err(|e| format!("--postgres: {e}"))?,
+            publish: publish.map(|(host, port)| (host, port, self.publish_under.clone())),
+        })
+    }
+}
+
+fn host_and_port(option: &str, text: &str) -> Result<(String, u16), String> {
+    let (host, port) = text.rsplit_once(':').ok_or(format!("{option} {text}: write HOST:PORT"))?;
+    let port = port.parse().map_err(|e| format!("{option} {text}: the port is no number below 65536 ({e})"))?;
+    Ok((host.to_owned(), port))
 }

@@ -1,13 +1,15 @@
 //! The flow: readings by crane, through windows, episodes and alarms in one operator, to files and to the table.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use watchfire::alarm::Alarm;
+use watchfire::Timed;
+use watchfire::alarm::{Alarm, AlarmChange};
 use watchfire::connect::file::{FileSink, FileSinkConfig, FileSource, FileSourceConfig};
 use watchfire::connect::format::JsonLines;
-use watchfire::connect::mqtt::{MqttConnection, MqttSource, MqttSourceConfig};
+use watchfire::connect::mqtt::{MqttConnection, MqttSink, MqttSinkConfig, MqttSource, MqttSourceConfig};
+use watchfire::connect::postgres::{PostgresConnection, PostgresSink, PostgresSinkConfig};
 use watchfire::crane::{
     ChartBook, CraneAlarmConfig, CraneReading, EpisodeConfig, OverloadConfig, OverloadEpisode, OverloadEpisodes,
     OverloadWindow, crane_alarms, overload_windows,
@@ -17,7 +19,7 @@ use watchfire::source::Replay;
 use watchfire::window::WindowRow;
 use watchfire::{Change, ChannelIn, Checkpointing, Compose, Data, Error, Flow, Job, Stream, TickSource};
 
-use crate::args::Input;
+use crate::args::{Input, Outputs};
 
 pub type Window = Change<WindowRow<u32, OverloadWindow>>;
 pub type Episode = Change<OverloadEpisode<u32>>;
@@ -46,6 +48,22 @@ impl<T> From<Change<T>> for Line<T> {
     }
 }
 
+/// A change of an alarm as a row of a table, and as a message.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct AlarmRow {
+    id: String,
+    crane: u32,
+    at_ms: i64,
+    change: AlarmChange,
+}
+
+impl AlarmRow {
+    fn of(alarm: Alarm<u32>) -> Option<Self> {
+        let (id, crane, at_ms) = (alarm.id()?.to_string(), *alarm.key(), alarm.event_time_ms());
+        Some(AlarmRow { id, crane, at_ms, change: alarm.into_change()? })
+    }
+}
+
 /// Refuses what no crane can have measured; it becomes a dead letter.
 fn plausible(reading: &CraneReading) -> Result<(), Error> {
     reading.validate().map_err(|e| {
@@ -63,13 +81,17 @@ pub struct State<'a> {
 /// The job that watches the cranes.
 ///
 /// With a place for its state it comes back to where it was; then rows are seen in its files with the checkpoint that holds
-/// them.
-pub fn job(input: Input, charts: ChartBook, out: &Path, state: Option<State<'_>>) -> Result<Job, Error> {
+/// them. What a broker sends, and what goes to a database or a broker, is logged: the one cannot be had again, the others know
+/// rows by their epoch or their id.
+pub fn job(input: Input, charts: ChartBook, outputs: Outputs, state: Option<State<'_>>) -> Result<Job, Error> {
     let book = Arc::new(charts);
     let windows = overload_windows::<u32>(&OverloadConfig::default(), book.clone())?;
     let episodes = OverloadEpisodes::<u32>::new(EpisodeConfig::default(), book.clone())?;
     let alarms = crane_alarms(book, CraneAlarmConfig::default())?;
-    let files = Files { dir: out.display().to_string(), two_phase: state.is_some() };
+    let files = Files { dir: outputs.files, two_phase: state.is_some() };
+    let log_epochs = matches!(input, Input::Mqtt { .. }) || outputs.postgres.is_some() || outputs.publish.is_some();
+    let tables = outputs.postgres.map(Tables::of).transpose()?;
+    let broker = outputs.publish.map(publisher).transpose()?;
     let source = Source::of(&input)?;
     let job = Job::new(move |flow| {
         let readings = source.readings(flow, &files);
@@ -79,6 +101,16 @@ pub fn job(input: Input, charts: ChartBook, out: &Path, state: Option<State<'_>>
         files.write("windows", windows.clone().map(Line::from));
         files.write("episodes", episodes.clone().map(Line::from));
         files.write("alarms", alarms.clone());
+        if let Some(tables) = &tables {
+            let rows = windows.clone().map(Line::from);
+            rows.to_sink("windows in PostgreSQL", tables.windows.clone(), JsonLines::new());
+            let rows = alarms.clone().filter_map(AlarmRow::of);
+            rows.to_sink("alarms in PostgreSQL", tables.alarms.clone(), JsonLines::new());
+        }
+        if let Some(broker) = &broker {
+            let rows = alarms.clone().filter_map(AlarmRow::of);
+            rows.to_sink("alarms published", broker.clone(), JsonLines::new().id(|row: &AlarmRow| row.id.clone()));
+        }
         files.write("late", cranes.late);
         files.write("skewed", cranes.skewed);
         windows.to_channel("windows");
@@ -87,7 +119,7 @@ pub fn job(input: Input, charts: ChartBook, out: &Path, state: Option<State<'_>>
     });
     let job = match state {
         Some(State { dir, every_ms }) => {
-            let config = Checkpointing { every_ms, ..Checkpointing::named("huayang") };
+            let config = Checkpointing { every_ms, log_epochs, ..Checkpointing::named("huayang") };
             job.checkpoint_to(Arc::new(Directory::create(dir)?), config)
         }
         None => job,
@@ -98,16 +130,37 @@ pub fn job(input: Input, charts: ChartBook, out: &Path, state: Option<State<'_>>
 
 /// Files of JSON lines in one folder.
 struct Files {
-    dir: String,
+    dir: PathBuf,
     two_phase: bool,
 }
 
 impl Files {
     fn write<T: Data>(&self, name: &str, rows: Stream<'_, T>) {
-        let config =
-            FileSinkConfig { two_phase: self.two_phase, ..FileSinkConfig::new(format!("{}/{name}.jsonl", self.dir)) };
+        let file = self.dir.join(format!("{name}.jsonl"));
+        let config = FileSinkConfig { two_phase: self.two_phase, ..FileSinkConfig::new(file.display().to_string()) };
         rows.to_sink(&format!("{name}.jsonl"), FileSink::new(config), JsonLines::<T>::new());
     }
+}
+
+/// The tables of examples/huayang/tables.sql.
+struct Tables {
+    windows: PostgresSink,
+    alarms: PostgresSink,
+}
+
+impl Tables {
+    fn of(server: PostgresConnection) -> Result<Self, Error> {
+        let table = |name: &str| {
+            let config = PostgresSinkConfig::new(server.clone(), name, format!("huayang {name}"));
+            PostgresSink::new(config)
+        };
+        Ok(Tables { windows: table("windows")?, alarms: table("alarms")? })
+    }
+}
+
+fn publisher((host, port, under): (String, u16, String)) -> Result<MqttSink, Error> {
+    let connection = MqttConnection::new(host, port, "huayang-alarms");
+    MqttSink::new(MqttSinkConfig::new(connection, format!("{under}/{{id}}")))
 }
 
 /// Where readings come from, checked before the job is built.

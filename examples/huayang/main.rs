@@ -5,6 +5,7 @@
 //! cargo run --release --example huayang -- --cranes FILE.jsonl --charts FILE.toml --out DIR
 //! cargo run --release --example huayang -- --state DIR --out DIR          goes on where it was killed
 //! cargo run --release --example huayang -- --mqtt HOST:PORT               live, until Ctrl-C
+//! cargo run --release --example huayang -- --state DIR --postgres URL --publish HOST:PORT
 //! ```
 // A program, not a library: it prints, and its modules share by `pub`.
 #![allow(clippy::print_stdout, clippy::print_stderr, unreachable_pub)]
@@ -55,7 +56,7 @@ fn run(args: &Args) -> Result<(), Failed> {
     };
     folder_for(&args.out, args.state.is_none())?;
     let state = args.state.as_deref().map(|dir| State { dir, every_ms: args.checkpoint_ms });
-    let job = flow::job(input.clone(), charts, &args.out, state)?.workers(args.workers);
+    let job = flow::job(input.clone(), charts, args.outputs()?, state)?.workers(args.workers);
     job.check().iter().for_each(|finding| eprintln!("huayang: {finding}"));
     let mut running = job.start()?;
     let host = Host::listen(&mut running)?;

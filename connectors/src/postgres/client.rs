@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use futures_lite::future::or;
+use tokio_postgres::config::Host;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Config, NoTls};
 use watchfire_engine::Error;
@@ -68,6 +69,20 @@ fn config_of(about: &PostgresConnection) -> Result<Config, Failure> {
         config.password(password.read().map_err(Failure::Fatal)?.0);
     }
     Ok(config)
+}
+
+/// What a URL says of one server, and nothing of a password.
+pub(super) fn parts_of(url: &str) -> Option<PostgresConnection> {
+    let config: Config = url.parse().ok()?;
+    let ([host], None) = (config.get_hosts(), config.get_password()) else { return None };
+    let host = match host {
+        Host::Tcp(name) => name.clone(),
+        #[cfg(unix)]
+        Host::Unix(path) => path.to_str()?.to_owned(),
+    };
+    let mut about = PostgresConnection::new(host, config.get_dbname()?, config.get_user()?);
+    about.port = config.get_ports().first().copied().unwrap_or(about.port);
+    Some(about)
 }
 
 fn is_local(host: &str) -> bool {

@@ -47,6 +47,27 @@ impl PostgresConnection {
         }
     }
 
+    /// Reads `postgres://USER@HOST:PORT/DATABASE`, as PostgreSQL's own programs do.
+    ///
+    /// # Errors
+    /// `E0361` if the text is no such URL, names several hosts, or holds a password: that belongs into
+    /// [`password`](PostgresConnection::password), which says where it is.
+    ///
+    /// # Examples
+    /// ```
+    /// use watchfire_connectors::postgres::PostgresConnection;
+    /// let connection = PostgresConnection::from_url("postgres://watchfire@db.site:5433/district")?;
+    /// assert_eq!((connection.host.as_str(), connection.port, connection.user.as_str()), ("db.site", 5433, "watchfire"));
+    /// assert!(PostgresConnection::from_url("postgres://watchfire:secret@db.site/district").is_err());
+    /// # Ok::<(), watchfire_engine::Error>(())
+    /// ```
+    pub fn from_url(url: &str) -> Result<Self, Error> {
+        // What is wrong with it may be near a password, so the text is not repeated.
+        let about = super::client::parts_of(url).ok_or_else(|| wrong("write postgres://USER@HOST:PORT/DATABASE"))?;
+        about.check()?;
+        Ok(about)
+    }
+
     /// The server and the database, for error texts.
     pub(super) fn place(&self) -> String {
         format!("PostgreSQL {}:{}, database {:?}", self.host, self.port, self.database)

@@ -4,7 +4,7 @@ use tokio_postgres::{Client, Statement};
 use watchfire_engine::Error;
 use watchfire_engine::source::Failure;
 
-use super::client::failure_of;
+use super::client::{failure_of, is_of_row};
 use super::config::PostgresSinkConfig;
 
 /// What a writer runs.
@@ -34,7 +34,7 @@ impl Statements {
         let progress = match known(client, config, &config.progress_table).await? {
             Some(progress) => progress,
             None => {
-                client.batch_execute(&create(&config.progress_table)).await.map_err(failed)?;
+                client.batch_execute(&create(&config.progress_table)).await.map_err(|e| not_made(&e, config))?;
                 known(client, config, &config.progress_table)
                     .await?
                     .ok_or_else(|| missing(config, &config.progress_table))?
@@ -88,6 +88,14 @@ fn insert(config: &PostgresSinkConfig, table: &str, columns: &[String]) -> Strin
         insert.push_str(&format!(" ON CONFLICT ({}) {then}", quoted(id)));
     }
     insert
+}
+
+/// Of two that make a table at once one is told that a row of the catalogue is there already; it finds the table later.
+fn not_made(error: &tokio_postgres::Error, config: &PostgresSinkConfig) -> Failure {
+    match failure_of(error, &config.connection) {
+        Failure::Fatal(why) if is_of_row(error) => Failure::Retry(why),
+        failure => failure,
+    }
 }
 
 fn create(progress: &str) -> String {

@@ -81,6 +81,26 @@ fn a_zombie_is_fenced_and_changes_nothing() {
 }
 
 #[test]
+fn many_writers_may_open_at_once() {
+    let Some(server) = Server::start() else { return };
+    server.run(READINGS);
+    std::thread::scope(|scope| {
+        for n in 0..8 {
+            let config = PostgresSinkConfig { writer: format!("writer {n}"), ..server.config("readings") };
+            scope.spawn(move || {
+                let opened = (0..20).find_map(|_| match opened(&config, 1) {
+                    Ok(writer) => Some(writer),
+                    Err(Failure::Retry(_)) => None,
+                    Err(failure) => panic!("{failure:?}"),
+                });
+                block_on(opened.unwrap().write(1, &[row("", r#"{"crane":1}"#)])).unwrap();
+            });
+        }
+    });
+    assert_eq!(server.ask("SELECT count(*)::text FROM readings"), ["8"]);
+}
+
+#[test]
 fn with_ids_the_table_shows_what_is_so_now() {
     let Some(server) = Server::start() else { return };
     server.run("CREATE SCHEMA site; CREATE TABLE site.\"Alarms\" (\"the id\" text PRIMARY KEY, severity text)");
