@@ -101,3 +101,23 @@ fn a_wrong_directory_is_told_with_a_remedy() {
     let (code, _, told) = watchfire(&["checkpoints", "prune", empty.path().to_str().unwrap(), "--keep", "0"]);
     assert!(code == 2 && told.contains("--keep"), "{told}");
 }
+
+#[test]
+fn savepoints_are_saved_listed_forked_and_let_go() {
+    let dir = tempfile::tempdir().unwrap();
+    let (from, into) = (dir.path().join("job"), dir.path().join("fork"));
+    fill(&from);
+    let (path, fork) = (from.to_str().unwrap(), into.to_str().unwrap());
+    assert_eq!(watchfire(&["savepoints", "save", path, "ninth"]).1, "checkpoint 1048609 is \"ninth\"\n");
+    assert_eq!(watchfire(&["savepoints", "list", path]).1, "ninth  checkpoint 1048609  job \"site\"\n");
+    let (code, _, error) = watchfire(&["savepoints", "save", path, "ninth"]);
+    assert!(code == 2 && error.starts_with("E0535"), "{error}");
+    let (code, _, error) = watchfire(&["savepoints", "fork", path, "tenth", fork, "--job", "other"]);
+    assert!(code == 2 && error.starts_with("E0538"), "{error}");
+    assert_eq!(watchfire(&["savepoints", "fork", path, "ninth", fork, "--job", "other"]).0, 0);
+    let (_, list, _) = watchfire(&["checkpoints", "list", fork]);
+    assert!(list.starts_with("1048609  job \"other\"  generation 1  1 splits  2 files"), "{list}");
+    assert_eq!(watchfire(&["checkpoints", "verify", fork]).1, "1 checkpoints, 0 damages\n");
+    assert_eq!(watchfire(&["savepoints", "forget", path, "ninth"]), (0, String::new(), String::new()));
+    assert_eq!(watchfire(&["savepoints", "list", path]).1, "");
+}

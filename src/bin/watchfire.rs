@@ -4,6 +4,10 @@
 //! watchfire checkpoints list DIR [--json]     what is there, oldest first
 //! watchfire checkpoints verify DIR            reads every byte; ends with 1 if any is not as it was written
 //! watchfire checkpoints prune DIR [--keep 3]  deletes what the newest checkpoints do not need
+//! watchfire savepoints list DIR               what has a name
+//! watchfire savepoints save DIR NAME          gives the newest checkpoint a name: it stays
+//! watchfire savepoints forget DIR NAME        lets it go
+//! watchfire savepoints fork DIR NAME INTO --job JOB   a store of its own, from which a job goes on
 //! ```
 
 use std::io::Write;
@@ -23,6 +27,9 @@ enum Command {
     /// The checkpoints of a job.
     #[command(subcommand)]
     Checkpoints(Wish),
+    /// Checkpoints with names, which stay until they are let go.
+    #[command(subcommand)]
+    Savepoints(Named),
 }
 
 #[derive(Debug, Subcommand)]
@@ -50,9 +57,48 @@ enum Wish {
     },
 }
 
+#[derive(Debug, Subcommand)]
+enum Named {
+    /// Lists them by name.
+    List {
+        /// Where the job keeps its checkpoints.
+        dir: PathBuf,
+    },
+    /// Gives the newest checkpoint a name. The job may be running.
+    Save {
+        /// Where the job keeps its checkpoints.
+        dir: PathBuf,
+        /// Lower-case letters, digits, `-`, `_` and `.`.
+        name: String,
+    },
+    /// Lets one go.
+    Forget {
+        /// Where the job keeps its checkpoints.
+        dir: PathBuf,
+        /// Its name.
+        name: String,
+    },
+    /// Copies one into a folder of its own, from which a job goes on.
+    Fork {
+        /// Where the job keeps its checkpoints.
+        dir: PathBuf,
+        /// Its name.
+        name: String,
+        /// A folder in which no job has begun; made if it is missing.
+        into: PathBuf,
+        /// The name of the job that goes on from there.
+        #[arg(long)]
+        job: String,
+    },
+}
+
 fn main() -> ExitCode {
-    let Command::Checkpoints(wish) = Command::parse();
-    run(wish, &mut std::io::stdout().lock()).unwrap_or_else(|error| {
+    let mut out = std::io::stdout().lock();
+    let done = match Command::parse() {
+        Command::Checkpoints(wish) => run(wish, &mut out),
+        Command::Savepoints(wish) => name(wish, &mut out),
+    };
+    done.unwrap_or_else(|error| {
         // Where even that cannot be written, the exit code has to say it.
         let _ = writeln!(std::io::stderr(), "{error}");
         ExitCode::from(2)
@@ -74,8 +120,11 @@ fn run(wish: Wish, out: &mut impl Write) -> Result<ExitCode, Failed> {
             let checkpoints = checkpoints(dir)?;
             let damages = checkpoints.verify()?;
             for damage in &damages {
-                let of =
-                    damage.checkpoint.map_or("the log".to_owned(), |checkpoint| format!("checkpoint {checkpoint}"));
+                let of = match (&damage.savepoint, damage.checkpoint) {
+                    (Some(savepoint), _) => format!("savepoint {savepoint}"),
+                    (None, Some(checkpoint)) => format!("checkpoint {checkpoint}"),
+                    (None, None) => "the log".to_owned(),
+                };
                 writeln!(out, "{of}: {}", damage.error)?;
             }
             writeln!(out, "{} checkpoints, {} damages", checkpoints.list()?.len(), damages.len())?;
@@ -87,6 +136,26 @@ fn run(wish: Wish, out: &mut impl Write) -> Result<ExitCode, Failed> {
                 writeln!(out, "{name}")?;
             }
             writeln!(out, "{} objects deleted", gone.len())?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn name(wish: Named, out: &mut impl Write) -> Result<ExitCode, Failed> {
+    match wish {
+        Named::List { dir } => {
+            for one in checkpoints(dir)?.savepoints()? {
+                writeln!(out, "{}  checkpoint {}  job \"{}\"", one.name, one.manifest.checkpoint, one.manifest.job)?;
+            }
+        }
+        Named::Save { dir, name } => {
+            let saved = checkpoints(dir)?.save(&name)?;
+            writeln!(out, "checkpoint {} is \"{name}\"", saved.manifest.checkpoint)?;
+        }
+        Named::Forget { dir, name } => checkpoints(dir)?.forget(&name)?,
+        Named::Fork { dir, name, into, job } => {
+            checkpoints(dir)?.fork(&name, Arc::new(Directory::create(&into)?), &job)?;
+            writeln!(out, "job \"{job}\" goes on from {}", into.display())?;
         }
     }
     Ok(ExitCode::SUCCESS)

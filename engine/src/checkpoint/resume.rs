@@ -1,7 +1,6 @@
 //! What a start finds in its store, and makes of it.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
-use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::Arc;
 
 use super::{Checkpointing, Ingest};
@@ -137,7 +136,7 @@ fn fresh(store: &Arc<dyn Store>, log: &[Known], config: &Checkpointing, plan: &P
     }
     let flow = flow_of(config, plan, BTreeMap::new());
     let is_logged = config.log_epochs || were_logged(log);
-    let log = Log::begin(store.clone(), log, &config.job, None, nonce(), config.log_epochs)?;
+    let log = Log::begin(store.clone(), log, &config.job, None, log::nonce(), config.log_epochs)?;
     let mut goes_on = GoesOn { generation: log.generation(), after: None, before: FIRST_EPOCH - 1 };
     if is_logged {
         goes_on = goes_on.mark(&**store, plan.fingerprint())?;
@@ -178,7 +177,7 @@ impl Before<'_> {
         let mut tail = Tail::since(&**store, checkpoint)?;
         check_logged(&tail, plan)?;
         self.check_doubles(&tail, plan)?;
-        let log = Log::begin(store.clone(), self.log, &config.job, Some(checkpoint), nonce(), config.log_epochs)?;
+        let log = Log::begin(store.clone(), self.log, &config.job, Some(checkpoint), log::nonce(), config.log_epochs)?;
         // What an earlier run logged until it was fenced counts.
         if !tail.is_current(&**store)? {
             tail = Tail::since(&**store, checkpoint)?;
@@ -265,11 +264,6 @@ fn check_logged(tail: &Tail, plan: &Plan) -> Result<(), Error> {
     let what = format!("epochs from {} on were logged by flow {by:016x}, and this is {now:016x}", logged.epoch);
     let remedy = "run the flow that logged them, stop it, which ends with a checkpoint, and change it then";
     Err(Error::new("E0534", what).remedy(remedy))
-}
-
-/// A number for this start alone.
-fn nonce() -> u64 {
-    RandomState::new().build_hasher().finish()
 }
 
 fn flow_of(config: &Checkpointing, plan: &Plan, mut before: BTreeMap<String, OperatorState>) -> Manifest {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::frame::{self, Kind};
 use super::log::{self, Known};
 use super::record::{Entry, Manifest, StateFile};
+use super::savepoints::{self, Savepoint};
 use super::states::States;
 use super::store::Store;
 use super::{collect, record};
@@ -50,10 +51,12 @@ pub struct Checkpoint {
 /// Something that is not as it was written.
 #[derive(Clone, Debug)]
 pub struct Damage {
-    /// The record that is damaged, or that names what is.
+    /// The record that is damaged, or that names what is; 0 where that is a savepoint.
     pub record: u64,
     /// The checkpoint that cannot be loaded for it; nothing if a record is damaged, for then it is not known which.
     pub checkpoint: Option<u64>,
+    /// The savepoint that is damaged, or that names what is; then there is no record.
+    pub savepoint: Option<String>,
     /// What is damaged, and how.
     pub error: Error,
 }
@@ -83,42 +86,65 @@ impl Checkpoints {
         for known in &log {
             if let Known::Damaged { number, why } = known {
                 let error = Error::new("E0521", why.clone()).at(record::name_of(*number));
-                damages.push(Damage { record: *number, checkpoint: None, error });
+                damages.push(Damage { record: *number, checkpoint: None, savepoint: None, error });
             }
         }
         // Neighbours share most of their objects: each is read once.
-        let mut sound: BTreeSet<(&str, u64)> = BTreeSet::new();
-        let all = all_in(&log);
-        for Checkpoint { manifest, record, .. } in &all {
-            for file in manifest.files() {
-                let known = (file.name.as_str(), file.checksum);
-                if sound.contains(&known) {
-                    continue;
-                }
-                let read = match &manifest.ingest {
-                    Some(ingest) if ingest == file => body_of(&*self.store, file, Kind::Ingest).map(drop),
-                    _ => states_in(&*self.store, file).map(drop),
-                };
-                match read {
-                    Ok(()) => _ = sound.insert(known),
-                    // What may pass says nothing of the object.
-                    Err(error) if !matches!(error.code(), "E0521" | "E0522") => return Err(error),
-                    Err(error) => {
-                        damages.push(Damage { record: *record, checkpoint: Some(manifest.checkpoint), error });
-                    }
-                }
+        let mut sound: BTreeSet<(String, u64)> = BTreeSet::new();
+        for Checkpoint { manifest, record, .. } in &all_in(&log) {
+            self.verify_files(manifest, &mut sound, |error| {
+                damages.push(Damage { record: *record, checkpoint: Some(manifest.checkpoint), savepoint: None, error });
+            })?;
+        }
+        for found in savepoints::all(&*self.store)? {
+            let of = |savepoint: Option<String>, checkpoint, error| Damage { record: 0, checkpoint, savepoint, error };
+            match found {
+                Ok(Savepoint { name, manifest, .. }) => self.verify_files(&manifest, &mut sound, |error| {
+                    damages.push(of(Some(name.clone()), Some(manifest.checkpoint), error));
+                })?,
+                Err(error) => damages.push(of(error.place().map(str::to_owned), None, error)),
             }
         }
         if !damages.is_empty() {
             let still: BTreeSet<u64> = log::read(&*self.store)?.iter().map(Known::number).collect();
-            damages.retain(|damage| still.contains(&damage.record));
+            damages.retain(|damage| damage.savepoint.is_some() || still.contains(&damage.record));
         }
         Ok(damages)
     }
 
+    /// Reads the objects that a checkpoint names, but those that are known to be sound.
+    fn verify_files(
+        &self,
+        manifest: &Manifest,
+        sound: &mut BTreeSet<(String, u64)>,
+        mut damaged: impl FnMut(Error),
+    ) -> Result<(), Error> {
+        for file in manifest.files() {
+            let known = (file.name.clone(), file.checksum);
+            if sound.contains(&known) {
+                continue;
+            }
+            let read = match &manifest.ingest {
+                Some(ingest) if ingest == file => body_of(&*self.store, file, Kind::Ingest).map(drop),
+                _ => states_in(&*self.store, file).map(drop),
+            };
+            match read {
+                Ok(()) => _ = sound.insert(known),
+                // What may pass says nothing of the object.
+                Err(error) if !matches!(error.code(), "E0521" | "E0522") => return Err(error),
+                Err(error) => damaged(error),
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn store(&self) -> &Arc<dyn Store> {
+        &self.store
+    }
+
     /// Deletes what none of the newest `keep` checkpoints needs, at least one; the names of what was deleted. Where more than
     /// one is kept, so is the newest that shares no object with the newest of all, for no damaged object is to take all of
-    /// them. May be called while the job runs: what is still being written stays, and so does what has yet to be committed.
+    /// them. What [savepoints](Checkpoints::savepoints) need stays too; while one of them is damaged, all states do. May be called while the job runs: what is still being written stays, and so does what has yet to be committed.
     ///
     /// # Errors
     /// A [`StoreError`](super::StoreError) as an [`Error`]; what was deleted until then stays deleted, and nothing that a
@@ -133,7 +159,13 @@ impl Checkpoints {
         if log.last().map(|last| log::settle(&*self.store, last)).transpose()?.flatten().is_none() {
             return Ok(Vec::new());
         }
-        let gone = collect::plan(&log, &names, keep, &[]);
+        // After the log: see `save`.
+        let savepoints = savepoints::all(&*self.store)?;
+        // Nobody knows what one that is damaged needs.
+        let known = savepoints.iter().all(Result::is_ok);
+        let pinned: Vec<Manifest> = savepoints.into_iter().filter_map(|one| Some(one.ok()?.manifest)).collect();
+        let mut gone = collect::plan(&log, &names, keep, &pinned);
+        gone.retain(|name| known || !name.starts_with(collect::STATES));
         for name in &gone {
             self.store.delete(name)?;
         }
@@ -157,7 +189,7 @@ pub(crate) fn body_of(store: &dyn Store, file: &StateFile, kind: Kind) -> Result
     Ok(frame::named(kind, &object(store, file)?, file)?.to_vec())
 }
 
-fn object(store: &dyn Store, file: &StateFile) -> Result<Vec<u8>, Error> {
+pub(super) fn object(store: &dyn Store, file: &StateFile) -> Result<Vec<u8>, Error> {
     store.get(&file.name)?.ok_or_else(|| {
         let remedy = "let the job fall back to an older checkpoint, or restore the object from a backup";
         Error::new("E0521", "an object that is not there").at(file.name.clone()).remedy(remedy)

@@ -27,13 +27,15 @@ pub(crate) enum Kind {
     Ingest = 4,
     /// A part of the epoch log.
     Epochs = 5,
+    /// A checkpoint with a name.
+    Savepoint = 6,
 }
 
 impl Kind {
     /// The layout that this release writes.
     const fn version(self) -> u16 {
         match self {
-            Kind::Record | Kind::State | Kind::Segment | Kind::Ingest | Kind::Epochs => 1,
+            Kind::Record | Kind::State | Kind::Segment | Kind::Ingest | Kind::Epochs | Kind::Savepoint => 1,
         }
     }
 }

@@ -4,6 +4,7 @@
 //! number taken, and stops. Old records are removed, so a number that is free again proves nothing: whoever has written
 //! one looks whether higher ones are there.
 
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::Arc;
 
 use super::record::{self, Entry, Record};
@@ -91,6 +92,11 @@ fn in_place(record: Record, number: u64, name: &str) -> Result<Record, Error> {
     }
     let what = format!("record {} under the name of another", record.number);
     Err(Error::new("E0521", what).at(name).remedy("restore the object from a backup"))
+}
+
+/// A number for one start alone.
+pub(crate) fn nonce() -> u64 {
+    RandomState::new().build_hasher().finish()
 }
 
 /// The end of the log, held by one generation.

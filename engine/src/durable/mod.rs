@@ -15,6 +15,7 @@ mod frame;
 pub mod log;
 mod patience;
 mod record;
+mod savepoints;
 mod states;
 mod store;
 
@@ -29,6 +30,7 @@ pub(crate) use log::Fence;
 pub use log::{Known, Log};
 pub(crate) use patience::patiently;
 pub use record::{Entry, Manifest, OperatorState, Prepared, Record, SplitAt, StateFile, StateType};
+pub use savepoints::Savepoint;
 pub(crate) use states::merge_into;
 pub use states::{GroupStates, Merged, States, merge};
 pub use store::{Store, StoreError, check_name};
