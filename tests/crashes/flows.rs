@@ -4,30 +4,27 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use watchfire::connect::format::JsonLines;
-use watchfire::connect::memory::TwoPhaseSink;
 use watchfire::crane::{
     Arrival, ChartBook, CraneAlarmConfig, CraneReading, EpisodeConfig, OverloadConfig, OverloadEpisodes, RatedLoad,
     SimConfig, Site, crane_alarms, overload_windows,
 };
-use watchfire::source::{KeyPlacement, Replay};
+use watchfire::sink::CommitMode;
+use watchfire::source::Replay;
+use watchfire::testing::{FaultySink, FaultySource, World};
 use watchfire::window::{Close, Sessions, count, sum};
-use watchfire::{ChannelIn, Compose, Data, EventTime, Job, MergeSplits, TickSource, Timed};
+use watchfire::{Compose, EventTime, Job, MergeSplits, TickSource, Timed};
 
-use crate::life::Draw;
+use crate::Draw;
 
-/// A flow with one host channel, `in`.
-pub(crate) trait Flow {
-    const NAME: &'static str;
-    const SINKS: usize;
-    type Row: Data;
-
-    /// The rows of each split.
-    fn splits(&self) -> &[Vec<Self::Row>];
-    fn job(&self, sinks: &[TwoPhaseSink]) -> Job;
+/// The rows of splits as lines of JSON, in a source that gives them again.
+fn source<T: Serialize>(world: &World, splits: &[Vec<T>]) -> FaultySource {
+    let line = |row: &T| serde_json::to_vec(row).unwrap();
+    let lines = splits.iter().enumerate().map(|(n, rows)| (n.to_string(), rows.iter().map(line).collect()));
+    world.source("in", Replay::Exact, lines)
 }
 
-fn again(key_placement: KeyPlacement) -> ChannelIn {
-    ChannelIn { replay: Replay::Exact, key_placement, ..ChannelIn::default() }
+fn two_phase(world: &World, name: &str) -> FaultySink {
+    world.sink(name, CommitMode::TwoPhase)
 }
 
 /// Overload windows, episodes and alarms of a site's cranes.
@@ -43,27 +40,20 @@ impl Cranes {
     }
 }
 
-impl Flow for Cranes {
-    const NAME: &'static str = "cranes";
-    const SINKS: usize = 2;
-    type Row = CraneReading;
-
-    fn splits(&self) -> &[Vec<CraneReading>] {
-        &self.0
-    }
-
-    fn job(&self, sinks: &[TwoPhaseSink]) -> Job {
+impl Cranes {
+    pub(crate) fn job(&self, world: &World) -> Job {
         let book = Arc::new(ChartBook::new(vec![RatedLoad::qtz63()], &[], Some("QTZ63")).unwrap());
         let windows = overload_windows::<u32>(&OverloadConfig::default(), book.clone()).unwrap();
         let episodes = OverloadEpisodes::<u32>::new(EpisodeConfig::default(), book.clone()).unwrap();
         let alarms = crane_alarms(book, CraneAlarmConfig::default()).unwrap();
-        let sinks = sinks.to_vec();
+        let source = source(world, &self.0);
+        let [to_windows, to_alarms] = ["windows", "alarms"].map(|name| two_phase(world, name));
         let job = Job::new(move |flow| {
-            let readings = flow.channel_with::<CraneReading>("in", again(KeyPlacement::OneSplit));
+            let readings = flow.source::<CraneReading, _, _>("in", source.clone(), JsonLines::new()).rows;
             let watch = windows.clone().both(episodes.clone()).both(alarms.clone());
             let ((windows, _), alarms) = readings.key_by(|r| r.crane).detect("cranes", watch).out;
-            windows.to_sink("windows", sinks[0].clone(), JsonLines::new());
-            alarms.to_sink("alarms", sinks[1].clone(), JsonLines::new());
+            windows.to_sink("windows", to_windows.clone(), JsonLines::new());
+            alarms.to_sink("alarms", to_alarms.clone(), JsonLines::new());
         });
         job.ticks(TickSource::FROM_EVENTS)
     }
@@ -110,29 +100,22 @@ impl Visits {
     }
 }
 
-impl Flow for Visits {
-    const NAME: &'static str = "visits";
-    const SINKS: usize = 3;
-    type Row = Seen;
-
-    fn splits(&self) -> &[Vec<Seen>] {
-        &self.0
-    }
-
-    fn job(&self, sinks: &[TwoPhaseSink]) -> Job {
+impl Visits {
+    pub(crate) fn job(&self, world: &World) -> Job {
         // Emitted when somebody has been quiet for a while, and corrected: timers count.
         let early = Close::Provisional { after_quiet_ms: 150, every_ms: 200, allowed_lateness_ms: 1_000 };
         let visits = Sessions::new(400, sum(|seen: &Seen| seen.n)).unwrap().close(early);
         let days = Sessions::new(5_000, count()).unwrap();
-        let sinks = sinks.to_vec();
+        let source = source(world, &self.0);
+        let [to_visits, to_skewed, to_days] = ["visits", "skewed", "days"].map(|name| two_phase(world, name));
         let job = Job::new(move |flow| {
-            let rows = flow.channel_with::<Seen>("in", again(KeyPlacement::OneSplit));
+            let rows = flow.source::<Seen, _, _>("in", source.clone(), JsonLines::new()).rows;
             let visits = rows.key_by(|seen| seen.who).event_time(BOUNDS).detect("sessions", visits.clone());
-            visits.out.clone().to_sink("visits", sinks[0].clone(), JsonLines::new());
-            visits.skewed.to_sink("skewed", sinks[1].clone(), JsonLines::new());
+            visits.out.clone().to_sink("visits", to_visits.clone(), JsonLines::new());
+            visits.skewed.to_sink("skewed", to_skewed.clone(), JsonLines::new());
             let bounds = EventTime { disorder_ms: 2_000, ..BOUNDS };
             let by_five = visits.out.key_by(|visit| visit.row().key % 5).event_time(bounds);
-            by_five.detect("stays", days.clone()).out.to_sink("days", sinks[2].clone(), JsonLines::new());
+            by_five.detect("stays", days.clone()).out.to_sink("days", to_days.clone(), JsonLines::new());
         });
         job.ticks(TICKS)
     }
@@ -147,24 +130,17 @@ impl ManySplits {
     }
 }
 
-impl Flow for ManySplits {
-    const NAME: &'static str = "many_splits";
-    const SINKS: usize = 2;
-    type Row = Seen;
-
-    fn splits(&self) -> &[Vec<Seen>] {
-        &self.0
-    }
-
-    fn job(&self, sinks: &[TwoPhaseSink]) -> Job {
+impl ManySplits {
+    pub(crate) fn job(&self, world: &World) -> Job {
         let visits = Sessions::new(200, sum(|seen: &Seen| seen.n)).unwrap();
-        let sinks = sinks.to_vec();
+        let source = source(world, &self.0);
+        let [to_visits, to_skewed] = ["visits", "skewed"].map(|name| two_phase(world, name));
         let job = Job::new(move |flow| {
             let merge = MergeSplits { disorder_ms: 500, ..MergeSplits::default() };
-            let rows = flow.channel_merged::<Seen>("in", again(KeyPlacement::AnySplit), merge);
+            let rows = flow.source_merged::<Seen, _, _>("in", source.clone().any_split(), JsonLines::new(), merge).rows;
             let visits = rows.key_by(|seen| seen.who).event_time(BOUNDS).detect("sessions", visits.clone());
-            visits.out.to_sink("visits", sinks[0].clone(), JsonLines::new());
-            visits.skewed.to_sink("skewed", sinks[1].clone(), JsonLines::new());
+            visits.out.to_sink("visits", to_visits.clone(), JsonLines::new());
+            visits.skewed.to_sink("skewed", to_skewed.clone(), JsonLines::new());
         });
         job.ticks(TICKS)
     }

@@ -15,6 +15,7 @@ const STOPWATCHES: &[&str] = &[
     "engine/src/job/running.rs",
     "engine/src/job/shared.rs",
     "engine/src/job/worker.rs",
+    "engine/src/testing/lives.rs",
 ];
 
 /// Types whose readings are wall-clock time.

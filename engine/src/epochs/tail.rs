@@ -60,7 +60,7 @@ impl Tail {
     /// # Errors
     /// A [`StoreError`](crate::durable::StoreError) as an [`Error`].
     pub(crate) fn settle(&self, store: &dyn Store) -> Result<(), Error> {
-        if let Some(name) = self.newest.filter(|_| !self.epochs.is_empty()).map(Place::name)
+        if let Some(name) = self.newest.map(Place::name)
             && let Some(bytes) = store.get(&name)?
         {
             store.put(&name, &bytes)?;

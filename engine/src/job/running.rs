@@ -117,6 +117,30 @@ impl Running {
         self.until(None)
     }
 
+    /// As [`wait`](Running::wait), for at most `wait`, and without closing senders: nothing if the job goes on.
+    ///
+    /// # Examples
+    /// ```
+    /// use std::time::Duration;
+    /// use watchfire_engine::Job;
+    /// # use serde::{Deserialize, Serialize};
+    /// # #[derive(Clone, Debug, Serialize, Deserialize)]
+    /// # struct Reading { event_time_ms: i64 }
+    /// # impl watchfire_engine::Timed for Reading { fn event_time_ms(&self) -> i64 { self.event_time_ms } }
+    /// let mut running = Job::new(|flow| flow.channel::<Reading>("readings").to_channel("same")).start()?;
+    /// let (readings, _same) = (running.sender::<Reading>("readings")?, running.receiver::<Reading>("same")?);
+    /// assert!(running.wait_timeout(Duration::from_millis(1))?.is_none());
+    /// drop(readings);
+    /// assert!(running.wait_timeout(Duration::from_secs(9))?.is_some());
+    /// # Ok::<(), watchfire_engine::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// The error that ended the job.
+    pub fn wait_timeout(&mut self, wait: Duration) -> Result<Option<Metrics>, Error> {
+        if self.has_left(Instant::now().checked_add(wait)) { self.result().map(Some) } else { Ok(None) }
+    }
+
     /// Takes no more rows, closes all windows, lets everything leave, and finishes the job.
     ///
     /// # Errors
@@ -156,16 +180,26 @@ impl Running {
 
     fn until(&mut self, deadline: Option<Duration>) -> Result<Metrics, Error> {
         let ends_at = deadline.map(|wait| Instant::now() + wait);
+        if self.has_left(ends_at) { self.result() } else { Err(self.stuck(deadline.unwrap_or_default())) }
+    }
+
+    /// Whether every worker has left by then.
+    fn has_left(&mut self, ends_at: Option<Instant>) -> bool {
         while self.workers > 0 {
             let left = match ends_at {
                 Some(at) => self.left.recv_deadline(at).is_ok(),
                 None => self.left.recv().is_ok(),
             };
             if !left {
-                return Err(self.stuck(deadline.unwrap_or_default()));
+                return false;
             }
             self.workers -= 1;
         }
+        true
+    }
+
+    /// What came of the job, when every worker has left.
+    fn result(&self) -> Result<Metrics, Error> {
         self.shared.stop_reading();
         self.join_apart();
         match self.shared.error() {

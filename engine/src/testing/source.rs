@@ -1,0 +1,142 @@
+//! A source that loses its connection, and does what it said that it can after a crash.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+
+use super::world::{Chances, outage};
+use crate::source::{Failure, Fut, KeyPlacement, Next, Opened, RawRow, Reader, Replay, Source};
+
+/// Batches have at most so many rows, so that a job lives long enough to die.
+const BATCH_ROWS: u64 = 50;
+
+/// A bounded source with the rows of each split, made by [`World::source`](super::World::source). Clones share everything.
+///
+/// It fails now and then, falls behind, and gives batches of any size. With [`Replay::None`] it gives what is not acknowledged
+/// again to whoever opens it next, and nothing that is; so a row that was logged and not yet acknowledged comes twice after a
+/// crash, as from a broker.
+#[derive(Clone, Debug)]
+pub struct FaultySource {
+    replay: Replay,
+    placement: KeyPlacement,
+    splits: Arc<BTreeMap<String, Split>>,
+    chances: Arc<Chances>,
+}
+
+#[derive(Debug)]
+struct Split {
+    rows: Vec<Bytes>,
+    outside: Mutex<Outside>,
+}
+
+/// What a broker knows of a session.
+#[derive(Debug, Default)]
+struct Outside {
+    /// Rows that it has forgotten, for they were acknowledged.
+    gone: u64,
+    /// Who opened it last. What older readers say counts for nothing.
+    session: u64,
+}
+
+impl Split {
+    fn outside(&self) -> MutexGuard<'_, Outside> {
+        self.outside.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl FaultySource {
+    pub(super) fn new(replay: Replay, splits: BTreeMap<String, Vec<Bytes>>, chances: Arc<Chances>) -> Self {
+        let split = |(name, rows)| (name, Split { rows, outside: Mutex::default() });
+        let splits = Arc::new(splits.into_iter().map(split).collect());
+        FaultySource { replay, placement: KeyPlacement::OneSplit, splits, chances }
+    }
+
+    /// The same, of which a key may come from any split.
+    #[must_use]
+    pub fn any_split(self) -> Self {
+        FaultySource { placement: KeyPlacement::AnySplit, ..self }
+    }
+
+    /// How many rows of a split were acknowledged; 0 for one that is not there.
+    pub fn acknowledged(&self, split: &str) -> u64 {
+        self.splits.get(split).map_or(0, |split| split.outside().gone)
+    }
+}
+
+impl Source for FaultySource {
+    type Split = String;
+    type Offset = u64;
+
+    fn replay(&self) -> Replay {
+        self.replay
+    }
+
+    fn key_placement(&self) -> KeyPlacement {
+        self.placement
+    }
+
+    fn bounded(&self) -> bool {
+        true
+    }
+
+    fn discover(&self) -> Fut<'_, Result<Vec<String>, Failure>> {
+        Box::pin(async { Ok(self.splits.keys().cloned().collect()) })
+    }
+
+    fn open(&self, split: String, from: Option<u64>) -> Fut<'_, Opened<u64>> {
+        Box::pin(async move {
+            self.chances.try_call()?;
+            let Some(outside) = self.splits.get(&split).map(Split::outside) else {
+                return Err(Failure::Fatal(outage("there is no such split")));
+            };
+            let (mut outside, from) = (outside, from.unwrap_or(0));
+            outside.session += 1;
+            let at = if self.replay == Replay::None { outside.gone } else { from };
+            let reads = Reads { source: self.clone(), split, session: outside.session, from, began: at, at };
+            Ok(Box::new(reads) as Box<dyn Reader<u64>>)
+        })
+    }
+}
+
+struct Reads {
+    source: FaultySource,
+    split: String,
+    session: u64,
+    /// The offset at which it was opened, the row that was the next then, and that which is now.
+    from: u64,
+    began: u64,
+    at: u64,
+}
+
+impl Reader<u64> for Reads {
+    fn next(&mut self, room: usize) -> Fut<'_, Result<Next<u64>, Failure>> {
+        Box::pin(async move {
+            let split = &self.source.splits[&self.split];
+            self.source.chances.try_call()?;
+            if self.source.chances.one_in(40) {
+                return Ok(Next::Behind);
+            }
+            let left = split.rows.get(self.at as usize..).unwrap_or_default();
+            if left.is_empty() {
+                return Ok(Next::End);
+            }
+            let count = left.len().min(room).min(1 + self.source.chances.below(BATCH_ROWS) as usize);
+            let rows = (self.at..).zip(&left[..count]);
+            let rows = rows.map(|(n, body)| RawRow { place: n + 1, key: None, body: body.clone() }).collect();
+            self.at += count as u64;
+            Ok(Next::Rows { rows, after: self.from + (self.at - self.began) })
+        })
+    }
+
+    fn durable(&mut self, upto: u64) -> Fut<'_, Result<(), Failure>> {
+        Box::pin(async move {
+            self.source.chances.try_call()?;
+            let mut outside = self.source.splits[&self.split].outside();
+            if outside.session == self.session {
+                outside.gone = outside.gone.max(self.began + upto.saturating_sub(self.from));
+            }
+            Ok(())
+        })
+    }
+}
