@@ -86,26 +86,34 @@ impl Lives {
     /// # Panics
     /// If sinks show something else than without a death, or something that no real sink would forgive, with the seed and the
     /// command that repeats it: `cargo test NAME` with the `name` given here.
+    #[track_caller]
     pub fn check(&self, name: &str, seeds: impl IntoIterator<Item = u64>, build: impl Fn(&World) -> Job) -> u64 {
-        let calm = World::calm();
-        let expected = match self.calm(&calm, &build) {
-            Ok(expected) => expected,
-            Err(error) => fail(name, None, &format!("the flow fails even if nothing happens: {error}")),
-        };
+        let done = self.all(name, seeds, &build);
+        assert!(done.is_ok(), "{}", done.err().unwrap_or_default());
+        done.unwrap_or_default()
+    }
+
+    fn all(
+        &self,
+        name: &str,
+        seeds: impl IntoIterator<Item = u64>,
+        build: &impl Fn(&World) -> Job,
+    ) -> Result<u64, String> {
+        let calm = self.calm(&World::calm(), build);
+        let expected = calm.map_err(|error| format!("the flow fails even if nothing happens: {error}"))?;
         let wished = std::env::var("WATCHFIRE_SEED").ok().and_then(|seed| seed.parse().ok());
         let mut deaths = 0;
         for seed in seeds {
             let seed = wished.unwrap_or(seed);
+            let again = |what: String| format!("{what}\nagain by: WATCHFIRE_SEED={seed} cargo test {name}");
             let world = World::faulty(seed, self.outages);
-            deaths += self.outlives(&world, seed, &build).unwrap_or_else(|what| fail(name, Some(seed), &what));
-            if let Some(what) = difference(&world, &expected) {
-                fail(name, Some(seed), &what);
-            }
+            deaths += self.outlives(&world, seed, build).map_err(again)?;
+            difference(&world, &expected).map_or(Ok(()), |what| Err(again(what)))?;
             if wished.is_some() {
                 break;
             }
         }
-        deaths
+        Ok(deaths)
     }
 
     fn damages(&self) -> bool {
@@ -289,15 +297,6 @@ fn difference(world: &World, expected: &BTreeMap<String, Shown>) -> Option<Strin
         }
     }
     None
-}
-
-#[allow(clippy::panic)] // The end of a test.
-#[track_caller]
-fn fail(name: &str, seed: Option<u64>, what: &str) -> ! {
-    match seed {
-        Some(seed) => panic!("{what}\nagain by: WATCHFIRE_SEED={seed} cargo test {name}"),
-        None => panic!("{what}"),
-    }
 }
 
 /// Sleeps a thousand times shorter, so that no test waits for an outside that comes back.
