@@ -2,7 +2,9 @@
 //! the same run; the bytes that they write by the share of keys that changed; and the time to come back to many keys. One
 //! line of `name=value` a result.
 //!
-//! `--cranes N`, `--seconds N` a side, `--workers N`, `--only flat|paced|dirty|recovery`.
+//! With `logged`, what it costs to log epochs as well.
+//!
+//! `--cranes N`, `--seconds N` a side, `--workers N`, `--only flat|logged|paced|dirty|recovery`.
 #![allow(clippy::print_stdout, clippy::expect_used, missing_docs)]
 
 use std::collections::{HashMap, HashSet};
@@ -140,9 +142,14 @@ impl Cycle {
     }
 }
 
-fn started(workers: usize, store: Option<Arc<Counted>>) -> (Running, Sender<Reading>) {
-    let job = match store {
-        Some(store) => job(workers).checkpoint_to(store, Checkpointing::named("bench")),
+/// Where a run keeps its checkpoints, and whether it logs epochs.
+type Kept = Option<(Arc<Counted>, bool)>;
+
+fn started(workers: usize, kept: Kept) -> (Running, Sender<Reading>) {
+    let job = match kept {
+        Some((store, log_epochs)) => {
+            job(workers).checkpoint_to(store, Checkpointing { log_epochs, ..Checkpointing::named("bench") })
+        }
         None => job(workers),
     };
     let mut running = job.start().expect("starts");
@@ -151,8 +158,8 @@ fn started(workers: usize, store: Option<Arc<Counted>>) -> (Running, Sender<Read
 }
 
 /// Rows per second, sent as fast as they are taken.
-fn flat(cycle: &Cycle, workers: usize, seconds: u64, store: Option<Arc<Counted>>) -> f64 {
-    let (mut running, sender) = started(workers, store);
+fn flat(cycle: &Cycle, workers: usize, seconds: u64, kept: Kept) -> f64 {
+    let (mut running, sender) = started(workers, kept);
     let host = listen(&mut running);
     let (start, mut sent) = (Instant::now(), 0);
     while start.elapsed() < Duration::from_secs(seconds) {
@@ -167,8 +174,8 @@ fn flat(cycle: &Cycle, workers: usize, seconds: u64, store: Option<Arc<Counted>>
 }
 
 /// From the due time of marked readings to the host's hands, sent at a rate.
-fn paced(cycle: &Cycle, workers: usize, seconds: u64, rate: f64, store: Option<Arc<Counted>>) -> Histogram<u64> {
-    let (mut running, sender) = started(workers, store);
+fn paced(cycle: &Cycle, workers: usize, seconds: u64, rate: f64, kept: Kept) -> Histogram<u64> {
+    let (mut running, sender) = started(workers, kept);
     let host = listen(&mut running);
     let (start, n) = (Instant::now(), (rate * seconds as f64) as usize);
     let mut sent = 0;
@@ -249,7 +256,7 @@ fn recovery(cranes: u32, workers: usize) {
     let manifest = stopped(workers, &store, cycle.rows(0, cycle.0.len()));
     let bytes: u64 = manifest.files().map(|file| file.bytes).sum();
     let clock = Instant::now();
-    let (mut running, sender) = started(workers, Some(store));
+    let (mut running, sender) = started(workers, Some((store, false)));
     let host = listen(&mut running);
     let first = Reading { event_time_ms: cycle.0[0].event_time_ms + 9_000, wind_mps: 20.0, ..cycle.0[0] };
     sender.send(vec![first]).expect("runs");
@@ -266,6 +273,29 @@ fn recovery(cranes: u32, workers: usize) {
     host.join().expect("takes all");
 }
 
+/// Rows per second with checkpoints, and the log if it is wished for, against neither; the latter.
+fn flat_out(cycle: &Cycle, cranes: u32, workers: usize, seconds: u64, log_epochs: bool) -> f64 {
+    // Short turns, so that a busy moment of the machine falls on both.
+    let (mut with, mut without, mut count, mut bytes) = (Vec::new(), Vec::new(), 0, 0);
+    for _ in 0..4 {
+        let folder = tempfile::tempdir().expect("a folder");
+        let store = Counted::new(folder.path());
+        without.push(flat(cycle, workers, seconds.div_ceil(4), None));
+        with.push(flat(cycle, workers, seconds.div_ceil(4), Some((store.clone(), log_epochs))));
+        count += store.checkpoints.load(Ordering::Relaxed) - 2;
+        bytes += store.state_bytes.load(Ordering::Relaxed);
+    }
+    let mean = |all: &[f64]| all.iter().sum::<f64>() / all.len() as f64;
+    let (with, without) = (mean(&with), mean(&without));
+    println!(
+        "workload={} cranes={cranes} workers={workers} checkpoints={count} megabytes={} rows_per_s={with:.0} without={without:.0} ratio={:.2}",
+        if log_epochs { "logged" } else { "flat" },
+        bytes / 1_000_000,
+        with / without
+    );
+    without
+}
+
 fn main() {
     let args: Vec<String> = std::env::args().collect();
     let text = |name: &str| args.iter().position(|a| a == name).and_then(|i| args.get(i + 1));
@@ -276,22 +306,10 @@ fn main() {
     let cycle = Cycle::of(cranes);
     let mut most = arg("--rate", 0) as f64;
     if wants("flat") || most == 0.0 && wants("paced") {
-        // Short turns, so that a busy moment of the machine falls on both.
-        let (mut with, mut without, mut count) = (Vec::new(), Vec::new(), 0);
-        for _ in 0..4 {
-            let folder = tempfile::tempdir().expect("a folder");
-            let store = Counted::new(folder.path());
-            without.push(flat(&cycle, workers, seconds.div_ceil(4), None));
-            with.push(flat(&cycle, workers, seconds.div_ceil(4), Some(store.clone())));
-            count += store.checkpoints.load(Ordering::Relaxed) - 2;
-        }
-        let mean = |all: &[f64]| all.iter().sum::<f64>() / all.len() as f64;
-        most = mean(&without);
-        println!(
-            "workload=flat cranes={cranes} workers={workers} checkpoints={count} rows_per_s={:.0} without={most:.0} ratio={:.2}",
-            mean(&with),
-            mean(&with) / most
-        );
+        most = flat_out(&cycle, cranes, workers, seconds, false);
+    }
+    if wants("logged") {
+        flat_out(&cycle, cranes, workers, seconds, true);
     }
     if wants("paced") {
         let histogram = || Histogram::<u64>::new_with_bounds(1_000, 60_000_000_000, 3).expect("valid bounds");
@@ -300,7 +318,7 @@ fn main() {
             let folder = tempfile::tempdir().expect("a folder");
             let store = Counted::new(folder.path());
             without += paced(&cycle, workers, seconds.div_ceil(2), most / 2.0, None);
-            with += paced(&cycle, workers, seconds.div_ceil(2), most / 2.0, Some(store.clone()));
+            with += paced(&cycle, workers, seconds.div_ceil(2), most / 2.0, Some((store.clone(), false)));
             count += store.checkpoints.load(Ordering::Relaxed) - 2;
         }
         let at = |all: &Histogram<u64>, q: f64| all.value_at_quantile(q) as f64 / 1e6;

@@ -136,7 +136,8 @@ impl Directory {
         let named = match name(file) {
             Err(refused) if refused.error.kind() == ErrorKind::NotFound => {
                 self.durable().clear();
-                let folders: Vec<&Path> = self.above(path).collect();
+                // Not the root, which may have been taken away since the file was written.
+                let folders: Vec<&Path> = self.above(path).filter(|folder| *folder != self.root).collect();
                 folders.into_iter().rev().try_for_each(make_folder)?;
                 name(refused.file)
             }

@@ -18,6 +18,9 @@ pub(crate) const FOLDER: &str = "savepoint";
 /// The newest checkpoint may be a newer one when it has been named; then that is named instead, so often.
 const TRIES: usize = 8;
 
+/// That of whoever begins the log of a store.
+const FIRST_GENERATION: u64 = 1;
+
 /// A checkpoint with a name.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Savepoint {
@@ -156,7 +159,8 @@ impl Checkpoints {
         Ok(self.store().delete(&object)?)
     }
 
-    /// Copies a savepoint into a store in which no job has begun, so that a job of this name goes on from there. O(bytes).
+    /// Copies a savepoint into a store in which no job has begun, so that a job of this name goes on from there. O(bytes). After an
+    /// error, or if the process ends meanwhile, empty that store and copy again.
     ///
     /// What sinks had prepared for the checkpoint is for the job that it comes from to commit, and is left out. A sink that knows
     /// generations or epochs, as that of PostgreSQL does, must not be shared with that job.
@@ -174,19 +178,20 @@ impl Checkpoints {
             let remedy = "give it an empty folder or prefix";
             return Err(Error::new("E0539", "the store that is to take the savepoint is not free").remedy(remedy));
         }
-        let mut log = Log::begin(into.clone(), &there, job, None, log::nonce(), false)?;
-        let (generation, checkpoint) = (log.generation(), manifest.checkpoint);
+        let checkpoint = manifest.checkpoint;
         let states = manifest.operators.values_mut().flat_map(|operator| &mut operator.files);
         let files =
             states.map(|file| (Kind::State, file)).chain(manifest.ingest.as_mut().map(|file| (Kind::Ingest, file)));
         for (part, (kind, file)) in (1..).zip(files) {
             let bytes = object(&**self.store(), file)?;
             frame::named(kind, &bytes, file)?;
-            file.name = collect::name_of(generation, checkpoint, part);
+            file.name = collect::name_of(FIRST_GENERATION, checkpoint, part);
             into.put(&file.name, &bytes)?;
         }
         (manifest.job, manifest.logs_epochs) = (job.to_owned(), false);
         manifest.sinks.clear();
+        // Last, for a job begins anew where there is a log without a checkpoint.
+        let mut log = Log::begin(into, &there, job, None, log::nonce(), false)?;
         log.append(Entry::Checkpoint(Box::new(manifest)))?;
         Ok(())
     }

@@ -295,8 +295,8 @@ impl<T: Data> Sender<T> {
         Sender { inlet: gate.open_next() }
     }
 
-    /// How many rows of this split the job has already: those that the checkpoint holds which it came back to. The host
-    /// sends the rows after them. 0 for a job that begins.
+    /// How many rows of this split the job has already: those that the checkpoint holds which it came back to, and those that were
+    /// [logged](crate::Checkpointing::log_epochs) since. The host sends the rows after them, if it can. 0 for a job that begins.
     pub fn resumes_at(&self) -> u64 {
         let at = self.inlet.resumed.as_ref().and_then(|at| at.offset.as_ref());
         at.and_then(Value::as_u64).unwrap_or(0)
