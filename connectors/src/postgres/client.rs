@@ -102,6 +102,11 @@ pub(super) fn is_of_row(error: &tokio_postgres::Error) -> bool {
     error.code().is_some_and(|state| matches!(class_of(state), "22" | "23"))
 }
 
+/// Whether what was to be made is there already.
+pub(super) fn is_there(error: &tokio_postgres::Error) -> bool {
+    matches!(error.code(), Some(state) if *state == SqlState::DUPLICATE_TABLE || *state == SqlState::DUPLICATE_OBJECT)
+}
+
 fn class_of(state: &SqlState) -> &str {
     state.code().get(..2).unwrap_or_default()
 }

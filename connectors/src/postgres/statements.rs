@@ -4,7 +4,7 @@ use tokio_postgres::{Client, Statement};
 use watchfire_engine::Error;
 use watchfire_engine::source::Failure;
 
-use super::client::{failure_of, is_of_row};
+use super::client::{failure_of, is_of_row, is_there};
 use super::config::PostgresSinkConfig;
 
 /// What a writer runs.
@@ -90,10 +90,11 @@ fn insert(config: &PostgresSinkConfig, table: &str, columns: &[String]) -> Strin
     insert
 }
 
-/// Of two that make a table at once one is told that a row of the catalogue is there already; it finds the table later.
+/// Of two that make a table at once one is told that it, its type or a row of the catalogue is there already; it finds the table
+/// at its next try.
 fn not_made(error: &tokio_postgres::Error, config: &PostgresSinkConfig) -> Failure {
     match failure_of(error, &config.connection) {
-        Failure::Fatal(why) if is_of_row(error) => Failure::Retry(why),
+        Failure::Fatal(why) if is_of_row(error) || is_there(error) => Failure::Retry(why),
         failure => failure,
     }
 }
