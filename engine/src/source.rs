@@ -32,9 +32,11 @@ pub enum Replay {
     /// What was read is gone (a webhook, MQTT): a job that writes checkpoints must
     /// [log its epochs](crate::Checkpointing::log_epochs), and acknowledges rows when they are logged.
     None,
-    /// Reading goes on from any offset that was handed out, but batches may be cut differently.
+    /// Reading goes on from any offset that was handed out. A job that [logs its epochs](crate::Checkpointing::log_epochs) writes the
+    /// rows into its log, and waits for no source when it comes back.
     Seek,
-    /// As `Seek`, and the same offsets give the same rows for ever (a file that is not rewritten, a log).
+    /// As `Seek`, and the same offsets give the same rows for ever (a file that is not rewritten, a log), though batches may be cut
+    /// differently. A job that logs its epochs writes down how many rows there were, and waits for them when it comes back.
     Exact,
 }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use support::detectors::Sums;
+use support::detectors::{Silence, Sums};
 use support::sink::{AsText, Keeps};
 use support::source::{Lines, Scripted, Step};
 use support::{BY_ROWS, Gate, OpensAtEnd, Row, SOON, in_time, rows, settles};
@@ -16,7 +16,7 @@ use watchfire_engine::durable::{Store, StoreError};
 use watchfire_engine::sink::CommitMode;
 use watchfire_engine::source::Replay;
 use watchfire_engine::testing::{Faults, FaultyStore};
-use watchfire_engine::{ChannelIn, ChannelOut, Checkpointing, Flow, Job, Output, Running, Weight};
+use watchfire_engine::{ChannelIn, ChannelOut, Checkpointing, Flow, Job, Output, Running, TickSource, Weight};
 
 fn store() -> FaultyStore {
     FaultyStore::new(Faults::default())
@@ -181,6 +181,30 @@ fn rows_are_acknowledged_and_leave_by_epoch_when_they_are_logged_and_not_before(
     assert!(settles(|| source.acknowledged() == [20] && sink.visible().len() == 20));
     // Long before a checkpoint holds them.
     assert_eq!(store.list("log").unwrap().len(), 2);
+    running.stop(SOON).unwrap();
+}
+
+/// A crash takes back a tick that is not logged, and the next clock may tick otherwise.
+#[test]
+fn what_a_tick_caused_waits_until_the_tick_is_logged() {
+    let store = store();
+    let (slow, _opens) = held(&store);
+    let again = ChannelIn { replay: Replay::Exact, ..ChannelIn::default() };
+    let job = Job::new(move |flow| {
+        let rows = flow.channel_with::<Row>("in", again).key_by(|row: &Row| row.key);
+        rows.detect("silence", Silence { after_ms: 50 }).out.to_channel("silent");
+    });
+    let config = Checkpointing { every_ms: 3_600_000, log_epochs: true, ..Checkpointing::named("site") };
+    let ticks = TickSource::Scaled { interval_ms: 10, start_ms: 1_000, speed: 1.0 };
+    let mut running = job.ticks(ticks).checkpoint_to(Arc::new(slow.clone()), config).start().unwrap();
+    let sender = running.sender::<Row>("in").unwrap();
+    let silent = running.receiver::<Row>("silent").unwrap();
+    assert!(settles(|| store.list("log").unwrap().len() == 2));
+    slow.holds.store(true, Ordering::SeqCst);
+    sender.send(rows(0..1)).unwrap();
+    assert!(silent.recv_timeout(Duration::from_millis(500)).unwrap().is_none());
+    slow.gate.open();
+    assert_eq!(silent.recv_timeout(SOON).unwrap().map(|output| output.rows.len()), Some(1));
     running.stop(SOON).unwrap();
 }
 

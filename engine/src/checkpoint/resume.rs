@@ -59,8 +59,8 @@ pub(crate) struct Resumed {
     pub(crate) ingest: Ingest,
     /// Epochs that were logged since, to be heard again.
     pub(crate) epochs: VecDeque<Logged>,
-    /// Where the splits are after those.
-    pub(crate) ends: BTreeMap<String, Vec<SplitAt>>,
+    /// Where splits are read on.
+    pub(crate) read_on: BTreeMap<String, Vec<SplitAt>>,
     /// The number of the next split after those.
     pub(crate) next_split: u32,
     /// The first epoch that was neither in the checkpoint nor logged.
@@ -69,11 +69,11 @@ pub(crate) struct Resumed {
 
 impl Resumed {
     fn new(from: &Manifest, ingest: Ingest, tail: Tail, next_epoch: u64) -> Self {
-        let mut ends = SplitBook::resumed(&from.sources);
-        tail.epochs.iter().flat_map(|(_, logged)| &logged.heard).for_each(|heard| ends.hear(heard));
+        let heard = tail.epochs.iter().flat_map(|(_, logged)| &logged.heard);
+        let read_on = SplitBook::resumed(&from.sources).read_on(heard);
         let next_split = tail.highest_split().map_or(0, |split| split + 1).max(ingest.next_split);
         let epochs = tail.epochs.into_iter().map(|(_, logged)| logged).collect();
-        Resumed { sources: from.sources.clone(), ingest, epochs, ends: ends.sources(), next_split, next_epoch }
+        Resumed { sources: from.sources.clone(), ingest, epochs, read_on, next_split, next_epoch }
     }
 
     /// The number of the first epoch that this run cuts.

@@ -1,5 +1,7 @@
 //! What the leader hears from outside: all that its order of rows and signals depends on.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -26,6 +28,12 @@ pub(crate) enum Heard {
         dead: Vec<DeadLetter>,
         read: u64,
         decoded: u64,
+        after: Option<Value>,
+    },
+    /// As many rows and dead letters of a split, which its source gives again.
+    Range {
+        split: u32,
+        given: Given,
         after: Option<Value>,
     },
     Health {
@@ -58,6 +66,15 @@ pub(crate) enum Heard {
     End,
 }
 
+/// So much of a split: rows as its source counts them, those of them that could be decoded, and what came of that.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Given {
+    pub(crate) read: u64,
+    pub(crate) decoded: u64,
+    pub(crate) rows: u64,
+    pub(crate) dead: u64,
+}
+
 /// The same, where rows may yet have to be encoded, on a thread that may take its time.
 pub(crate) enum Hears {
     Now(Heard),
@@ -72,6 +89,7 @@ impl Heard {
                 Some(source.clone())
             }
             Heard::Rows { split, .. }
+            | Heard::Range { split, .. }
             | Heard::Health { split, .. }
             | Heard::Ended { split }
             | Heard::Seen { split } => Some(splits.source_of(*split).unwrap_or_default().to_owned()),
@@ -82,7 +100,7 @@ impl Heard {
 
 impl Hears {
     pub(crate) fn are_rows(&self) -> bool {
-        matches!(self, Hears::Rows(_))
+        matches!(self, Hears::Rows(_) | Hears::Now(Heard::Range { .. }))
     }
 
     /// # Errors
@@ -100,4 +118,17 @@ impl Hears {
 pub(crate) struct Logged {
     pub(crate) epoch: u64,
     pub(crate) heard: Vec<Heard>,
+}
+
+impl Logged {
+    /// By split, the rows that its source gives again, as it counts them.
+    pub(crate) fn given_again(&self) -> BTreeMap<u32, u64> {
+        let mut all = BTreeMap::new();
+        for heard in &self.heard {
+            if let Heard::Range { split, given, .. } = heard {
+                *all.entry(*split).or_default() += given.read;
+            }
+        }
+        all
+    }
 }

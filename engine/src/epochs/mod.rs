@@ -10,7 +10,7 @@ mod part;
 mod tail;
 mod writer;
 
-pub(crate) use heard::{Heard, Hears, Logged};
+pub(crate) use heard::{Given, Heard, Hears, Logged};
 pub(crate) use part::{FOLDER, Place};
 pub(crate) use tail::Tail;
 pub(crate) use writer::{EpochLog, GoesOn};

@@ -70,7 +70,8 @@ impl<'f> Flow<'f> {
             let gate = start.gate::<T>(&name, config.capacity_batches);
             start.ends.insert(name.clone(), Box::new(Some(Sender::new(&gate))));
             let counts = config.replay != Replay::None || start.logs;
-            start.intake(&name, gate, Inputs { rows: input, dead: None }, merge, Splits { counts, always_live: true })
+            let splits = Splits { counts, always_live: true, replay: config.replay };
+            start.intake(&name, gate, Inputs { rows: input, dead: None }, merge, splits)
         });
         self.input(node)
     }
@@ -123,7 +124,7 @@ impl<'f> Flow<'f> {
         self.part(move |start| {
             let gate = start.gate::<T>(&name, ChannelIn::default().capacity_batches);
             let hold = gate.hold();
-            let splits = Splits { counts: false, always_live: source.bounded() };
+            let splits = Splits { counts: false, always_live: source.bounded(), replay: source.replay() };
             start.intake(&name, gate.clone(), Inputs { rows: input, dead: Some(dead_input) }, merge, splits)?;
             let (io, shared) = (start.io.clone(), start.shared.clone());
             let reading = Arc::new(Reading { name, source, decoder, gate, io, shared });
@@ -189,11 +190,12 @@ struct Inputs {
 struct Splits {
     counts: bool,
     always_live: bool,
+    replay: Replay,
 }
 
 impl Start {
     fn gate<T>(&self, name: &str, capacity: usize) -> Arc<Gate<T>> {
-        let resumed = self.resumed.as_ref().and_then(|resumed| resumed.ends.get(name).cloned());
+        let resumed = self.resumed.as_ref().and_then(|resumed| resumed.read_on.get(name).cloned());
         Gate::new(name, capacity, self.shared.clone(), resumed.unwrap_or_default())
     }
 
@@ -226,7 +228,8 @@ impl Start {
             counts: splits.counts,
             always_live: splits.always_live,
             comes_back: self.shared.checkpoints.get().is_some(),
-            logged: self.logs,
+            keeps: splits.replay == Replay::Exact,
+            logs: self.logs,
         }));
         Ok(())
     }

@@ -1,11 +1,13 @@
 //! The leader's view of one source, whatever its rows: pull what is queued into the epoch that is being cut.
 
 use std::any::Any;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_channel::TryRecvError;
 use serde_json::Value;
 
+use super::ahead::{Again, differs};
 use super::held::Held;
 use super::merge::Merger;
 use super::queue::{Acknowledge, Arrival, BATCH_ROWS, Gate, SplitQueue};
@@ -17,7 +19,7 @@ use crate::checkpoint::SaveMerge;
 use crate::control::{Control, Health, Signal};
 use crate::data::{from_bytes, to_bytes};
 use crate::decode::DeadLetter;
-use crate::epochs::{Heard, Hears};
+use crate::epochs::{Given, Heard, Hears};
 use crate::job::metrics::SourceStats;
 use crate::keyed::Clocks;
 use crate::{Data, Error, Timed};
@@ -27,6 +29,8 @@ pub(crate) trait Intake: Send {
     fn name(&self) -> &str;
     /// Hears again what was logged of this source.
     fn again(&mut self, heard: Heard, cut: &mut Cut<'_>) -> Result<(), Error>;
+    /// Receives what its splits are to give again, rows as it counts them by split, and removes those that have.
+    fn receive(&mut self, wanted: &mut BTreeMap<u32, u64>) -> Result<(), Error>;
     /// Moves queued rows into the epoch.
     fn pull(&mut self, cut: &mut Cut<'_>) -> Result<(), Error>;
     /// Takes no new rows; what is queued can still be pulled.
@@ -170,8 +174,10 @@ pub(crate) struct SourceIntake<T> {
     pub(crate) always_live: bool,
     /// What a stop interrupts will go on: the job writes checkpoints.
     pub(crate) comes_back: bool,
-    /// What it gives is logged: it may forget that when the epoch is.
-    pub(crate) logged: bool,
+    /// It gives the same again: of its rows the number is enough for the log.
+    pub(crate) keeps: bool,
+    /// What it gives is logged: it may forget that when the epoch is, if it does not have to give it again.
+    pub(crate) logs: bool,
 }
 
 /// Rows of a split, as they come.
@@ -187,7 +193,12 @@ struct Comes<T> {
 
 impl<T: Data> Comes<T> {
     /// As it is logged.
-    fn hears(&self) -> Hears {
+    fn hears(&self, keeps: bool) -> Hears {
+        if keeps {
+            let (rows, dead) = (self.rows.len() as u64, self.dead.len() as u64);
+            let given = Given { read: self.read, decoded: self.decoded, rows, dead };
+            return Hears::Now(Heard::Range { split: self.split, given, after: self.after.clone() });
+        }
         let (split, rows, dead) = (self.split, self.rows.clone(), self.dead.clone());
         let (read, decoded, after) = (self.read, self.decoded, self.after.clone());
         Hears::Rows(Box::new(move || {
@@ -201,7 +212,7 @@ impl<T: Data + Timed> SourceIntake<T> {
         match arrival {
             Arrival::Rows { rows, dead, read, decoded, after, mut acknowledge } => {
                 let after = after.or_else(|| self.counts.then(|| cut.splits.after(split, rows.len() as u64)));
-                if self.logged {
+                if self.logs && !self.keeps {
                     cut.acknowledge_logged.extend(acknowledge.take().map(|acknowledge| (split, acknowledge)));
                 }
                 self.come(Comes { split, rows, dead, read, decoded, after }, acknowledge, cut);
@@ -214,7 +225,7 @@ impl<T: Data + Timed> SourceIntake<T> {
 
     fn come(&mut self, comes: Comes<T>, acknowledge: Option<Acknowledge>, cut: &mut Cut<'_>) {
         if let Some(hears) = &mut cut.hears {
-            hears.push(comes.hears());
+            hears.push(comes.hears(self.keeps));
         }
         let Comes { split, rows, dead, read, decoded, after } = comes;
         after.into_iter().for_each(|after| cut.splits.reached(split, after));
@@ -243,14 +254,13 @@ impl<T: Data + Timed> SourceIntake<T> {
 
     /// Takes over the splits that were opened since the last time.
     fn take_over(&mut self, cut: &mut Cut<'_>) {
-        for opened in self.gate.take_opened() {
-            let split = SplitQueue { opened_ms: merge_clock(cut), ..opened };
-            self.splits.push(split);
-        }
+        // Of those that had ended when they were heard again, only the end can come.
+        self.splits.extend(self.gate.take_opened().into_iter().filter(|queue| !cut.splits.is_finished(queue.split)));
         for index in 0..self.splits.len() {
             let queue = &mut self.splits[index];
             if !std::mem::replace(&mut queue.booked, true) {
-                let (split, name, at_ms) = (queue.split, queue.name.clone(), queue.opened_ms);
+                let at_ms = queue.opened_ms.max(merge_clock(cut));
+                let (split, name) = (queue.split, queue.name.clone());
                 self.opened(split, name, at_ms, cut);
             }
         }
@@ -301,6 +311,18 @@ impl<T: Data + Timed> SourceIntake<T> {
         if let Some(input) = self.dead_input {
             cut.batch(input, NO_SPLIT, false, dead);
         }
+    }
+
+    /// Rows that were logged by their number, as the source gives them again.
+    fn given_again(&mut self, split: u32, given: Given) -> Result<Again<T>, Error> {
+        let queue = self.splits.iter_mut().find(|queue| queue.split == split);
+        let Some(queue) = queue else { return Err(differs(given).at(format!("source \"{}\"", self.name))) };
+        queue.ahead.again(given).map_err(|e| e.at(format!("source \"{}\", split {}", self.name, queue.name)))
+    }
+
+    /// The splits that go on after what was heard again.
+    fn resumed(&self, cut: &Cut<'_>) -> Vec<u32> {
+        self.gate.resumed().filter(|split| !cut.splits.is_finished(*split)).collect()
     }
 
     fn end_split(&mut self, index: usize, cut: &mut Cut<'_>) {
@@ -357,12 +379,36 @@ impl<T: Data + Timed> Intake for SourceIntake<T> {
                 let rows = from_bytes(&rows).map_err(|e| e.at(format!("source \"{}\"", self.name)))?;
                 self.come(Comes { split, rows, dead, read, decoded, after }, None, cut);
             }
+            Heard::Range { split, given, after } => {
+                let Again { rows, dead, acknowledge } = self.given_again(split, given)?;
+                let Given { read, decoded, .. } = given;
+                self.come(Comes { split, rows, dead, read, decoded, after }, acknowledge, cut);
+            }
             Heard::Health { split, health } => self.health(split, health, cut),
-            Heard::Ended { split } => self.split_ended(split, cut),
+            Heard::Ended { split } => {
+                self.splits.retain(|queue| queue.split != split);
+                self.split_ended(split, cut);
+            }
             Heard::Seen { split } => self.seen(split, cut),
             Heard::Released { .. } => _ = self.release(cut),
             Heard::SourceEnded { .. } => self.merge_ended(cut),
             Heard::Tick { .. } | Heard::Commit | Heard::EndOfRows | Heard::End => {}
+        }
+        Ok(())
+    }
+
+    fn receive(&mut self, wanted: &mut BTreeMap<u32, u64>) -> Result<(), Error> {
+        self.splits.extend(self.gate.take_opened());
+        for queue in &mut self.splits {
+            let Some(read) = wanted.get(&queue.split).copied() else { continue };
+            match queue.receive(read) {
+                Some(true) => _ = wanted.remove(&queue.split),
+                None if !self.gate.stopping() => {
+                    let place = format!("source \"{}\", split {}", self.name, queue.name);
+                    return Err(differs(Given { read, ..Given::default() }).at(place));
+                }
+                _ => {}
+            }
         }
         Ok(())
     }
@@ -375,10 +421,10 @@ impl<T: Data + Timed> Intake for SourceIntake<T> {
             moved = false;
             let mut index = 0;
             while index < self.splits.len() && cut.room > 0 {
-                let queue = &self.splits[index];
+                let queue = &mut self.splits[index];
                 let split = queue.split;
                 if self.merger.as_ref().is_some_and(|merger| !merger.wants(split, merge_clock(cut))) {
-                    if !queue.rx.is_empty() {
+                    if !queue.is_empty() {
                         self.seen(split, cut);
                     }
                     index += 1;
@@ -421,13 +467,13 @@ impl<T: Data + Timed> Intake for SourceIntake<T> {
     }
 
     fn was_away(&mut self, cut: &mut Cut<'_>) {
-        for split in self.gate.resumed() {
+        for split in self.resumed(cut) {
             self.health(split, Health::Frozen, cut);
         }
     }
 
     fn is_back(&mut self, cut: &mut Cut<'_>) {
-        for split in self.gate.resumed() {
+        for split in self.resumed(cut) {
             self.seen(split, cut);
             if self.always_live {
                 self.health(split, Health::Live, cut);

@@ -120,6 +120,7 @@ impl Leader {
         self.ticker.resume(ingest.ticker);
         self.held = Held::resume(inputs, ingest.held, ingest.gone)?;
         (self.epoch, self.again, self.next_epoch) = (self.first_epoch, epochs, next_epoch);
+        self.shared.set_hears_again(!self.again.is_empty());
         self.was_away = true;
         self.commits.owe(owed);
         Ok(())
@@ -150,6 +151,10 @@ impl Leader {
         if self.closed || !self.has_room() {
             return Ok(None);
         }
+        if !self.is_given_again()? {
+            // A job that is stopped comes back to the same checkpoint, and hears it then.
+            return Ok((self.shared.command() == Command::Stop).then(|| self.leave()));
+        }
         let logged = self.again.pop_front();
         if logged.is_none() && self.shared.command() != Command::Run && !self.closing {
             self.closing = true;
@@ -175,7 +180,8 @@ impl Leader {
         };
         if let Some(logged) = logged {
             self.drained |= hear_again(&mut self.intakes, &mut cut, logged)?;
-            let (feeds, controls) = (cut.feeds, cut.controls);
+            let Cut { feeds, controls, acknowledge, .. } = cut;
+            self.unacknowledged.push(self.epoch, acknowledge, true);
             return Ok(Some(self.cut_again(feeds, &controls)));
         }
         let last = match &mut self.player {
@@ -208,6 +214,23 @@ impl Leader {
         Ok(Some(self.share_out(feeds, &controls, self.epoch + 1, last)))
     }
 
+    /// Whether sources have given again what they are to give for the next epoch that was logged, if there is one.
+    fn is_given_again(&mut self) -> Result<bool, Error> {
+        let Some(logged) = self.again.front() else { return Ok(true) };
+        let mut wanted = logged.given_again();
+        for intake in &mut self.intakes {
+            intake.receive(&mut wanted)?;
+        }
+        Ok(wanted.is_empty())
+    }
+
+    /// Ends in the midst of what was logged, with nothing of the epoch that is the next.
+    fn leave(&mut self) -> Vec<EpochFeed> {
+        self.again.clear();
+        self.closed = true;
+        self.share_out(Vec::new(), &[], self.epoch + 1, true)
+    }
+
     /// What is recorded, logged or remembered at the end of an epoch.
     fn end_epoch(&mut self, checkpoint: bool, last: bool) -> Result<(), Error> {
         if let Some(recorder) = &mut self.recorder {
@@ -229,6 +252,7 @@ impl Leader {
         let next = self.again.front().map(|logged| logged.epoch);
         if next.is_none() {
             self.ticker.goes_on();
+            self.shared.set_hears_again(false);
         }
         self.share_out(feeds, controls, next.unwrap_or(self.next_epoch), false)
     }

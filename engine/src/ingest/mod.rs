@@ -2,6 +2,7 @@
 //!
 //! One leader, on worker 0, gives every row and tick its place in the ingest order and cuts that order into epochs.
 
+mod ahead;
 pub(crate) mod commits;
 pub(crate) mod held;
 pub(crate) mod intake;

@@ -9,6 +9,7 @@ use async_channel::{Receiver, TryRecvError, TrySendError};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use super::ahead::Ahead;
 use super::pace::MANY_ROWS;
 use crate::control::Health;
 use crate::decode::DeadLetter;
@@ -30,7 +31,7 @@ pub struct ChannelIn {
     pub key_placement: KeyPlacement,
     /// What the host can do after a crash. Default [`Replay::None`]: what was sent cannot be sent again. Else the host opens
     /// its splits again in the same order, and sends each from [`Sender::resumes_at`] on; a job that writes checkpoints
-    /// needs that.
+    /// needs that. With [`Replay::Exact`] it sends the same rows again, and a job that logs its epochs waits for them.
     pub replay: Replay,
 }
 
@@ -79,11 +80,29 @@ pub(crate) struct SplitQueue<T> {
     /// It stands in the book of splits.
     pub(crate) booked: bool,
     pub(crate) rx: Receiver<Arrival<T>>,
+    /// What was received already.
+    pub(crate) ahead: Ahead<T>,
 }
 
 impl<T> SplitQueue<T> {
-    pub(crate) fn take(&self) -> Result<Arrival<T>, TryRecvError> {
-        self.rx.try_recv()
+    pub(crate) fn take(&mut self) -> Result<Arrival<T>, TryRecvError> {
+        self.ahead.next().map_or_else(|| self.rx.try_recv(), Ok)
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.ahead.is_empty() && self.rx.is_empty()
+    }
+
+    /// Receives until so many rows are here, as the source counts them; false if they have yet to come. `None`: they never will.
+    pub(crate) fn receive(&mut self, read: u64) -> Option<bool> {
+        while self.ahead.read() < read {
+            match self.rx.try_recv() {
+                Ok(arrival) => self.ahead.push(arrival),
+                Err(TryRecvError::Empty) => return Some(false),
+                Err(TryRecvError::Closed) => return None,
+            }
+        }
+        Some(true)
     }
 }
 
@@ -97,7 +116,7 @@ pub(crate) struct Gate<T> {
     open: AtomicU32,
     /// How many splits a host has opened.
     by_host: AtomicU32,
-    /// Where its splits were at the checkpoint that the job comes back to.
+    /// Where its splits are read on when the job comes back.
     resumed: Vec<SplitAt>,
     shared: Arc<Shared>,
 }
@@ -122,14 +141,17 @@ impl<T> Gate<T> {
         let split = resumed.as_ref().map_or_else(fresh, |at| at.number);
         self.open.fetch_add(1, Ordering::AcqRel);
         match self.lock().as_mut().filter(|_| !resumed.as_ref().is_some_and(|at| at.finished)) {
-            Some(opened) => opened.push(SplitQueue { split, name, opened_ms: i64::MIN, booked: false, rx }),
+            Some(opened) => {
+                let ahead = Ahead::default();
+                opened.push(SplitQueue { split, name, opened_ms: i64::MIN, booked: false, rx, ahead });
+            }
             None => drop(rx),
         }
         self.shared.wake(0);
         Inlet { split, tx, resumed, gate: self.clone() }
     }
 
-    /// The splits that were not read to their end at the checkpoint that the job comes back to.
+    /// The splits that are read on when the job comes back.
     pub(crate) fn resumed(&self) -> impl Iterator<Item = u32> + use<T> {
         let live: Vec<u32> = self.resumed.iter().filter(|at| !at.finished).map(|at| at.number).collect();
         live.into_iter()
@@ -185,7 +207,7 @@ impl<T> Drop for Hold<T> {
 /// The filling end of one split. The split ends when it is dropped.
 pub(crate) struct Inlet<T> {
     pub(crate) split: u32,
-    /// Where the split was at the checkpoint that the job comes back to.
+    /// Where the split is read on when the job comes back.
     pub(crate) resumed: Option<SplitAt>,
     tx: async_channel::Sender<Arrival<T>>,
     gate: Arc<Gate<T>>,
@@ -295,8 +317,9 @@ impl<T: Data> Sender<T> {
         Sender { inlet: gate.open_next() }
     }
 
-    /// How many rows of this split the job has already: those that the checkpoint holds which it came back to, and those that were
-    /// [logged](crate::Checkpointing::log_epochs) since. The host sends the rows after them, if it can. 0 for a job that begins.
+    /// How many rows of this split the job does not need again: those that the checkpoint holds which it came back to, and, unless
+    /// the channel is [`Replay::Exact`], those that were [logged](crate::Checkpointing::log_epochs) since. The host sends the rows
+    /// after them, if it can. 0 for a job that begins.
     pub fn resumes_at(&self) -> u64 {
         let at = self.inlet.resumed.as_ref().and_then(|at| at.offset.as_ref());
         at.and_then(Value::as_u64).unwrap_or(0)

@@ -1,6 +1,6 @@
 //! Which splits there are, and how far each has been read.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
@@ -43,8 +43,25 @@ impl SplitBook {
         }
     }
 
-    /// What a logged epoch says of splits.
-    pub(crate) fn hear(&mut self, heard: &Heard) {
+    pub(crate) fn is_finished(&self, number: u32) -> bool {
+        self.0.get(&number).is_some_and(|(_, at)| at.finished)
+    }
+
+    /// Where splits are read on, when these epochs are heard again: after them, but from the first row that the source is to give
+    /// again.
+    pub(crate) fn read_on<'a>(mut self, logged: impl Iterator<Item = &'a Heard>) -> BTreeMap<String, Vec<SplitAt>> {
+        let mut given_again = BTreeSet::new();
+        for heard in logged {
+            match heard {
+                Heard::Range { split, .. } => _ = given_again.insert(*split),
+                Heard::Ended { split } if given_again.contains(split) => {}
+                heard => self.hear(heard),
+            }
+        }
+        self.sources()
+    }
+
+    fn hear(&mut self, heard: &Heard) {
         match heard {
             Heard::Opened { source, split, name, .. } => self.open(source, *split, name),
             Heard::Rows { split, after: Some(after), .. } => self.reached(*split, after.clone()),

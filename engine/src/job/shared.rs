@@ -46,6 +46,8 @@ pub(crate) struct Shared {
     command: AtomicU8,
     /// The leader lets rows gather, and looks again by itself.
     gathering: AtomicBool,
+    /// Sources are to give rows again that were logged by their number.
+    hears_again: AtomicBool,
     /// See [`Shared::rehearses`].
     rehearse_every: AtomicU64,
     /// Where operators hand over what they write down, if the job writes checkpoints.
@@ -129,6 +131,7 @@ impl Shared {
             outlets: Mutex::default(),
             command: AtomicU8::new(0),
             gathering: AtomicBool::new(false),
+            hears_again: AtomicBool::new(false),
             rehearse_every: AtomicU64::new(0),
             checkpoints: OnceLock::new(),
             clocks: OnceLock::new(),
@@ -213,7 +216,7 @@ impl Shared {
     }
 
     pub(crate) fn command(&self) -> Command {
-        match self.command.load(Ordering::Acquire) {
+        match self.command.load(Ordering::SeqCst) {
             0 => Command::Run,
             1 => Command::Drain,
             _ => Command::Stop,
@@ -227,8 +230,11 @@ impl Shared {
             Command::Drain => 1,
             Command::Stop => 2,
         };
-        let _ = self.command.compare_exchange(0, wish, Ordering::AcqRel, Ordering::Acquire);
-        self.stop_reading();
+        let _ = self.command.compare_exchange(0, wish, Ordering::SeqCst, Ordering::SeqCst);
+        // Rows that were logged must enter before a job can be drained. One that is stopped gets them when it comes back.
+        if self.command() == Command::Stop || !self.hears_again.load(Ordering::SeqCst) {
+            self.stop_reading();
+        }
         self.set_gathering(false);
         self.wake(0);
     }
@@ -250,6 +256,14 @@ impl Shared {
         }
         if !self.gathering() {
             self.wake(0);
+        }
+    }
+
+    /// Whether sources still have to give rows again: until then a job that is to be drained reads on.
+    pub(crate) fn set_hears_again(&self, again: bool) {
+        self.hears_again.store(again, Ordering::SeqCst);
+        if !again && self.command() != Command::Run {
+            self.stop_reading();
         }
     }
 
@@ -335,14 +349,16 @@ impl Shared {
         }
     }
 
-    /// What is behind: the names of sinks, the recording, the epoch log, and the checkpoints.
+    /// What is behind: sources, the names of sinks, the recording, the epoch log, and the checkpoints.
     pub(crate) fn waiting(&self) -> Vec<String> {
         let behind = self.nodes.iter().filter(|node| node.waiting.load(Ordering::Relaxed));
         let sinks = behind.map(|node| format!("\"{}\"", node.name));
         let recording = self.recording_waits.load(Ordering::Relaxed).then(|| "the store of the recording".to_owned());
         let checkpoints = self.checkpoints_wait.load(Ordering::Relaxed).then(|| "the store of checkpoints".to_owned());
         let epochs = self.epochs_wait.load(Ordering::Relaxed).then(|| "the store of the epoch log".to_owned());
-        sinks.chain(recording).chain(epochs).chain(checkpoints).collect()
+        let again = self.hears_again.load(Ordering::SeqCst);
+        let sources = again.then(|| "sources that are to give logged rows again".to_owned());
+        sources.into_iter().chain(sinks).chain(recording).chain(epochs).chain(checkpoints).collect()
     }
 }
 

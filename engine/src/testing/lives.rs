@@ -189,6 +189,8 @@ enum Death {
     Kill(Duration),
     /// A sink fails for good.
     Sink,
+    /// The host stops the job after so long, as for a new release.
+    Stop(Duration),
     /// Not at all.
     None,
 }
@@ -202,6 +204,7 @@ impl Death {
                 sinks[draw.below(sinks.len() as u64) as usize].doom(Some(1 + draw.below(40)));
                 Death::Sink
             }
+            3 => Death::Stop(Duration::from_micros(draw.below(60_000))),
             _ => {
                 world.store.crash_after(draw.below(90));
                 Death::Store
@@ -229,6 +232,9 @@ fn run(job: &Job, world: &World, death: &Death) -> Result<bool, String> {
             Err(error) => return is_meant(&error, world, death),
         }
         let killed = matches!(death, Death::Kill(after) if began.elapsed() > *after);
+        if matches!(death, Death::Stop(after) if began.elapsed() > *after) {
+            return running.stop(SOON).map(|_| false).map_err(|error| error.to_string());
+        }
         if killed || world.store.is_down() {
             running.abort();
         }
@@ -243,7 +249,7 @@ fn is_meant(error: &Error, world: &World, death: &Death) -> Result<bool, String>
     let meant = match death {
         Death::Store | Death::Kill(_) => error.code() == "E0906" || world.store.is_down(),
         Death::Sink => error.code() == "E0599",
-        Death::None => false,
+        Death::Stop(_) | Death::None => false,
     };
     if meant { Ok(false) } else { Err(error.to_string()) }
 }
