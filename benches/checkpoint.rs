@@ -14,6 +14,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
+use watchfire_benches::pairs::Ratios;
 use watchfire_benches::yardstick::{DISORDER_MS, Overload, OverloadWindow, Reading, SIZE_MS, SLIDE_MS, generate};
 use watchfire_engine::durable::{Checkpoints, Directory, Manifest, Store, StoreError};
 use watchfire_engine::source::Replay;
@@ -25,6 +26,9 @@ use watchfire_operators::window::{Sliding, WindowRow};
 
 /// Seconds of readings that are sent again and again, each time later.
 const CYCLE_S: usize = 20;
+
+/// Turns of the paced workload; a busy moment of the machine spoils one or two.
+const PAIRS: u64 = 15;
 
 /// Emits a reading now and then, by which latency is measured.
 #[derive(Clone)]
@@ -201,8 +205,8 @@ fn paced(cycle: &Cycle, workers: usize, seconds: u64, rate: f64, kept: Kept) -> 
         .collect();
     let mut all = Histogram::new_with_bounds(1_000, 60_000_000_000, 3).expect("valid bounds");
     for (crane, at_ms, came) in seen {
-        // The first two seconds are not counted: threads are still starting.
-        if let Some(n) = marks.get(&(crane, at_ms)).filter(|n| **n as f64 > 2.0 * rate) {
+        // The first second is not counted: threads are still starting.
+        if let Some(n) = marks.get(&(crane, at_ms)).filter(|n| **n as f64 > rate) {
             let due = start + Duration::from_secs_f64(*n as f64 / rate);
             all.saturating_record(came.saturating_duration_since(due).as_nanos() as u64);
         }
@@ -296,6 +300,32 @@ fn flat_out(cycle: &Cycle, cranes: u32, workers: usize, seconds: u64, log_epochs
     without
 }
 
+/// Latency at a rate with checkpoints against none, in short turns.
+fn paced_pairs(cycle: &Cycle, cranes: u32, workers: usize, seconds: u64, rate: f64) {
+    let seconds = seconds.div_ceil(PAIRS).max(4);
+    let (mut with, mut without, mut ratios, mut count) = (Vec::new(), Vec::new(), Vec::new(), 0);
+    for _ in 0..PAIRS {
+        let folder = tempfile::tempdir().expect("a folder");
+        let store = Counted::new(folder.path());
+        without.push(paced(cycle, workers, seconds, rate, None));
+        with.push(paced(cycle, workers, seconds, rate, Some((store.clone(), false))));
+        count += store.checkpoints.load(Ordering::Relaxed) - 2;
+        let p99 = |all: &[Histogram<u64>]| all.last().map_or(0, |all| all.value_at_quantile(0.99)) as f64;
+        ratios.push(p99(&with) / p99(&without));
+    }
+    let at = |all: &[Histogram<u64>], q: f64| {
+        Ratios::of(all.iter().map(|all| all.value_at_quantile(q) as f64 / 1e6).collect()).median
+    };
+    let Ratios { low, median, high } = Ratios::of(ratios);
+    println!(
+        "workload=paced cranes={cranes} workers={workers} rate={rate:.0} pairs={PAIRS} checkpoints={count} p50_ms={:.3} p99_ms={:.3} without_p50_ms={:.3} without_p99_ms={:.3} p99_ratio={median:.1} low={low:.1} high={high:.1}",
+        at(&with, 0.5),
+        at(&with, 0.99),
+        at(&without, 0.5),
+        at(&without, 0.99),
+    );
+}
+
 fn main() {
     let args: Vec<String> = std::env::args().collect();
     let text = |name: &str| args.iter().position(|a| a == name).and_then(|i| args.get(i + 1));
@@ -312,25 +342,7 @@ fn main() {
         flat_out(&cycle, cranes, workers, seconds, true);
     }
     if wants("paced") {
-        let histogram = || Histogram::<u64>::new_with_bounds(1_000, 60_000_000_000, 3).expect("valid bounds");
-        let (mut with, mut without, mut count) = (histogram(), histogram(), 0);
-        for _ in 0..2 {
-            let folder = tempfile::tempdir().expect("a folder");
-            let store = Counted::new(folder.path());
-            without += paced(&cycle, workers, seconds.div_ceil(2), most / 2.0, None);
-            with += paced(&cycle, workers, seconds.div_ceil(2), most / 2.0, Some((store.clone(), false)));
-            count += store.checkpoints.load(Ordering::Relaxed) - 2;
-        }
-        let at = |all: &Histogram<u64>, q: f64| all.value_at_quantile(q) as f64 / 1e6;
-        println!(
-            "workload=paced cranes={cranes} workers={workers} rate={:.0} checkpoints={count} p50_ms={:.3} p99_ms={:.3} without_p50_ms={:.3} without_p99_ms={:.3} p99_ratio={:.1}",
-            most / 2.0,
-            at(&with, 0.5),
-            at(&with, 0.99),
-            at(&without, 0.5),
-            at(&without, 0.99),
-            at(&with, 0.99) / at(&without, 0.99)
-        );
+        paced_pairs(&cycle, cranes, workers, seconds, most / 2.0);
     }
     if wants("dirty") {
         dirty(cranes, workers);

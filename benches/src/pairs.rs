@@ -13,10 +13,19 @@ pub struct Ratios {
     pub high: f64,
 }
 
+impl Ratios {
+    /// Of one at least.
+    pub fn of(mut all: Vec<f64>) -> Self {
+        all.sort_by(f64::total_cmp);
+        let at = |share: f64| all[((all.len() - 1) as f64 * share).round() as usize];
+        Ratios { low: at(0.25), median: at(0.5), high: at(0.75) }
+    }
+}
+
 /// Runs `base` and `tested` in turns, `pairs` times, and gives the ratios `base / tested` of their times: above 1 the
 /// tested side is faster.
 pub fn ratios(pairs: usize, mut base: impl FnMut() -> Duration, mut tested: impl FnMut() -> Duration) -> Ratios {
-    let mut all: Vec<f64> = (0..pairs.max(1))
+    let all = (0..pairs.max(1))
         .map(|n| {
             // Who goes first changes from pair to pair.
             let (b, t) = if n % 2 == 0 {
@@ -29,7 +38,5 @@ pub fn ratios(pairs: usize, mut base: impl FnMut() -> Duration, mut tested: impl
             b.as_secs_f64() / t.as_secs_f64()
         })
         .collect();
-    all.sort_by(f64::total_cmp);
-    let at = |share: f64| all[((all.len() - 1) as f64 * share).round() as usize];
-    Ratios { low: at(0.25), median: at(0.5), high: at(0.75) }
+    Ratios::of(all)
 }

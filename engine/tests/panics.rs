@@ -3,13 +3,16 @@
 
 mod support;
 
+use std::sync::Arc;
+
 use support::detectors::{PANICS_AT, Passes};
 use support::sink::{AsText, BREAKS_ENCODER, Fault, Keeps, On};
 use support::source::{Lines, Scripted, Step};
 use support::{Row, SOON, in_time, job, place_of, rest, row, rows};
 use watchfire_engine::sink::CommitMode;
 use watchfire_engine::source::Replay;
-use watchfire_engine::{Error, Flow, Job, TickSource};
+use watchfire_engine::testing::{Faults, FaultyStore};
+use watchfire_engine::{Checkpointing, Error, Flow, Job, TickSource, Timed};
 
 /// Sends rows until the job refuses them, the last of them being the bad one, and returns the error of `end`.
 /// Fails if anything hangs: the sender, the receiver, the end.
@@ -143,6 +146,42 @@ fn in_a_decoder_a_reader_or_discovery() {
         assert_eq!(error.code(), "E0903");
         let text = error.to_string();
         assert!(text.contains("discovery of source \"lines\" panicked: discovery met"), "{text}");
+    }
+}
+
+/// A row that cannot be encoded.
+#[derive(Clone, Debug, serde::Deserialize)]
+struct Unwritable;
+
+impl serde::Serialize for Unwritable {
+    fn serialize<S: serde::Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
+        panic!("the row met its encoder")
+    }
+}
+
+impl Timed for Unwritable {
+    fn event_time_ms(&self) -> i64 {
+        0
+    }
+}
+
+#[test]
+fn in_the_encoding_of_a_row_that_is_recorded_or_logged() {
+    let store = || Arc::new(FaultyStore::new(Faults::default()));
+    let job = Job::new(|flow| flow.channel::<Unwritable>("in").to_channel("out")).ticks(TickSource::WALL);
+    let config = Checkpointing { log_epochs: true, ..Checkpointing::named("site") };
+    for (job, doing) in [
+        (job.clone().record_to(store()), "writing the recording"),
+        (job.checkpoint_to(store(), config), "writing the epoch log"),
+    ] {
+        let error = in_time(move || {
+            let mut running = job.start().unwrap();
+            let (sender, _out) = (running.sender("in").unwrap(), running.receiver::<Unwritable>("out").unwrap());
+            sender.send(vec![Unwritable]).unwrap();
+            running.wait().unwrap_err()
+        });
+        assert_eq!(error.code(), "E0903", "{error}");
+        assert!(error.to_string().contains(&format!("{doing} panicked: the row met")), "{error}");
     }
 }
 

@@ -1,7 +1,6 @@
 //! The thread that writes checkpoints, and may wait for their store.
 
 use std::collections::BTreeMap;
-use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError};
 
@@ -13,7 +12,8 @@ use crate::durable::{
     Checkpoints, Entry as Record, GroupStates, Log, Manifest, OperatorState, Prepared, StateFile, States, Store,
     compact, patiently,
 };
-use crate::job::shared::{Shared, panic_text};
+use crate::job::shared::Shared;
+use crate::job::writing::{Urgency, start_writing};
 use crate::keyed::Entry;
 
 /// Orders that wait before operators keep what they have written down.
@@ -104,7 +104,6 @@ impl Scribe {
     ) -> Result<(Sender<Order>, Arc<Status>), Error> {
         let (tx, rx) = async_channel::bounded(ORDERS_WAITING);
         let status = Arc::new(Status::default());
-        let shared = shared.clone();
         let scribe = Scribe {
             store,
             log,
@@ -117,26 +116,9 @@ impl Scribe {
             status: status.clone(),
             shared: shared.clone(),
         };
-        // The operators of a job that fails are never dropped, and would keep the thread waiting.
-        let weak = tx.downgrade();
-        shared.on_failure(Box::new(move || {
-            weak.upgrade().map(|tx| tx.close());
-        }));
-        let thread = std::thread::Builder::new().name("watchfire-checkpoints".to_owned());
-        let started = thread.spawn(move || match std::panic::catch_unwind(AssertUnwindSafe(|| scribe.all())) {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => shared.fail(error),
-            Err(panic) => {
-                let what = format!("writing a checkpoint panicked: {}", panic_text(&*panic));
-                shared.fail(Error::new("E0903", what).remedy("mend how the row is serialised"));
-            }
-        });
-        match started {
-            Ok(_) => Ok((tx, status)),
-            Err(e) => Err(Error::new("E0902", "cannot start a thread to write checkpoints")
-                .because(e)
-                .remedy("raise the thread limit")),
-        }
+        let name = ("watchfire-checkpoints", "writing a checkpoint");
+        start_writing(name, Urgency::Background, &tx, shared, move || scribe.all())?;
+        Ok((tx, status))
     }
 
     fn all(mut self) -> Result<(), Error> {

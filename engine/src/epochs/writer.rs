@@ -1,7 +1,6 @@
 //! The thread that writes the epoch log, and may wait for its store.
 
 use std::collections::BTreeMap;
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -11,7 +10,8 @@ use super::part::{Part, Place};
 use super::{Heard, Hears, Logged, PreparedFor};
 use crate::Error;
 use crate::durable::{Fence, Store, patiently};
-use crate::job::shared::{Shared, panic_text};
+use crate::job::shared::Shared;
+use crate::job::writing::{Urgency, start_writing};
 
 /// Epochs that wait to be logged before no more are cut.
 const EPOCHS_WAITING: usize = 64;
@@ -78,26 +78,9 @@ impl EpochLog {
         let fence = Fence::of(on.generation);
         let (status_too, shared_too) = (status.clone(), shared.clone());
         let writes = Writes { store, fingerprint, on, number: 0, fence, rx, status: status_too, shared: shared_too };
-        let shared = shared.clone();
-        let weak = tx.downgrade();
-        shared.on_failure(Box::new(move || {
-            weak.upgrade().map(|tx| tx.close());
-        }));
-        let thread = std::thread::Builder::new().name("watchfire-epochs".to_owned());
-        let started = thread.spawn(move || match std::panic::catch_unwind(AssertUnwindSafe(|| writes.all())) {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => shared.fail(error),
-            Err(panic) => {
-                let what = format!("encoding a row for the epoch log panicked: {}", panic_text(&*panic));
-                shared.fail(Error::new("E0903", what).remedy("mend how the row is serialised"));
-            }
-        });
-        match started {
-            Ok(_) => Ok(EpochLog { tx, status }),
-            Err(e) => Err(Error::new("E0902", "cannot start a thread to write the epoch log")
-                .because(e)
-                .remedy("raise the thread limit")),
-        }
+        let name = ("watchfire-epochs", "writing the epoch log");
+        start_writing(name, Urgency::Waited, &tx, shared, move || writes.all())?;
+        Ok(EpochLog { tx, status })
     }
 
     /// Whether an epoch can be taken; the leader is woken when one can again.

@@ -1,6 +1,5 @@
 //! A recording that is written into a store while the job runs, by a thread that may wait for it.
 
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -10,7 +9,8 @@ use super::record::Item;
 use super::saved::{Segments, check_free, holds_one};
 use crate::Error;
 use crate::durable::{Store, patiently};
-use crate::job::shared::{Shared, TaskGuard, panic_text};
+use crate::job::shared::Shared;
+use crate::job::writing::{Urgency, start_writing};
 
 /// Epochs that wait to be written before no more are cut.
 const EPOCHS_WAITING: usize = 64;
@@ -35,27 +35,11 @@ impl Streamed {
         check_free(&*store)?;
         let (tx, rx) = async_channel::bounded(EPOCHS_WAITING);
         let done = Arc::new(AtomicBool::new(false));
-        let guard = TaskGuard::new(shared.clone(), "the thread that writes the recording".to_owned());
-        let writes = Writes { store, segments: Segments::of(fingerprint), rx, done: done.clone(), shared };
-        let thread = std::thread::Builder::new().name("watchfire-recording".to_owned());
-        let started = thread.spawn(move || {
-            let shared = writes.shared.clone();
-            match std::panic::catch_unwind(AssertUnwindSafe(|| writes.all())) {
-                Ok(Ok(())) => {}
-                Ok(Err(error)) => shared.fail(error),
-                Err(panic) => {
-                    let what = format!("encoding a row for the recording panicked: {}", panic_text(&*panic));
-                    shared.fail(Error::new("E0903", what).remedy("mend how the row is serialised"));
-                }
-            }
-            guard.done();
-        });
-        match started {
-            Ok(_) => Ok(Streamed { tx, done }),
-            Err(e) => Err(Error::new("E0902", "cannot start a thread to write the recording")
-                .because(e)
-                .remedy("raise the thread limit")),
-        }
+        let writes =
+            Writes { store, segments: Segments::of(fingerprint), rx, done: done.clone(), shared: shared.clone() };
+        let name = ("watchfire-recording", "writing the recording");
+        start_writing(name, Urgency::Waited, &tx, &shared, move || writes.all())?;
+        Ok(Streamed { tx, done })
     }
 
     /// Whether an epoch can be taken; the leader is woken when one can again.

@@ -7,6 +7,7 @@ mod running;
 pub(crate) mod shared;
 mod start;
 pub(crate) mod worker;
+pub(crate) mod writing;
 
 use std::fmt;
 use std::panic::Location;
