@@ -5,6 +5,7 @@
 mod support;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use support::detectors::Sums;
@@ -12,7 +13,7 @@ use support::replayed::Replayed;
 use support::sink::{AsText, Keeps};
 use support::source::Lines;
 use support::{BY_ROWS, Row, SOON, in_time, row, rows, settles};
-use watchfire_engine::durable::{Checkpoints, Store};
+use watchfire_engine::durable::{Checkpoints, Store, StoreError};
 use watchfire_engine::sink::CommitMode;
 use watchfire_engine::source::Replay;
 use watchfire_engine::testing::{Faults, FaultyStore};
@@ -349,4 +350,71 @@ fn states_migrate_and_other_flows_are_taken_over_knowingly_or_refused() {
     assert!(error.code() == "E0528" && error.to_string().contains(&format!("{flow:#018x}")), "{error}");
     upto(&with(renamed, Checkpointing { from_flows: vec![flow], ..config() }), 80, 20);
     assert_eq!(sink.visible().last().unwrap(), "3950,2,10");
+}
+
+/// A store in which another run makes a checkpoint and collects the others whenever somebody is about to read one, for the
+/// first few times.
+#[derive(Clone, Debug)]
+struct Outrun {
+    store: FaultyStore,
+    times: Arc<AtomicU32>,
+}
+
+impl Store for Outrun {
+    fn put(&self, name: &str, bytes: &[u8]) -> Result<(), StoreError> {
+        self.store.put(name, bytes)
+    }
+
+    fn put_if_absent(&self, name: &str, bytes: &[u8]) -> Result<bool, StoreError> {
+        self.store.put_if_absent(name, bytes)
+    }
+
+    fn get(&self, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        let left = |n: u32| n.checked_sub(u32::from(name.starts_with("state/")));
+        if name.starts_with("state/") && self.times.fetch_update(Ordering::SeqCst, Ordering::SeqCst, left).is_ok() {
+            let mut other = endless(self.store.clone(), 1).start().unwrap();
+            let sender = other.sender::<Row>("in").unwrap();
+            sender.send(rows(0..10)).unwrap();
+            other.stop(SOON).unwrap();
+            Checkpoints::new(Arc::new(self.store.clone())).prune(1).unwrap();
+        }
+        self.store.get(name)
+    }
+
+    fn list(&self, folder: &str) -> Result<Vec<String>, StoreError> {
+        self.store.list(folder)
+    }
+
+    fn delete(&self, name: &str) -> Result<(), StoreError> {
+        self.store.delete(name)
+    }
+}
+
+/// Counts what a host sends.
+fn endless(store: impl Store, workers: usize) -> Job {
+    let again = ChannelIn { replay: Replay::Seek, ..ChannelIn::default() };
+    let job = Job::new(move |flow| {
+        let sums = flow.channel_with::<Row>("in", again).key_by(|row: &Row| row.key).detect("sums", Sums);
+        sums.out.to_sink("out", Keeps::new(CommitMode::TwoPhase), AsText { ids: false });
+    });
+    job.ticks(BY_ROWS).workers(workers).checkpoint_to(Arc::new(store), config())
+}
+
+#[test]
+fn a_checkpoint_that_is_collected_while_it_is_read_is_not_missed_when_there_is_a_newer_one() {
+    for times in [1, 3, 99] {
+        let store = store();
+        let mut first = endless(store.clone(), 1).start().unwrap();
+        first.sender::<Row>("in").unwrap().send(rows(0..10)).unwrap();
+        first.stop(SOON).unwrap();
+        let outrun = Outrun { store: store.clone(), times: Arc::new(AtomicU32::new(times)) };
+        match endless(outrun, 2).start() {
+            Ok(mut running) => {
+                assert!(times < 99);
+                assert_eq!(running.sender::<Row>("in").unwrap().resumes_at(), 10 + 10 * u64::from(times));
+                running.stop(SOON).unwrap();
+            }
+            Err(error) => assert!(times == 99 && error.code() == "E0531", "{error}"),
+        }
+    }
 }

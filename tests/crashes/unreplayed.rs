@@ -12,7 +12,8 @@ use watchfire::sink::{CommitMode, Sink, Writer};
 use watchfire::source::{Failure, Fut, KeyPlacement, Next, Opened, RawRow, Reader, Replay, Source};
 use watchfire::testing::{Faults, FaultyStore};
 use watchfire::{
-    Checkpointing, Context, Describe, Detector, Error, EventTime, Job, OnSkew, State, TickSource, Timed, Verdict, rkyv,
+    Checkpointing, Context, Describe, Detector, Error, EventTime, Job, OnSkew, Running, State, TickSource, Timed,
+    Verdict, rkyv,
 };
 
 use crate::Draw;
@@ -308,10 +309,13 @@ fn live(world: &World, draw: &mut Draw, dies: bool, published: impl Fn() -> bool
     if dies && draw.below(3) > 0 {
         world.store.crash_after(draw.below(150));
     }
-    let Ok(mut running) = job.start() else {
-        assert!(world.store.is_down(), "only a store that is down keeps a job from its start");
-        world.store.restart();
-        return false;
+    let mut running = match job.start() {
+        Ok(running) => running,
+        Err(error) => {
+            assert!(world.store.is_down(), "only a store that is down keeps a job from its start: {error}");
+            world.store.restart();
+            return false;
+        }
     };
     let limit = Instant::now() + Duration::from_secs(60);
     let lived = loop {
@@ -325,7 +329,7 @@ fn live(world: &World, draw: &mut Draw, dies: bool, published: impl Fn() -> bool
         assert!(Instant::now() < limit, "the job stands still: {:?}", running.metrics());
         std::thread::sleep(Duration::from_micros(200));
     };
-    let ended = running.stop(Duration::from_secs(60));
+    let ended = stopped(&mut running, world);
     if let Err(error) = &ended {
         assert!(!lived && error.code() == "E0906" || world.store.is_down(), "{error}");
     }
@@ -334,6 +338,21 @@ fn live(world: &World, draw: &mut Draw, dies: bool, published: impl Fn() -> bool
     }
     world.store.restart();
     lived && ended.is_ok()
+}
+
+/// Stops a job, or ends it with its store: that would wait until the store answers.
+fn stopped(running: &mut Running, world: &World) -> Result<(), Error> {
+    let limit = Instant::now() + Duration::from_secs(60);
+    loop {
+        match running.stop(Duration::from_millis(50)) {
+            Err(error) if error.code() == "E0904" && Instant::now() < limit => {
+                if world.store.is_down() {
+                    running.abort();
+                }
+            }
+            ended => return ended.map(|_| ()),
+        }
+    }
 }
 
 /// One job through many deaths. How often it died, and how often a device was silent.

@@ -92,25 +92,26 @@ impl Resumed {
 pub(crate) fn begin(store: &Arc<dyn Store>, config: &Checkpointing, plan: &Plan) -> Result<Begin, Error> {
     let mut tries = 0;
     loop {
-        match try_begin(store, config, plan) {
-            // An earlier run was still writing: what it has written counts.
-            Err(error) if error.code() == "E0524" && tries < TRIES => tries += 1,
+        let log = log::read(&**store)?;
+        match try_begin(store, &log, config, plan) {
+            // An earlier run was still writing: what it has written counts. It may also have collected what this start was
+            // about to read, for it has newer checkpoints.
+            Err(error) if tries < TRIES && (error.code() == "E0524" || log::read(&**store)? != log) => tries += 1,
             done => return done,
         }
     }
 }
 
-fn try_begin(store: &Arc<dyn Store>, config: &Checkpointing, plan: &Plan) -> Result<Begin, Error> {
-    let log = log::read(&**store)?;
+fn try_begin(store: &Arc<dyn Store>, log: &[Known], config: &Checkpointing, plan: &Plan) -> Result<Begin, Error> {
     let mut damaged = BTreeSet::new();
     loop {
-        match decide(&Facts { job: &config.job, log: &log, damaged: &damaged }) {
+        match decide(&Facts { job: &config.job, log, damaged: &damaged }) {
             Action::Done => {
                 let generation = log.last().and_then(Known::record).map_or(1, |record| record.generation);
                 return Ok(Begin::Done { generation });
             }
             Action::Refuse(refusal) => return Err(refused(refusal, &config.job)),
-            Action::Fresh => return fresh(store, &log, config, plan),
+            Action::Fresh => return fresh(store, log, config, plan),
             Action::Resume { from, commit, next_epoch, passed_over, unknown } => {
                 check_flow(&from, config, plan)?;
                 let loaded = match load(&**store, &from) {
@@ -122,7 +123,7 @@ fn try_begin(store: &Arc<dyn Store>, config: &Checkpointing, plan: &Plan) -> Res
                     }
                     Err(error) => return Err(error),
                 };
-                let before = Before { log: &log, damaged, from: *from, commit, next_epoch, passed_over, unknown };
+                let before = Before { log, damaged, from: *from, commit, next_epoch, passed_over, unknown };
                 return before.resume(store, config, plan, loaded);
             }
         }
