@@ -6,8 +6,8 @@ use std::sync::Arc;
 use super::{Checkpointing, Ingest};
 use crate::Error;
 use crate::durable::{
-    Action, Entry, Facts, Known, Log, Manifest, Merged, OperatorState, Refusal, SplitAt, StateType, Store, decide, log,
-    merge_into, states_in,
+    Action, Entry, Facts, Gathered, Known, Log, Manifest, OperatorState, Refusal, SplitAt, StateType, Store, decide,
+    log, objects,
 };
 use crate::epochs::{self, GoesOn, Logged, Tail};
 use crate::flow::{Kind, Plan};
@@ -40,7 +40,7 @@ pub(crate) struct Goes {
     pub(crate) flow: Manifest,
     pub(crate) resumed: Option<Resumed>,
     /// By operator: the types that are stored, and the keys.
-    pub(crate) states: BTreeMap<String, (Vec<StateType>, Merged)>,
+    pub(crate) states: BTreeMap<String, (Vec<StateType>, Gathered)>,
     /// What is to be committed first.
     pub(crate) owed: Owed,
     /// The highest of those numbers.
@@ -292,7 +292,7 @@ fn types(plan: &Plan) -> impl Iterator<Item = (&str, &[Reads])> {
 }
 
 /// The ingest and, by operator, the types that are stored and the keys.
-type Loaded = (Ingest, BTreeMap<String, (Vec<StateType>, Merged)>);
+type Loaded = (Ingest, BTreeMap<String, (Vec<StateType>, Gathered)>);
 
 /// What is loaded of a checkpoint.
 fn load(store: &dyn Store, from: &Manifest) -> Result<Loaded, Error> {
@@ -303,11 +303,11 @@ fn load(store: &dyn Store, from: &Manifest) -> Result<Loaded, Error> {
     let ingest = Ingest::read(store, from.ingest.as_ref().ok_or_else(missing)?)?;
     let mut all = BTreeMap::new();
     for (name, operator) in &from.operators {
-        let mut merged = Merged::new();
-        for file in &operator.files {
-            merge_into(&mut merged, states_in(store, file)?, &(0..=u16::MAX));
+        let mut gathered = Gathered::default();
+        for (bytes, file) in objects(store, &operator.files)?.into_iter().zip(&operator.files) {
+            gathered.add(bytes, file)?;
         }
-        all.insert(name.clone(), (operator.states.clone(), merged));
+        all.insert(name.clone(), (operator.states.clone(), gathered));
     }
     Ok((ingest, all))
 }

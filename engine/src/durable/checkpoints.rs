@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::frame::{self, Kind};
 use super::log::{self, Known};
@@ -11,6 +12,9 @@ use super::states::States;
 use super::store::Store;
 use super::{collect, record};
 use crate::{Error, epochs};
+
+/// Objects that are read at a time.
+const READERS: usize = 4;
 
 /// What a store holds of one job.
 ///
@@ -187,6 +191,35 @@ pub(crate) fn states_in(store: &dyn Store, file: &StateFile) -> Result<States, E
 /// As [`states_in`].
 pub(crate) fn body_of(store: &dyn Store, file: &StateFile, kind: Kind) -> Result<Vec<u8>, Error> {
     Ok(frame::named(kind, &object(store, file)?, file)?.to_vec())
+}
+
+/// The bytes of objects that a checkpoint names, in their order. Several are read at a time: a store that is far away takes its
+/// time for each.
+///
+/// # Errors
+/// `E0521` if one is missing; a [`StoreError`](super::StoreError) as an [`Error`].
+pub(crate) fn objects(store: &dyn Store, files: &[StateFile]) -> Result<Vec<Vec<u8>>, Error> {
+    let next = AtomicUsize::new(0);
+    let read = || {
+        let mut mine = Vec::new();
+        loop {
+            let n = next.fetch_add(1, Ordering::Relaxed);
+            let Some(file) = files.get(n) else { return mine };
+            mine.push((n, object(store, file)));
+        }
+    };
+    let mut all = std::thread::scope(|scope| {
+        // Where no thread is to be had, those that there are read all.
+        let reader = |_| std::thread::Builder::new().name("watchfire-load".to_owned()).spawn_scoped(scope, read).ok();
+        let others: Vec<_> = (1..READERS.min(files.len())).filter_map(reader).collect();
+        let mut all = read();
+        for other in others {
+            all.extend(other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+        }
+        all
+    });
+    all.sort_by_key(|(n, _)| *n);
+    all.into_iter().map(|(_, object)| object).collect()
 }
 
 pub(super) fn object(store: &dyn Store, file: &StateFile) -> Result<Vec<u8>, Error> {

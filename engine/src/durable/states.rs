@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 
+use bytes::Bytes;
 use rkyv::rancor;
 use rkyv::util::AlignedVec;
 
@@ -72,15 +73,10 @@ impl States {
     /// # Errors
     /// `E0521` if the bytes are damaged or are not those that the manifest names, `E0522` if a later release wrote them.
     pub fn decode(bytes: &[u8], file: &StateFile) -> Result<States, Error> {
-        let damaged = |what: &str| {
-            let remedy = "let the job fall back to an older checkpoint, or restore the object from a backup";
-            Error::new("E0521", what).at(file.name.clone()).remedy(remedy)
-        };
         let body = frame::named(Kind::State, bytes, file)?;
         let mut aligned = AlignedVec::<16>::with_capacity(body.len());
         aligned.extend_from_slice(body);
-        rkyv::from_bytes::<States, rancor::Error>(&aligned)
-            .map_err(|e| damaged("states that cannot be read").because(e))
+        rkyv::from_bytes::<States, rancor::Error>(&aligned).map_err(|e| unreadable(file).because(e))
     }
 
     /// Names and versions as a manifest holds them.
@@ -108,6 +104,58 @@ pub(crate) fn merge_into(all: &mut Merged, file: States, groups: &RangeInclusive
         }
     }
     all.retain(|_, keys| !keys.is_empty());
+}
+
+/// The same without a copy of any key or state: they lie in the objects that they were read from, which stay in memory for as
+/// long as one of them does.
+#[derive(Debug, Default)]
+pub(crate) struct Gathered(BTreeMap<u16, Vec<(Bytes, Option<Bytes>)>>);
+
+impl Gathered {
+    /// Adds an object, which counts for more than those before it. O(entries).
+    ///
+    /// # Errors
+    /// As [`States::decode`].
+    pub(crate) fn add(&mut self, bytes: Vec<u8>, file: &StateFile) -> Result<(), Error> {
+        let body = frame::named(Kind::State, &bytes, file)?;
+        let head = bytes.len() - body.len();
+        let mut body = Bytes::from(bytes).slice(head..);
+        if body.as_ptr().align_offset(AlignedVec::<16>::ALIGNMENT) != 0 {
+            let mut aligned = AlignedVec::<16>::with_capacity(body.len());
+            aligned.extend_from_slice(&body);
+            body = Bytes::from_owner(aligned);
+        }
+        let states = rkyv::access::<ArchivedStates, rancor::Error>(&body).map_err(|e| unreadable(file).because(e))?;
+        for part in states.groups.iter() {
+            let entries = part.entries.iter().map(|entry| {
+                let state = entry.1.as_ref().map(|state| body.slice_ref(state.as_slice()));
+                (body.slice_ref(entry.0.as_slice()), state)
+            });
+            self.0.entry(part.group.to_native()).or_default().extend(entries);
+        }
+        Ok(())
+    }
+
+    /// Groups, and the keys and states of each, rising. O(entries) where each object rises, as all do that are written here.
+    pub(crate) fn groups(self) -> impl Iterator<Item = (u16, Vec<(Bytes, Bytes)>)> {
+        self.0.into_iter().map(|(group, mut entries)| {
+            // Stable, so that of the entries of a key the newest comes last; in runs, for which the sort looks.
+            entries.sort_by(|(a, _), (b, _)| a.cmp(b));
+            let mut newest: Vec<(Bytes, Option<Bytes>)> = Vec::with_capacity(entries.len());
+            for entry in entries {
+                match newest.last_mut().filter(|last| last.0 == entry.0) {
+                    Some(last) => *last = entry,
+                    None => newest.push(entry),
+                }
+            }
+            (group, newest.into_iter().filter_map(|(key, state)| Some((key, state?))).collect())
+        })
+    }
+}
+
+fn unreadable(file: &StateFile) -> Error {
+    let remedy = "let the job fall back to an older checkpoint, or restore the object from a backup";
+    Error::new("E0521", "states that cannot be read").at(file.name.clone()).remedy(remedy)
 }
 
 #[cfg(test)]
@@ -143,6 +191,22 @@ mod tests {
         }
 
         #[test]
+        fn what_is_gathered_is_what_is_merged(all in prop::collection::vec(prop::collection::vec(group(), 0..4), 0..6)) {
+            let all: Vec<States> = all.into_iter().map(states).collect();
+            let mut gathered = Gathered::default();
+            for (n, one) in all.iter().enumerate() {
+                let (bytes, file) = one.encode(1, 2, n as u32).unwrap();
+                gathered.add(bytes, &file).unwrap();
+            }
+            let groups = gathered.groups().map(|(group, entries)| {
+                (group, entries.into_iter().map(|(key, state)| (key.to_vec(), state.to_vec())).collect())
+            });
+            let mut merged: Merged = groups.collect();
+            merged.retain(|_, keys| !keys.is_empty());
+            prop_assert_eq!(merged, merge(all));
+        }
+
+        #[test]
         fn objects_read_back_and_damage_is_found(all in prop::collection::vec(group(), 0..4), at in any::<prop::sample::Index>()) {
             let all = states(all);
             let (bytes, file) = all.encode(1, 2, 0).unwrap();
@@ -150,6 +214,7 @@ mod tests {
             let mut flipped = bytes.clone();
             *at.get_mut(&mut flipped[..]) ^= 4;
             prop_assert_eq!(States::decode(&flipped, &file).unwrap_err().code(), "E0521");
+            prop_assert_eq!(Gathered::default().add(flipped, &file).unwrap_err().code(), "E0521");
         }
     }
 

@@ -7,6 +7,8 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::Thread;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
+
 use crate::Error;
 use crate::checkpoint::{Handed, Order};
 use crate::durable::StateType;
@@ -21,7 +23,7 @@ use crate::time::FIRST_EPOCH;
 pub(crate) struct KeyStates {
     pub(crate) types: Vec<StateType>,
     /// Keys and states as they are stored.
-    pub(crate) keys: Vec<(Vec<u8>, Vec<u8>)>,
+    pub(crate) keys: Vec<(Bytes, Bytes)>,
     /// The next checkpoint is to hold all of them again.
     pub(crate) anew: bool,
 }

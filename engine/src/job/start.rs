@@ -153,7 +153,7 @@ impl Job {
         for (operator, (types, groups)) in states {
             let anew = now.get(&operator).is_none_or(|now| now.states != types);
             let mut of_worker = vec![KeyStates { types, keys: Vec::new(), anew }; self.workers];
-            for (group, keys) in groups {
+            for (group, keys) in groups.groups() {
                 of_worker[usize::from(group) * self.workers / usize::from(KEY_GROUPS)].keys.extend(keys);
             }
             for (worker, states) in of_worker.into_iter().enumerate() {
