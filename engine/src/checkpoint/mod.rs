@@ -45,7 +45,8 @@ pub struct Checkpointing {
     /// Whether everything that enters is logged before anything outside relies on it. Then sources that cannot give rows again
     /// lose none, sinks that know rows by their epoch can be used, and a start that finds its newest checkpoint damaged goes
     /// back to an older one without a double. Of a source with [`Replay::Exact`](crate::source::Replay::Exact) it is logged how many
-    /// rows it gave: a start waits until it has given them again. The rows of others are written once more. An output that must
+    /// rows it gave: a start waits until it has given them again, and ends with
+    /// `E0540` if something else comes. The rows of others are written once more. An output that must
     /// wait for its epoch to be logged leaves about one write of the store later. Default no.
     pub log_epochs: bool,
     /// Fingerprints of other flows from whose checkpoints this one may go on, for somebody has looked at what is different.

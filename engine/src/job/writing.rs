@@ -11,9 +11,9 @@ use crate::Error;
 /// How urgent it is what a thread writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Urgency {
-    /// Something waits for it.
+    /// Rows wait for it.
     Waited,
-    /// Nothing does: where cores are short, it gives way to the workers.
+    /// Only commits and acknowledgements do: where cores are short, it gives way to the workers.
     Background,
 }
 
