@@ -120,7 +120,8 @@ impl Leader {
         self.ticker.resume(ingest.ticker);
         self.held = Held::resume(inputs, ingest.held, ingest.gone)?;
         (self.epoch, self.again, self.next_epoch) = (self.first_epoch, epochs, next_epoch);
-        self.shared.set_hears_again(!self.again.is_empty());
+        // Where all rows are in the log, no source has to give any.
+        self.shared.set_hears_again(self.again.iter().any(|logged| !logged.given_again().is_empty()));
         self.was_away = true;
         self.commits.owe(owed);
         Ok(())
