@@ -349,7 +349,8 @@ fn states_migrate_and_other_flows_are_taken_over_knowingly_or_refused() {
     let flow = counts::<Second>(&source, &sink, "counts").fingerprint();
     assert!(error.code() == "E0528" && error.to_string().contains(&format!("{flow:#018x}")), "{error}");
     upto(&with(renamed, Checkpointing { from_flows: vec![flow], ..config() }), 80, 20);
-    assert_eq!(sink.visible().last().unwrap(), "3950,2,10");
+    // Which of the two splits comes first is not told.
+    assert!(["3950,1,10", "3950,2,10"].iter().all(|of| sink.visible().contains(&(*of).to_owned())));
 }
 
 /// A store in which another run makes a checkpoint and collects the others whenever somebody is about to read one, for the
