@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::Error;
 use crate::source::Fut;
+use crate::turns;
 
 /// Runs the tasks of connectors. Implement it over the host's async runtime, or use [`ThreadIo`].
 pub trait IoRuntime: Send + Sync + 'static {
@@ -23,8 +24,7 @@ pub struct ThreadIo;
 
 impl IoRuntime for ThreadIo {
     fn spawn(&self, name: &str, task: Fut<'static, ()>) -> Result<(), Error> {
-        let thread = std::thread::Builder::new().name(name.to_owned());
-        thread.spawn(move || futures_lite::future::block_on(task)).map(drop).map_err(|e| {
+        turns::spawn(name, move || turns::block_on(task)).map(drop).map_err(|e| {
             Error::new("E0902", format!("cannot start the I/O thread \"{name}\""))
                 .because(e)
                 .remedy("raise the thread limit")
@@ -32,8 +32,6 @@ impl IoRuntime for ThreadIo {
     }
 
     fn sleep(&self, wait: Duration) -> Fut<'static, ()> {
-        Box::pin(async move {
-            async_io::Timer::after(wait).await;
-        })
+        Box::pin(turns::sleeps(wait))
     }
 }

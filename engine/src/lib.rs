@@ -27,6 +27,7 @@ pub mod source;
 mod state;
 pub mod testing;
 mod time;
+mod turns;
 
 pub use checkpoint::Checkpointing;
 pub use data::{Change, Data, Real, Row, Timed};

@@ -4,6 +4,7 @@
 mod support;
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use support::detectors::Sums;
@@ -47,6 +48,15 @@ fn leaves(running: &mut Running, rows: usize) -> Vec<Output<Row>> {
 fn aborted(mut running: Running) {
     running.abort();
     assert!(in_time(move || running.wait()).is_err());
+}
+
+/// A job that has logged so many rows of each split, and dies: what has left of it.
+fn dies_after(rows: u64, store: &FaultyStore, source: &Replayed) -> Vec<Output<Row>> {
+    source.give_upto(rows);
+    let mut running = reads(store, 1, source);
+    let left = leaves(&mut running, rows as usize);
+    aborted(running);
+    left
 }
 
 fn store() -> FaultyStore {
@@ -156,10 +166,7 @@ impl Decoder<Row> for Stricter {
 fn a_source_that_does_not_give_the_same_again_is_found_out() {
     let store = store();
     let source = Replayed::new(&[("a", rows(0..61))]);
-    source.give_upto(60);
-    let mut running = reads(&store, 1, &source);
-    leaves(&mut running, 60);
-    aborted(running);
+    dies_after(60, &store, &source);
     let shorter = Replayed::new(&[("a", rows(0..30))]);
     shorter.give_upto(30);
     for job in [
@@ -175,12 +182,20 @@ fn a_source_that_does_not_give_the_same_again_is_found_out() {
 }
 
 #[test]
+fn a_source_that_cannot_give_it_again_says_why() {
+    let (store, source) = (store(), Replayed::new(&[("a", rows(0..100))]));
+    dies_after(80, &store, &source);
+    source.earliest.store(60, Ordering::SeqCst);
+    let mut running = reads(&store, 1, &source);
+    let _out = running.receiver::<Row>("out").unwrap();
+    let error = in_time(move || running.wait()).unwrap_err();
+    assert!(error.code() == "E0403" && error.to_string().contains("60"), "{error}");
+}
+
+#[test]
 fn a_job_can_be_stopped_while_rows_are_still_to_come_again() {
     let (store, source) = (store(), Replayed::new(&[("a", rows(0..100))]));
-    source.give_upto(80);
-    let mut running = reads(&store, 1, &source);
-    let first = leaves(&mut running, 80);
-    aborted(running);
+    let first = dies_after(80, &store, &source);
     let records = store.list("log").unwrap().len();
     source.give_upto(33);
     let mut running = reads(&store, 2, &source);
@@ -201,10 +216,7 @@ fn a_job_can_be_stopped_while_rows_are_still_to_come_again() {
 #[test]
 fn a_job_is_drained_when_all_has_come_again() {
     let (store, source) = (store(), Replayed::new(&[("a", rows(0..100))]));
-    source.give_upto(80);
-    let mut running = reads(&store, 1, &source);
-    let first = leaves(&mut running, 80);
-    aborted(running);
+    let first = dies_after(80, &store, &source);
     source.give_upto(33);
     let mut running = reads(&store, 2, &source);
     let error = running.drain(Duration::from_millis(200)).unwrap_err();

@@ -3,6 +3,9 @@
 
 mod support;
 
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
+
 use support::sink::AsText;
 use support::source::{Lines, written};
 use support::{BY_ROWS, Row, row};
@@ -92,6 +95,68 @@ fn once<S: Remembers>(world: &World, replay: Replay) -> Job {
     job.ticks(BY_ROWS)
 }
 
+/// All that a key has passed on.
+#[derive(Clone, Debug, Default, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
+struct All(BTreeSet<i64>);
+
+impl State for All {
+    const NAME: &'static str = "all";
+    const VERSION: u32 = 1;
+}
+
+/// Passes each value of a key on once, in whatever order they come.
+struct Distinct;
+
+impl Detector for Distinct {
+    type Key = u32;
+    type In = Row;
+    type Out = Row;
+    type State = All;
+
+    fn describe(&self) -> Describe {
+        Describe { kind: "distinct", params: String::new(), ordered: false }
+    }
+
+    fn on_row(&self, all: &mut All, of: &Row, cx: &mut Context<'_, u32, Row>) -> Verdict {
+        if !all.0.insert(of.value) {
+            return Verdict::Duplicate;
+        }
+        cx.emit(of.clone());
+        Verdict::Applied
+    }
+}
+
+#[test]
+fn what_comes_twice_and_out_of_order_is_seen_once() {
+    for replay in [Replay::Exact, Replay::Seek, Replay::None] {
+        let deaths = Lives::default().check("--test lives", 0..6, |world| {
+            let (source, sink) = (world.source("in", replay, splits()), world.sink("out", CommitMode::TwoPhase));
+            let source = source.disordered(30);
+            let job = Job::new(move |flow| {
+                let rows = flow.source::<Row, _, _>("in", source.clone(), Lines).rows.key_by(|row: &Row| row.key);
+                rows.detect("distinct", Distinct).out.to_sink("out", sink.clone(), AsText { ids: false });
+            });
+            job.ticks(BY_ROWS)
+        });
+        assert!(deaths > 5, "{deaths}");
+    }
+}
+
+#[test]
+#[should_panic(expected = "again by: WATCHFIRE_SEED=")]
+fn a_flow_that_counts_on_order_is_found() {
+    Lives::default().check("--test lives", 0..40, |world| {
+        let (source, sink) = (world.source("in", Replay::Exact, splits()), world.sink("out", CommitMode::TwoPhase));
+        let source = source.disordered(30);
+        let job = Job::new(move |flow| {
+            let rows = flow.source::<Row, _, _>("in", source.clone(), Lines).rows;
+            let once = rows.key_by(|row: &Row| row.key).detect("once", Once::<Last>(std::marker::PhantomData)).out;
+            once.to_sink("out", sink.clone(), AsText { ids: false });
+        });
+        job.ticks(BY_ROWS)
+    });
+}
+
 #[test]
 fn what_a_broker_gives_twice_is_seen_once_in_sinks_of_every_kind() {
     let deaths = Lives::default().check("--test lives", 0..12, |world| once::<Last>(world, Replay::None));
@@ -157,4 +222,43 @@ fn a_flow_that_fails_by_itself_is_told() {
         });
         job.ticks(BY_ROWS)
     });
+}
+
+/// What threads do with the rows of a flow, in the order in which they do it.
+fn story(seed: u64, lock_step: bool) -> Vec<(String, i64, i64)> {
+    let story = Arc::new(Mutex::new(Vec::new()));
+    let told = story.clone();
+    Lives { lock_step, ..Lives::default() }.check("--test lives", [seed], move |world| {
+        let (source, sink) = (world.source("in", Replay::Exact, splits()), world.sink("key", CommitMode::ByKey));
+        let told = told.clone();
+        let job = Job::new(move |flow| {
+            let rows = flow.source::<Row, _, _>("in", source.clone(), Lines).rows;
+            let once = rows.key_by(|row: &Row| row.key).detect("once", Once::<Last>(std::marker::PhantomData)).out;
+            let told = told.clone();
+            let tells = once.filter(move |row: &Row| {
+                let thread = std::thread::current().name().unwrap_or_default().to_owned();
+                told.lock().unwrap().push((thread, row.at_ms, row.value));
+                true
+            });
+            tells.to_sink("key", sink.clone(), AsText { ids: true });
+        });
+        job.ticks(BY_ROWS)
+    });
+    std::mem::take(&mut story.lock().unwrap())
+}
+
+#[test]
+fn a_seed_tells_the_same_story_whenever_it_is_run() {
+    let first: Vec<_> = (0..8).map(|seed| story(seed, true)).collect();
+    assert!(first.iter().any(|story| story.len() > 1_198), "there is a crash in none");
+    for (seed, first) in (0..).zip(first) {
+        let again = story(seed, true);
+        let differs = first.iter().zip(&again).position(|(a, b)| a != b);
+        assert!(
+            first == again,
+            "seed {seed}: {} and {} steps, the first other is {differs:?}",
+            first.len(),
+            again.len()
+        );
+    }
 }

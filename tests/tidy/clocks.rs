@@ -6,17 +6,25 @@ use crate::{Breach, checkout, found_at, none};
 /// The one file that reads the wall clock.
 const TICKER: &str = "engine/src/ingest/ticker.rs";
 
-/// Files that measure spans of real time, which no result depends on: how long a worker was away, when a deadline ends.
-const STOPWATCHES: &[&str] = &[
-    TICKER,
-    "engine/src/checkpoint/ledger.rs",
-    "engine/src/ingest/pace.rs",
+/// Files that read a clock for spans of real time, which no result depends on. All others ask `turns`, whose clock lock-step can
+/// stand in for.
+const STOPWATCHES: &[&str] = &["engine/src/job/outlet.rs", "engine/src/job/worker.rs", "engine/src/turns.rs"];
+
+/// Files of the engine that start threads, or let them wait, by other means than `turns`: what waits for the host, what reads
+/// for a start, and where workers sleep. In lock-step none of it is reached.
+const WAITERS: &[&str] = &[
+    "engine/src/durable/checkpoints.rs",
+    "engine/src/ingest/queue.rs",
     "engine/src/job/outlet.rs",
     "engine/src/job/running.rs",
-    "engine/src/job/shared.rs",
     "engine/src/job/worker.rs",
-    "engine/src/testing/lives.rs",
+    "engine/src/testing/conformance.rs",
+    "engine/src/turns.rs",
 ];
+
+/// What starts a thread, and what waits, of the module `thread` and as methods.
+const OF_THREADS: &[&str] = &["Builder", "park", "park_timeout", "scope", "sleep", "spawn"];
+const WAITING_CALLS: &[&str] = &["recv_blocking", "send_blocking", "recv_timeout", "recv_deadline", "step_or_park"];
 
 /// Types whose readings are wall-clock time.
 const WALL_CLOCKS: &[&str] = &["SystemTime", "Utc", "Local", "Timestamp", "Zoned", "OffsetDateTime"];
@@ -48,6 +56,20 @@ fn stopwatch(source: &Source) -> Vec<Breach> {
     breaches(source, "reads a clock", |m| in_library(m) && ends_with(m, "Instant", "now"))
 }
 
+/// Whether a thread is started, or waits, here.
+fn waits_here(m: &Mention) -> bool {
+    let of_threads = m.full.split(' ').filter_map(|path| path.rsplit_once("thread::"));
+    of_threads.map(|(_, rest)| rest.split("::").next()).any(|word| word.is_some_and(|word| OF_THREADS.contains(&word)))
+        || m.after_dot && WAITING_CALLS.contains(&m.path.as_str())
+}
+
+fn waits(source: &Source) -> Vec<Breach> {
+    if !source.file.starts_with("engine/src/") || WAITERS.contains(&source.file.as_str()) {
+        return Vec::new();
+    }
+    breaches(source, "a thread that lock-step has not", |m| !source.is_test(m.line) && waits_here(m))
+}
+
 fn without_bound(source: &Source) -> Vec<Breach> {
     let made = |m: &Mention| {
         let maker = matches!(m.path.rsplit("::").next(), Some("unbounded" | "unbounded_channel"));
@@ -77,6 +99,17 @@ fn stopwatches_are_where_they_are_listed() {
 }
 
 #[test]
+fn threads_are_started_and_wait_where_it_is_listed() {
+    let library = checkout::library();
+    none("Threads start and wait by `turns`, so that lock-step has all of them.", library.iter().flat_map(waits));
+    for file in WAITERS {
+        let waits = library.iter().find(|source| source.file == *file);
+        let waits = waits.is_some_and(|source| source.mentions().any(waits_here));
+        assert!(waits, "{file} lets no thread wait any more: take it off the list");
+    }
+}
+
+#[test]
 fn every_channel_is_bounded() {
     none("Nothing queues without bound: give the channel a capacity.", checkout::rust().iter().flat_map(without_bound));
 }
@@ -94,6 +127,14 @@ fn stopwatches_are_found() {
     let text = "fn f() {\n    std::time::Instant::now();\n}\n#[test]\nfn g() {\n    std::time::Instant::now();\n}";
     found_at(&stopwatch(&Source::parse("engine/src/flow/a.rs", text)), &[2]);
     found_at(&stopwatch(&Source::parse("connectors/src/a.rs", text)), &[]);
+}
+
+#[test]
+fn threads_and_waits_are_found() {
+    let text = "use std::thread;\nfn f() {\n    thread::sleep(wait);\n    std::thread::Builder::new();\n    \
+                rx.recv_blocking();\n    turns::sleep(wait);\n    std::thread::current();\n}";
+    found_at(&waits(&Source::parse("engine/src/flow/a.rs", text)), &[3, 4, 5]);
+    found_at(&waits(&Source::parse("connectors/src/a.rs", text)), &[]);
 }
 
 #[test]

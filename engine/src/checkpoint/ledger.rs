@@ -11,6 +11,7 @@ use crate::epochs::EpochLog;
 use crate::job::parts::SinkHandle;
 use crate::job::shared::Shared;
 use crate::time::FIRST_EPOCH;
+use crate::turns;
 
 pub(crate) struct Ledger {
     orders: Sender<Order>,
@@ -52,7 +53,7 @@ impl Ledger {
             shared,
             every,
             keep: config.keep.max(1),
-            last_begun: Instant::now(),
+            last_begun: turns::now(),
             begun: VecDeque::new(),
             preparing: VecDeque::new(),
             completing: VecDeque::new(),
@@ -66,7 +67,7 @@ impl Ledger {
 
     /// Whether a checkpoint is to begin at the end of the present epoch.
     pub(crate) fn is_due(&self) -> bool {
-        !self.is_under_way() && self.last_begun.elapsed() >= self.every
+        !self.is_under_way() && turns::now().duration_since(self.last_begun) >= self.every
     }
 
     fn is_under_way(&self) -> bool {
@@ -84,7 +85,7 @@ impl Ledger {
     }
 
     pub(crate) fn begin(&mut self, checkpoint: u64, capture: Capture) {
-        self.last_begun = Instant::now();
+        self.last_begun = turns::now();
         self.begun.push_back((checkpoint, capture));
     }
 

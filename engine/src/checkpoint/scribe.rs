@@ -15,6 +15,7 @@ use crate::durable::{
 use crate::job::shared::Shared;
 use crate::job::writing::{Urgency, start_writing};
 use crate::keyed::Entry;
+use crate::turns;
 
 /// Orders that wait before operators keep what they have written down.
 const ORDERS_WAITING: usize = 16;
@@ -122,7 +123,7 @@ impl Scribe {
     }
 
     fn all(mut self) -> Result<(), Error> {
-        while let Ok(order) = self.rx.recv_blocking() {
+        while let Ok(order) = turns::receive(&self.rx) {
             if self.shared.failed() {
                 break;
             }

@@ -11,7 +11,7 @@ use super::savepoints::{self, Savepoint};
 use super::states::States;
 use super::store::Store;
 use super::{collect, record};
-use crate::{Error, epochs};
+use crate::{Error, epochs, turns};
 
 /// Objects that are read at a time.
 const READERS: usize = 4;
@@ -208,10 +208,12 @@ pub(crate) fn objects(store: &dyn Store, files: &[StateFile]) -> Result<Vec<Vec<
             mine.push((n, object(store, file)));
         }
     };
+    // In lock-step there is an order, so one reads all.
+    let readers = if turns::elapsed().is_some() { 1 } else { READERS.min(files.len()) };
     let mut all = std::thread::scope(|scope| {
         // Where no thread is to be had, those that there are read all.
         let reader = |_| std::thread::Builder::new().name("watchfire-load".to_owned()).spawn_scoped(scope, read).ok();
-        let others: Vec<_> = (1..READERS.min(files.len())).filter_map(reader).collect();
+        let others: Vec<_> = (1..readers).filter_map(reader).collect();
         let mut all = read();
         for other in others {
             all.extend(other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));

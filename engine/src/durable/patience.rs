@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::Error;
 use crate::job::shared::Shared;
+use crate::turns;
 
 /// The first pause after a store did not answer or was full, and the longest.
 const BACK_OFF: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(10));
@@ -25,7 +26,7 @@ pub(crate) fn patiently(
             Err(error) if matches!(error.code(), "E0510" | "E0511") && !shared.failed() => {
                 waits.store(true, Ordering::Relaxed);
                 tracing::warn!(%error, "the store does not take what it is given, trying again");
-                std::thread::sleep(pause);
+                turns::sleep(pause);
                 pause = (pause * 2).min(BACK_OFF.1);
             }
             Err(error) => return Err(error),

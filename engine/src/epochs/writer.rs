@@ -12,6 +12,7 @@ use crate::Error;
 use crate::durable::{Fence, Store, patiently};
 use crate::job::shared::Shared;
 use crate::job::writing::{Urgency, start_writing};
+use crate::turns;
 
 /// Epochs that wait to be logged before no more are cut.
 const EPOCHS_WAITING: usize = 64;
@@ -127,7 +128,7 @@ struct Writes {
 impl Writes {
     /// What waits when a part has been written makes the next: the slower the store, the larger the parts.
     fn all(mut self) -> Result<(), Error> {
-        while let Ok(entry) = self.rx.recv_blocking() {
+        while let Ok(entry) = turns::receive(&self.rx) {
             if self.shared.failed() {
                 break;
             }

@@ -401,7 +401,7 @@ impl<T: Data + Timed> Intake for SourceIntake<T> {
         self.splits.extend(self.gate.take_opened());
         for queue in &mut self.splits {
             let Some(read) = wanted.get(&queue.split).copied() else { continue };
-            match queue.receive(read) {
+            match queue.receive(read)? {
                 Some(true) => _ = wanted.remove(&queue.split),
                 None if !self.gate.stopping() => {
                     let place = format!("source \"{}\", split {}", self.name, queue.name);

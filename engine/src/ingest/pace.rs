@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::job::shared::Shared;
+use crate::turns;
 
 /// With several workers, rows gather for this long after an epoch of few: about four times what an epoch costs.
 const GATHER: Duration = Duration::from_micros(250);
@@ -24,12 +25,12 @@ pub(crate) struct Pace {
 impl Pace {
     pub(crate) fn new(shared: Arc<Shared>, workers: usize) -> Self {
         let gather = if workers > 1 { GATHER } else { Duration::ZERO };
-        Pace { shared, gather, last_cut: Instant::now() }
+        Pace { shared, gather, last_cut: turns::now() }
     }
 
     /// An epoch has been cut, of many rows or of few.
     pub(crate) fn cut(&mut self, many: bool) {
-        self.last_cut = Instant::now();
+        self.last_cut = turns::now();
         self.shared.set_gathering(!many && !self.gather.is_zero());
     }
 
@@ -38,7 +39,7 @@ impl Pace {
         if !self.shared.gathering() {
             return None;
         }
-        let rest = self.gather.checked_sub(self.last_cut.elapsed()).filter(|rest| !rest.is_zero());
+        let rest = self.gather.checked_sub(turns::now().duration_since(self.last_cut)).filter(|rest| !rest.is_zero());
         if rest.is_none() {
             self.shared.set_gathering(false);
         }

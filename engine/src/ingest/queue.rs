@@ -94,15 +94,19 @@ impl<T> SplitQueue<T> {
     }
 
     /// Receives until so many rows are here, as the source counts them; false if they have yet to come. `None`: they never will.
-    pub(crate) fn receive(&mut self, read: u64) -> Option<bool> {
+    ///
+    /// # Errors
+    /// The failure of the reader.
+    pub(crate) fn receive(&mut self, read: u64) -> Result<Option<bool>, Error> {
         while self.ahead.read() < read {
             match self.rx.try_recv() {
+                Ok(Arrival::Failed(error)) => return Err(error),
                 Ok(arrival) => self.ahead.push(arrival),
-                Err(TryRecvError::Empty) => return Some(false),
-                Err(TryRecvError::Closed) => return None,
+                Err(TryRecvError::Empty) => return Ok(Some(false)),
+                Err(TryRecvError::Closed) => return Ok(None),
             }
         }
-        Some(true)
+        Ok(Some(true))
     }
 }
 

@@ -11,6 +11,7 @@ use crate::Error;
 use crate::durable::{Store, patiently};
 use crate::job::shared::Shared;
 use crate::job::writing::{Urgency, start_writing};
+use crate::turns;
 
 /// Epochs that wait to be written before no more are cut.
 const EPOCHS_WAITING: usize = 64;
@@ -70,7 +71,7 @@ struct Writes {
 impl Writes {
     /// Writes until the last epoch. A job that fails leaves a recording that is not whole.
     fn all(mut self) -> Result<(), Error> {
-        while let Ok((items, last)) = self.rx.recv_blocking() {
+        while let Ok((items, last)) = turns::receive(&self.rx) {
             self.shared.wake(0);
             for item in &items {
                 if self.segments.push(item)? {

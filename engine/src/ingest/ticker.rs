@@ -3,6 +3,10 @@
 use std::time::{Duration, Instant, SystemTime};
 
 use crate::time::TickSource;
+use crate::turns;
+
+/// What the wall clock says where lock-step begins: 2026-01-01T00:00:00Z.
+const LOCK_STEP_BEGAN: Duration = Duration::from_secs(1_767_225_600);
 
 pub(crate) struct Ticker {
     source: TickSource,
@@ -28,7 +32,7 @@ pub(crate) enum Sight {
 
 impl Ticker {
     pub(crate) fn new(source: TickSource) -> Self {
-        let now = Instant::now();
+        let now = turns::now();
         Ticker { source, started: now, last_ms: None, last_at: now, latest_ms: i64::MIN }
     }
 
@@ -42,17 +46,17 @@ impl Ticker {
         if let (TickSource::Scaled { start_ms, .. }, Some(last_ms)) = (&mut self.source, last_ms) {
             *start_ms = last_ms;
         }
-        (self.last_ms, self.last_at, self.latest_ms) = (last_ms, Instant::now(), latest_ms);
+        (self.last_ms, self.last_at, self.latest_ms) = (last_ms, turns::now(), latest_ms);
     }
 
     /// A tick is heard again.
     pub(crate) fn ticked(&mut self, arrival_ms: i64) {
-        (self.last_ms, self.last_at) = (Some(arrival_ms), Instant::now());
+        (self.last_ms, self.last_at) = (Some(arrival_ms), turns::now());
     }
 
     /// Ticks that were heard again are over: the clock goes on from the last.
     pub(crate) fn goes_on(&mut self) {
-        self.started = Instant::now();
+        self.started = turns::now();
         self.resume(self.remember());
     }
 
@@ -70,13 +74,13 @@ impl Ticker {
         let (now_ms, interval_ms) = match self.source {
             TickSource::Wall { interval_ms } => (wall_ms().max(self.least_ms()), interval_ms),
             TickSource::Scaled { interval_ms, start_ms, speed } => {
-                (start_ms + (self.started.elapsed().as_secs_f64() * 1e3 * speed) as i64, interval_ms)
+                (start_ms + (turns::now().duration_since(self.started).as_secs_f64() * 1e3 * speed) as i64, interval_ms)
             }
             TickSource::FromEvents { .. } => return None,
         };
         let due = self.last_ms.is_none_or(|last| now_ms - last >= interval_ms);
         due.then(|| {
-            (self.last_ms, self.last_at) = (Some(now_ms), Instant::now());
+            (self.last_ms, self.last_at) = (Some(now_ms), turns::now());
             now_ms
         })
     }
@@ -84,7 +88,7 @@ impl Ticker {
     /// What the arrival clock reads at least: a wall clock that was set back must neither turn it back nor stop it, for then
     /// no silence would be noticed. It runs a tenth slower until the wall clock has caught up.
     fn least_ms(&self) -> i64 {
-        let passed_ms = i64::try_from(self.last_at.elapsed().as_millis()).unwrap_or(i64::MAX);
+        let passed_ms = i64::try_from(turns::now().duration_since(self.last_at).as_millis()).unwrap_or(i64::MAX);
         self.last_ms.map_or(i64::MIN, |last_ms| last_ms.saturating_add(passed_ms - passed_ms / 10))
     }
 
@@ -127,7 +131,8 @@ impl Ticker {
 
 /// Milliseconds since 1970-01-01T00:00:00Z; negative before.
 fn wall_ms() -> i64 {
-    match SystemTime::now().duration_since(SystemTime::UNIX_EPOCH) {
+    let now = turns::elapsed().map_or_else(SystemTime::now, |passed| SystemTime::UNIX_EPOCH + LOCK_STEP_BEGAN + passed);
+    match now.duration_since(SystemTime::UNIX_EPOCH) {
         Ok(since) => since.as_millis() as i64,
         Err(before) => -(before.duration().as_millis() as i64),
     }

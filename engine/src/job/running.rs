@@ -5,6 +5,7 @@ use std::mem::ManuallyDrop;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use crossbeam_channel::TryRecvError;
 use timely::communication::WorkerGuards;
 
 use super::metrics::Metrics;
@@ -14,7 +15,7 @@ use super::{BuildFn, LeaderSlot, Receiver, worker};
 use crate::ingest::Sender;
 use crate::ingest::leader::Leader;
 use crate::ingest::record::Recording;
-use crate::{Data, Error};
+use crate::{Data, Error, turns};
 
 /// A job that runs. Dropping it stops the job without waiting.
 pub struct Running {
@@ -51,15 +52,19 @@ impl Running {
         let slot: LeaderSlot = Arc::new(Mutex::new(Some(leader)));
         let (to_workers, state) = (slot.clone(), shared.clone());
         let cannot = |e: String| Error::new("E0902", format!("cannot start the workers: {e}"));
+        let seats: Vec<_> = (0..workers).map(|_| Mutex::new(turns::another())).collect();
         let (builders, others) = timely::CommunicationConfig::Process(workers).try_build().map_err(cannot)?;
         let guards = timely::communication::initialize_from(builders, others, move |allocator| {
-            let lead = if is_first(&allocator) { lock(&to_workers).take() } else { None };
-            let back = worker::run(allocator, &state, &*build, fingerprint, lead);
-            if let Some(mut leader) = back {
-                leader.dismiss();
-                *lock(&to_workers) = Some(leader);
-            }
-            let _ = tell.send(());
+            let seat = seats.get(allocator.index()).and_then(|seat| lock(seat).take());
+            turns::seated(seat, || {
+                let lead = if is_first(&allocator) { lock(&to_workers).take() } else { None };
+                let back = worker::run(allocator, &state, &*build, fingerprint, lead);
+                if let Some(mut leader) = back {
+                    leader.dismiss();
+                    *lock(&to_workers) = Some(leader);
+                }
+                let _ = tell.send(());
+            });
         })
         .map_err(cannot)?;
         Ok(Running { shared, ends, leader: slot, fingerprint, left, workers, threads: Mutex::new(Some(guards)) })
@@ -138,7 +143,7 @@ impl Running {
     /// # Errors
     /// The error that ended the job.
     pub fn wait_timeout(&mut self, wait: Duration) -> Result<Option<Metrics>, Error> {
-        if self.has_left(Instant::now().checked_add(wait)) { self.result().map(Some) } else { Ok(None) }
+        if self.has_left(turns::now().checked_add(wait)) { self.result().map(Some) } else { Ok(None) }
     }
 
     /// Takes no more rows, closes all windows, lets everything leave, and finishes the job.
@@ -179,19 +184,26 @@ impl Running {
     }
 
     fn until(&mut self, deadline: Option<Duration>) -> Result<Metrics, Error> {
-        let ends_at = deadline.map(|wait| Instant::now() + wait);
+        let ends_at = deadline.map(|wait| turns::now() + wait);
         if self.has_left(ends_at) { self.result() } else { Err(self.stuck(deadline.unwrap_or_default())) }
     }
 
     /// Whether every worker has left by then.
     fn has_left(&mut self, ends_at: Option<Instant>) -> bool {
         while self.workers > 0 {
-            let left = match ends_at {
-                Some(at) => self.left.recv_deadline(at).is_ok(),
-                None => self.left.recv().is_ok(),
-            };
-            if !left {
-                return false;
+            match self.left.try_recv() {
+                Ok(()) => {}
+                Err(_) if ends_at.is_some_and(|at| turns::now() >= at) => return false,
+                Err(TryRecvError::Empty) if turns::pass() => continue,
+                Err(_) => {
+                    let left = match ends_at {
+                        Some(at) => self.left.recv_deadline(at).is_ok(),
+                        None => self.left.recv().is_ok(),
+                    };
+                    if !left {
+                        return false;
+                    }
+                }
             }
             self.workers -= 1;
         }

@@ -17,6 +17,7 @@ use crate::job::metrics::Registry;
 use crate::job::outlet::{Nudge, Outlet};
 use crate::keyed::Clocks;
 use crate::time::FIRST_EPOCH;
+use crate::turns;
 
 /// What a checkpoint holds of one operator's keys on one worker.
 #[derive(Clone, Debug, Default)]
@@ -149,7 +150,7 @@ impl Shared {
             error: Mutex::default(),
             workers: (0..workers).map(|_| worker()).collect(),
             closers: Mutex::default(),
-            started: Instant::now(),
+            started: turns::now(),
             reading: async_channel::bounded(1),
         })
     }
@@ -325,13 +326,15 @@ impl Shared {
     }
 
     pub(crate) fn beat(&self, worker: usize) {
-        self.workers[worker].beat_us.store(self.started.elapsed().as_micros() as u64, Ordering::Relaxed);
+        self.workers[worker]
+            .beat_us
+            .store(turns::now().duration_since(self.started).as_micros() as u64, Ordering::Relaxed);
     }
 
     /// How long ago the slowest worker last came round its loop.
     pub(crate) fn beat_age(&self) -> Duration {
         let oldest = self.workers.iter().map(|worker| worker.beat_us.load(Ordering::Relaxed)).min().unwrap_or(0);
-        self.started.elapsed().saturating_sub(Duration::from_micros(oldest))
+        turns::now().duration_since(self.started).saturating_sub(Duration::from_micros(oldest))
     }
 
     /// The name and place of the node that a worker's thread is in.

@@ -7,6 +7,7 @@ use async_channel::Sender;
 
 use super::shared::{Shared, panic_text};
 use crate::Error;
+use crate::turns;
 
 /// How urgent it is what a thread writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,7 +51,7 @@ pub(crate) fn start_writing<T: Send + 'static>(
             }
         }
     };
-    let started = std::thread::Builder::new().name(name.to_owned()).spawn(body);
+    let started = turns::spawn(name, body);
     started.map(drop).map_err(|e| {
         let what = format!("cannot start a thread for {doing}");
         Error::new("E0902", what).because(e).remedy("raise the thread limit")

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::Error;
 use crate::durable::{Store, StoreError, check_name};
 use crate::key::mix;
+use crate::turns;
 
 /// What goes wrong in a [`FaultyStore`], and how often. By default nothing does.
 ///
@@ -148,6 +149,7 @@ impl FaultyStore {
     /// What is read, unless the call fails.
     fn read<T>(&self, name: &str, read: impl FnOnce(&BTreeMap<String, Vec<u8>>) -> T) -> Result<T, StoreError> {
         check_name(name)?;
+        turns::pass();
         let mut disk = self.disk();
         match disk.fate() {
             Fate::Returns | Fate::FindsNoRoom => Ok(read(&disk.seen)),
@@ -158,6 +160,7 @@ impl FaultyStore {
     /// Sets an object, or deletes it. `false` if it must not go `over` another and there is one.
     fn change(&self, name: &str, bytes: Option<&[u8]>, over: bool) -> Result<bool, StoreError> {
         check_name(name)?;
+        turns::pass();
         let mut disk = self.disk();
         let takes = over || !disk.seen.contains_key(name);
         match disk.fate() {

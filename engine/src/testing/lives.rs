@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::sink::FaultySink;
 use super::world::{Chances, World};
@@ -12,7 +12,7 @@ use crate::durable::{Chain, Checkpoints, Entry, Known, log};
 use crate::io::{IoRuntime, ThreadIo};
 use crate::job::Job;
 use crate::sink::CommitMode;
-use crate::{Error, source::Fut};
+use crate::{Error, source::Fut, turns};
 
 /// Longer than any life.
 const SOON: Duration = Duration::from_secs(120);
@@ -22,10 +22,11 @@ const SOON: Duration = Duration::from_secs(120);
 ///
 /// Each seed is a world of its own: its store, sources and sinks fail now and then, the store crashes or the process is killed or
 /// a sink fails for good, power goes and takes what was not durable, and where epochs are always logged the newest checkpoint is
-/// damaged. The same seed draws the same faults, as far as threads come to them in the same order.
+/// damaged. In lock-step the seed also draws which thread goes on next and how fast time passes, so a seed that fails, fails
+/// again; without it the seed draws the same faults, as far as threads come to them in the same order.
 ///
-/// Ticks should come from the rows ([`TickSource::FromEvents`](crate::TickSource)): with a clock on the wall two runs do not show
-/// the same.
+/// Ticks should come from the rows ([`TickSource::FromEvents`](crate::TickSource)): by another clock what is shown depends on when
+/// a row comes, and a job that has died is late.
 ///
 /// # Examples
 /// ```
@@ -71,11 +72,15 @@ pub struct Lives {
     /// Whether sources lose their connection now and then. Silence does not count while a source is away, so a flow that measures
     /// silence shows something else then. Default yes.
     pub outages: bool,
+    /// Whether the threads of the job take turns, as the seed draws them, by a clock that their turns move: each run of a seed is
+    /// the same, and the order of what threads do is stranger than on a machine with time. Rows and code of the flow must not wait
+    /// for anything outside of it. Else threads run as they like, on all cores. Default yes.
+    pub lock_step: bool,
 }
 
 impl Default for Lives {
     fn default() -> Self {
-        Lives { deaths_max: 8, workers_max: 4, log_epochs: Some(true), outages: true }
+        Lives { deaths_max: 8, workers_max: 4, log_epochs: Some(true), outages: true, lock_step: true }
     }
 }
 
@@ -99,13 +104,16 @@ impl Lives {
         seeds: impl IntoIterator<Item = u64>,
         build: &impl Fn(&World) -> Job,
     ) -> Result<u64, String> {
+        let table = self.lock_step.then(|| turns::sit_down(0));
         let calm = self.calm(&World::calm(), build);
+        drop(table);
         let expected = calm.map_err(|error| format!("the flow fails even if nothing happens: {error}"))?;
         let wished = std::env::var("WATCHFIRE_SEED").ok().and_then(|seed| seed.parse().ok());
         let mut deaths = 0;
         for seed in seeds {
             let seed = wished.unwrap_or(seed);
             let again = |what: String| format!("{what}\nagain by: WATCHFIRE_SEED={seed} cargo test {name}");
+            let _table = self.lock_step.then(|| turns::sit_down(seed));
             let world = World::faulty(seed, self.outages);
             deaths += self.outlives(&world, seed, build).map_err(again)?;
             difference(&world, &expected).map_or(Ok(()), |what| Err(again(what)))?;
@@ -129,7 +137,7 @@ impl Lives {
     fn outlives(&self, world: &World, seed: u64, build: &impl Fn(&World) -> Job) -> Result<u64, String> {
         let draw = Chances::new(!seed, 0);
         let every_ms = draw.below(3);
-        let mut damaged = BTreeSet::new();
+        let mut damaged = (BTreeSet::new(), 0);
         let mut deaths = 0;
         loop {
             let dies = deaths < u64::from(self.deaths_max);
@@ -148,7 +156,7 @@ impl Lives {
         world.store.restart();
         let checkpoints = Checkpoints::new(Arc::new(world.store.clone()));
         let found = (0..99_999).find_map(|_| checkpoints.verify().ok()).unwrap_or_default();
-        match found.iter().find(|damage| !damage.error.place().is_some_and(|place| damaged.contains(place))) {
+        match found.iter().find(|damage| !damage.error.place().is_some_and(|place| damaged.0.contains(place))) {
             Some(damage) => Err(format!("the store is not whole: {}", damage.error)),
             None => Ok(deaths),
         }
@@ -214,31 +222,33 @@ impl Death {
 }
 
 fn run(job: &Job, world: &World, death: &Death) -> Result<bool, String> {
-    let until = Instant::now() + SOON;
+    let until = turns::now() + SOON;
     let mut running = loop {
         match job.start() {
             Ok(running) => break running,
             Err(_) if world.store.is_down() => return Ok(false),
             // A store that does not answer for once.
-            Err(error) if matches!(error.code(), "E0510" | "E0511") && Instant::now() < until => {}
+            Err(error) if matches!(error.code(), "E0510" | "E0511") && turns::now() < until => {}
             Err(error) => return Err(error.to_string()),
         }
     };
-    let began = Instant::now();
+    let began = turns::now();
     loop {
-        match running.wait_timeout(Duration::from_micros(200)) {
+        let wait = if turns::pass() { Duration::ZERO } else { Duration::from_micros(200) };
+        match running.wait_timeout(wait) {
             Ok(Some(_)) => return Ok(true),
             Ok(None) => {}
             Err(error) => return is_meant(&error, world, death),
         }
-        let killed = matches!(death, Death::Kill(after) if began.elapsed() > *after);
-        if matches!(death, Death::Stop(after) if began.elapsed() > *after) {
+        let lived = turns::now().duration_since(began);
+        let killed = matches!(death, Death::Kill(after) if lived > *after);
+        if matches!(death, Death::Stop(after) if lived > *after) {
             return running.stop(SOON).map(|_| false).map_err(|error| error.to_string());
         }
         if killed || world.store.is_down() {
             running.abort();
         }
-        if Instant::now() > until {
+        if turns::now() > until {
             return Err(format!("the job stands still: {:?}", running.metrics()));
         }
     }
@@ -254,22 +264,24 @@ fn is_meant(error: &Error, world: &World, death: &Death) -> Result<bool, String>
     if meant { Ok(false) } else { Err(error.to_string()) }
 }
 
-/// Damages the newest checkpoint, if there is an older one to go back to.
-fn damage(world: &World, draw: &Chances, damaged: &mut BTreeSet<String>) {
+/// Damages the newest checkpoint, if there is an older one to go back to. `damaged`: what was damaged, and the last record.
+fn damage(world: &World, draw: &Chances, damaged: &mut (BTreeSet<String>, u64)) {
     let Some(log) = (0..99_999).find_map(|_| log::read(&world.store).ok()) else { return };
     let whole = log.iter().filter_map(Known::record).filter_map(|record| match &record.entry {
         Entry::Checkpoint(manifest) => Some((record.number, manifest.ingest.as_ref()?.name.clone())),
         _ => None,
     });
-    let whole: Vec<(u64, String)> = whole.filter(|(_, ingest)| !damaged.contains(ingest)).collect();
-    if let (Some((record, ingest)), true) = (whole.last(), whole.len() > 1) {
+    let whole: Vec<(u64, String)> = whole.filter(|(_, ingest)| !damaged.0.contains(ingest)).collect();
+    // Never two in a row without a whole one between: sources have forgotten what those before the first need.
+    if let (Some((record, ingest)), true) = (whole.last().filter(|last| last.0 > damaged.1), whole.len() > 1) {
         let name = if draw.below(2) == 0 { format!("log/{record:020}") } else { ingest.clone() };
         if draw.below(2) == 0 {
             world.store.flip(&name)
         } else {
             world.store.truncate(&name, 40)
         };
-        damaged.insert(name);
+        damaged.0.insert(name);
+        damaged.1 = *record;
     }
 }
 

@@ -13,14 +13,18 @@ const BATCH_ROWS: u64 = 50;
 
 /// A bounded source with the rows of each split, made by [`World::source`](super::World::source). Clones share everything.
 ///
-/// It fails now and then, falls behind, and gives batches of any size. With [`Replay::None`] it gives what is not acknowledged
-/// again to whoever opens it next, and nothing that is; so a row that was logged and not yet acknowledged comes twice after a
-/// crash, as from a broker.
+/// It fails now and then, falls behind, and gives batches of any size. What is acknowledged is gone at once: an offset before that
+/// has expired. With [`Replay::None`] it gives what is not acknowledged again to whoever opens it next; so a row that was logged
+/// and not yet acknowledged comes twice after a crash, as from a broker.
 #[derive(Clone, Debug)]
 pub struct FaultySource {
     replay: Replay,
     placement: KeyPlacement,
     splits: Arc<BTreeMap<String, Split>>,
+    /// The seed of the world; none in a calm one.
+    seed: Option<u64>,
+    /// The rows of each split in the order in which they come, if that is not theirs.
+    order: Option<Arc<BTreeMap<String, Vec<usize>>>>,
     chances: Arc<Chances>,
 }
 
@@ -46,16 +50,50 @@ impl Split {
 }
 
 impl FaultySource {
-    pub(super) fn new(replay: Replay, splits: BTreeMap<String, Vec<Bytes>>, chances: Arc<Chances>) -> Self {
+    pub(super) fn new(
+        replay: Replay,
+        splits: BTreeMap<String, Vec<Bytes>>,
+        seed: Option<u64>,
+        chances: Arc<Chances>,
+    ) -> Self {
         let split = |(name, rows)| (name, Split { rows, outside: Mutex::default() });
         let splits = Arc::new(splits.into_iter().map(split).collect());
-        FaultySource { replay, placement: KeyPlacement::OneSplit, splits, chances }
+        FaultySource { replay, placement: KeyPlacement::OneSplit, splits, seed, order: None, chances }
     }
 
     /// The same, of which a key may come from any split.
     #[must_use]
     pub fn any_split(self) -> Self {
         FaultySource { placement: KeyPlacement::AnySplit, ..self }
+    }
+
+    /// The same, whose rows come up to `rows` others too late, and one of twenty twice: as the seed says, so that it can give them
+    /// again as they came. A world in which nothing happens gives each once, and in order.
+    #[must_use]
+    pub fn disordered(self, rows: u64) -> Self {
+        let Some(seed) = self.seed else { return self };
+        let draw = Chances::new(!seed, 0);
+        let order = |split: &Split| {
+            let mut order: Vec<(u64, usize)> = Vec::new();
+            for n in 0..split.rows.len() {
+                for _ in 0..1 + u64::from(draw.below(20) == 0) {
+                    order.push((n as u64 + draw.below(rows.saturating_add(1)), n));
+                }
+            }
+            order.sort_unstable();
+            order.into_iter().map(|(_, n)| n).collect()
+        };
+        let order = self.splits.iter().map(|(name, split)| (name.clone(), order(split))).collect();
+        FaultySource { order: Some(Arc::new(order)), ..self }
+    }
+
+    /// The row at a place of a split.
+    fn row(&self, split: &str, at: u64) -> Option<&Bytes> {
+        let n = match &self.order {
+            Some(order) => *order.get(split)?.get(at as usize)?,
+            None => at as usize,
+        };
+        self.splits.get(split)?.rows.get(n)
     }
 
     /// How many rows of a split were acknowledged; 0 for one that is not there.
@@ -91,6 +129,9 @@ impl Source for FaultySource {
                 return Err(Failure::Fatal(outage("there is no such split")));
             };
             let (mut outside, from) = (outside, from.unwrap_or(0));
+            if self.replay != Replay::None && from < outside.gone {
+                return Err(Failure::OffsetExpired { earliest: outside.gone.to_string() });
+            }
             outside.session += 1;
             let at = if self.replay == Replay::None { outside.gone } else { from };
             let reads = Reads { source: self.clone(), split, session: outside.session, from, began: at, at };
@@ -112,19 +153,17 @@ struct Reads {
 impl Reader<u64> for Reads {
     fn next(&mut self, room: usize) -> Fut<'_, Result<Next<u64>, Failure>> {
         Box::pin(async move {
-            let split = &self.source.splits[&self.split];
             self.source.chances.try_call()?;
             if self.source.chances.one_in(40) {
                 return Ok(Next::Behind);
             }
-            let left = split.rows.get(self.at as usize..).unwrap_or_default();
-            if left.is_empty() {
+            let row = |at| Some(RawRow { place: at + 1, key: None, body: self.source.row(&self.split, at)?.clone() });
+            let count = room.min(1 + self.source.chances.below(BATCH_ROWS) as usize);
+            let rows: Vec<RawRow> = (self.at..).map_while(row).take(count).collect();
+            if rows.is_empty() {
                 return Ok(Next::End);
             }
-            let count = left.len().min(room).min(1 + self.source.chances.below(BATCH_ROWS) as usize);
-            let rows = (self.at..).zip(&left[..count]);
-            let rows = rows.map(|(n, body)| RawRow { place: n + 1, key: None, body: body.clone() }).collect();
-            self.at += count as u64;
+            self.at += rows.len() as u64;
             Ok(Next::Rows { rows, after: self.from + (self.at - self.began) })
         })
     }
@@ -133,8 +172,14 @@ impl Reader<u64> for Reads {
         Box::pin(async move {
             self.source.chances.try_call()?;
             let mut outside = self.source.splits[&self.split].outside();
+            // What was read before it was opened says nothing of a broker's session.
+            let gone = match upto.checked_sub(self.from) {
+                _ if self.source.replay != Replay::None => upto,
+                Some(rows) => self.began + rows,
+                None => 0,
+            };
             if outside.session == self.session {
-                outside.gone = outside.gone.max(self.began + upto.saturating_sub(self.from));
+                outside.gone = outside.gone.max(gone);
             }
             Ok(())
         })

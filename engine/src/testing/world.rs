@@ -13,6 +13,7 @@ use crate::Error;
 use crate::key::mix;
 use crate::sink::CommitMode;
 use crate::source::{Failure, Replay};
+use crate::turns;
 
 /// Numbers from a seed, and how often calls fail.
 #[derive(Debug)]
@@ -41,6 +42,7 @@ impl Chances {
 
     /// Whether a call of the outside fails for a while.
     pub(super) fn try_call(&self) -> Result<(), Failure> {
+        turns::pass();
         if self.fails_per_mille > 0 && self.below(1_000) < self.fails_per_mille {
             return Err(Failure::Retry(outage("the outside is away for a while")));
         }
@@ -57,6 +59,8 @@ pub(super) fn outage(what: &str) -> Error {
 #[derive(Debug)]
 pub struct World {
     pub(super) store: FaultyStore,
+    /// None if nothing happens in it.
+    seed: Option<u64>,
     /// Of sinks, and of sources.
     chances: [Arc<Chances>; 2],
     sources: Mutex<BTreeMap<String, FaultySource>>,
@@ -70,7 +74,7 @@ fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
 impl World {
     /// Nothing fails.
     pub(super) fn calm() -> Self {
-        World::new(Faults::default(), [0, 0].map(|fails| Chances::new(0, fails)))
+        World::new(None, Faults::default(), [0, 0].map(|fails| Chances::new(0, fails)))
     }
 
     /// `outages`: sources lose their connection.
@@ -80,12 +84,12 @@ impl World {
         let (before_per_mille, after_per_mille, full_per_mille) = (often(), often(), often());
         // A store promises that it tears nothing.
         let faults = Faults { seed, before_per_mille, after_per_mille, full_per_mille, torn: false };
-        World::new(faults, [chances, Chances::new(mix(seed), if outages { 5 } else { 0 })])
+        World::new(Some(seed), faults, [chances, Chances::new(mix(seed), if outages { 5 } else { 0 })])
     }
 
-    fn new(faults: Faults, chances: [Chances; 2]) -> Self {
+    fn new(seed: Option<u64>, faults: Faults, chances: [Chances; 2]) -> Self {
         let (sources, sinks) = (Mutex::default(), Mutex::default());
-        World { store: FaultyStore::new(faults), chances: chances.map(Arc::new), sources, sinks }
+        World { store: FaultyStore::new(faults), seed, chances: chances.map(Arc::new), sources, sinks }
     }
 
     /// The source of this name: made by the first call, the same for all that follow. A split is its name and the bodies of
@@ -99,7 +103,7 @@ impl World {
         let make = || {
             let bytes = |rows: Vec<B>| rows.into_iter().map(Into::into).collect();
             let splits = splits.into_iter().map(|(name, rows)| (name.into(), bytes(rows))).collect();
-            FaultySource::new(replay, splits, self.chances[1].clone())
+            FaultySource::new(replay, splits, self.seed, self.chances[1].clone())
         };
         lock(&self.sources).entry(name.to_owned()).or_insert_with(make).clone()
     }
