@@ -15,8 +15,9 @@ use watchfire_connectors::object_store::Objects;
 use watchfire_connectors::object_store::object_store::ObjectStore;
 use watchfire_connectors::object_store::object_store::local::LocalFileSystem;
 use watchfire_connectors::object_store::object_store::memory::InMemory;
-use watchfire_engine::durable::{Directory, Store, StoreError};
+use watchfire_engine::durable::{Directory, Store};
 use watchfire_engine::source::Replay;
+use watchfire_engine::testing::{Call, CallKind, Hooked};
 use watchfire_engine::{ChannelIn, Checkpointing, Job, Running, TickSource, Timed};
 
 const SOON: Duration = Duration::from_secs(60);
@@ -31,36 +32,32 @@ impl Timed for Row {
     }
 }
 
-/// A store that pauses whoever writes into one of its folders for the n-th time.
-#[derive(Clone, Debug)]
+/// A store that pauses whoever writes into a folder for the n-th time.
 struct Pauses {
-    store: Arc<dyn Store>,
-    folder: &'static str,
-    left: Arc<AtomicU32>,
+    store: Hooked,
     /// Whether somebody is paused, and whether it may go on.
     gate: Arc<(Mutex<(bool, bool)>, Condvar)>,
-    /// Whether the write is done before the pause.
-    done: bool,
 }
 
 impl Pauses {
-    fn around<T>(&self, name: &str, write: impl FnOnce() -> T) -> T {
-        let left = |n: u32| n.checked_sub(1);
-        let hit = name.starts_with(self.folder)
-            && self.left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, left).is_ok_and(|before| before == 1);
-        if !hit {
-            return write();
-        }
-        let mut write = Some(write);
-        let early = self.done.then(|| write.take().unwrap()());
-        let (lock, changed) = &*self.gate;
-        let mut state = lock.lock().unwrap();
-        state.0 = true;
-        while !state.1 {
-            state = changed.wait(state).unwrap();
-        }
-        drop(state);
-        early.unwrap_or_else(|| write.take().unwrap()())
+    /// `done`: whether the write is done before the pause.
+    fn new(store: Arc<dyn Store>, folder: &'static str, nth: u32, done: bool) -> Self {
+        let gate = Arc::<(Mutex<(bool, bool)>, Condvar)>::default();
+        let (at, left) = (gate.clone(), AtomicU32::new(nth));
+        let hook = move |call: Call<'_>| {
+            let writes = matches!(call.kind, CallKind::Put | CallKind::PutIfAbsent) && call.name.starts_with(folder);
+            if writes
+                && call.done == done
+                && left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |n| n.checked_sub(1)) == Ok(1)
+            {
+                let (lock, changed) = &*at;
+                let mut state = lock.lock().unwrap();
+                state.0 = true;
+                drop(changed.wait_while(state, |state| !state.1).unwrap());
+            }
+            Ok(())
+        };
+        Pauses { store: Hooked::new(store, hook), gate }
     }
 
     fn is_paused(&self) -> bool {
@@ -70,28 +67,6 @@ impl Pauses {
     fn go_on(&self) {
         self.gate.0.lock().unwrap().1 = true;
         self.gate.1.notify_all();
-    }
-}
-
-impl Store for Pauses {
-    fn put(&self, name: &str, bytes: &[u8]) -> Result<(), StoreError> {
-        self.around(name, || self.store.put(name, bytes))
-    }
-
-    fn put_if_absent(&self, name: &str, bytes: &[u8]) -> Result<bool, StoreError> {
-        self.around(name, || self.store.put_if_absent(name, bytes))
-    }
-
-    fn get(&self, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
-        self.store.get(name)
-    }
-
-    fn list(&self, folder: &str) -> Result<Vec<String>, StoreError> {
-        self.store.list(folder)
-    }
-
-    fn delete(&self, name: &str) -> Result<(), StoreError> {
-        self.store.delete(name)
     }
 }
 
@@ -129,9 +104,8 @@ fn wait(what: &str, holds: impl Fn() -> bool) {
 
 fn a_zombie_doubles_nothing(store: Arc<dyn Store>, folder: &'static str, nth: u32, done: bool, log_epochs: bool) {
     let sink = TwoPhaseSink::new();
-    let left = Arc::new(AtomicU32::new(nth));
-    let pauses = Pauses { store: store.clone(), folder, left, gate: Arc::default(), done };
-    let mut zombie = start(Arc::new(pauses.clone()), &sink, log_epochs);
+    let pauses = Pauses::new(store.clone(), folder, nth, done);
+    let mut zombie = start(Arc::new(pauses.store.clone()), &sink, log_epochs);
     feed(&mut zombie, Duration::from_micros(300));
     wait("the older generation is never paused", || pauses.is_paused());
 

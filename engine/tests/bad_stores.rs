@@ -11,49 +11,21 @@ use support::{BY_ROWS, Row, SOON, in_time, rows, settles};
 use watchfire_engine::durable::{Directory, Store, StoreError};
 use watchfire_engine::sink::CommitMode;
 use watchfire_engine::source::Replay;
-use watchfire_engine::testing::{Faults, FaultyStore};
+use watchfire_engine::testing::{FaultyStore, Hooked};
 use watchfire_engine::{ChannelIn, Checkpointing, Error, Job, Running};
 
-/// A store that somebody makes read-only.
-#[derive(Clone, Debug)]
-struct Sealed {
-    store: FaultyStore,
-    sealed: Arc<AtomicBool>,
-}
-
-impl Sealed {
-    fn check(&self, name: &str) -> Result<(), StoreError> {
-        if self.sealed.load(Ordering::SeqCst) {
+/// A store that is read-only while it is sealed.
+fn sealed() -> (Hooked, Arc<AtomicBool>) {
+    let sealed = Arc::new(AtomicBool::new(false));
+    let now = sealed.clone();
+    let store = Hooked::new(Arc::new(FaultyStore::default()), move |call| {
+        if call.kind.writes() && !call.done && now.load(Ordering::SeqCst) {
             let read_only = std::io::Error::from(std::io::ErrorKind::ReadOnlyFilesystem);
-            return Err(StoreError::of_io("cannot write", name, read_only));
+            return Err(StoreError::of_io("cannot write", call.name, read_only));
         }
         Ok(())
-    }
-}
-
-impl Store for Sealed {
-    fn put(&self, name: &str, bytes: &[u8]) -> Result<(), StoreError> {
-        self.check(name)?;
-        self.store.put(name, bytes)
-    }
-
-    fn put_if_absent(&self, name: &str, bytes: &[u8]) -> Result<bool, StoreError> {
-        self.check(name)?;
-        self.store.put_if_absent(name, bytes)
-    }
-
-    fn get(&self, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
-        self.store.get(name)
-    }
-
-    fn list(&self, folder: &str) -> Result<Vec<String>, StoreError> {
-        self.store.list(folder)
-    }
-
-    fn delete(&self, name: &str) -> Result<(), StoreError> {
-        self.check(name)?;
-        self.store.delete(name)
-    }
+    });
+    (store, sealed)
 }
 
 fn job(store: Arc<dyn Store>, sink: &Keeps, log_epochs: bool) -> Job {
@@ -88,22 +60,22 @@ fn comes_back(store: Arc<dyn Store>, sink: &Keeps, log_epochs: bool) {
 fn a_store_that_becomes_read_only_ends_the_job_and_nothing_is_lost() {
     for log_epochs in [false, true] {
         let sink = Keeps::new(CommitMode::TwoPhase);
-        let store = Sealed { store: FaultyStore::new(Faults::default()), sealed: Arc::default() };
-        store.sealed.store(true, Ordering::SeqCst);
+        let (store, sealed) = sealed();
+        sealed.store(true, Ordering::SeqCst);
         let error: Error = job(Arc::new(store.clone()), &sink, log_epochs).start().unwrap_err();
         assert!(error.code() == "E0512" && error.to_string().contains("Remedy"), "{error}");
-        store.sealed.store(false, Ordering::SeqCst);
+        sealed.store(false, Ordering::SeqCst);
         let mut running = job(Arc::new(store.clone()), &sink, log_epochs).start().unwrap();
         feed(&mut running, |n| {
             if n == 700 {
                 assert!(settles(|| !sink.visible().is_empty()));
-                store.sealed.store(true, Ordering::SeqCst);
+                sealed.store(true, Ordering::SeqCst);
             }
         });
         let error = running.drain(SOON).unwrap_err();
         assert_eq!(error.code(), "E0512", "{error}");
         assert!(sink.visible().len() < 2_000);
-        store.sealed.store(false, Ordering::SeqCst);
+        sealed.store(false, Ordering::SeqCst);
         comes_back(Arc::new(store), &sink, log_epochs);
     }
 }

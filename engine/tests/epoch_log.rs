@@ -12,10 +12,10 @@ use support::detectors::{Silence, Sums};
 use support::sink::{AsText, Keeps};
 use support::source::{Lines, Scripted, Step};
 use support::{BY_ROWS, Gate, OpensAtEnd, Row, SOON, in_time, rows, settles};
-use watchfire_engine::durable::{Store, StoreError};
+use watchfire_engine::durable::Store;
 use watchfire_engine::sink::CommitMode;
 use watchfire_engine::source::Replay;
-use watchfire_engine::testing::{Faults, FaultyStore};
+use watchfire_engine::testing::{CallKind, Faults, FaultyStore, Hooked};
 use watchfire_engine::{ChannelIn, ChannelOut, Checkpointing, Flow, Job, Output, Running, TickSource, Weight};
 
 fn store() -> FaultyStore {
@@ -83,42 +83,23 @@ fn outputs_come_again_under_the_same_epochs_and_hosts_need_not_replay() {
     running.abort();
 }
 
-/// A store that keeps parts of the epoch log waiting at a gate, before or after they are written.
-#[derive(Clone, Debug)]
+/// A store that keeps parts of the epoch log waiting at a gate, once it holds them.
 struct Held {
-    store: FaultyStore,
+    store: Hooked,
     gate: Arc<Gate>,
     holds: Arc<AtomicBool>,
 }
 
-impl Store for Held {
-    fn put(&self, name: &str, bytes: &[u8]) -> Result<(), StoreError> {
-        if name.starts_with("epochs/") && self.holds.load(Ordering::SeqCst) {
-            self.gate.pass();
-        }
-        self.store.put(name, bytes)
-    }
-
-    fn put_if_absent(&self, name: &str, bytes: &[u8]) -> Result<bool, StoreError> {
-        self.store.put_if_absent(name, bytes)
-    }
-
-    fn get(&self, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
-        self.store.get(name)
-    }
-
-    fn list(&self, folder: &str) -> Result<Vec<String>, StoreError> {
-        self.store.list(folder)
-    }
-
-    fn delete(&self, name: &str) -> Result<(), StoreError> {
-        self.store.delete(name)
-    }
-}
-
 fn held(store: &FaultyStore) -> (Held, OpensAtEnd) {
-    let gate = Arc::new(Gate::default());
-    (Held { store: store.clone(), gate: gate.clone(), holds: Arc::default() }, OpensAtEnd(gate))
+    let (gate, holds) = (Arc::new(Gate::default()), Arc::new(AtomicBool::new(false)));
+    let (at, held) = (gate.clone(), holds.clone());
+    let store = Hooked::new(Arc::new(store.clone()), move |call| {
+        if call.kind == CallKind::Put && !call.done && call.name.starts_with("epochs/") && held.load(Ordering::SeqCst) {
+            at.pass();
+        }
+        Ok(())
+    });
+    (Held { store, gate: gate.clone(), holds }, OpensAtEnd(gate))
 }
 
 fn unreplayed(source: &Scripted, sink: &Keeps) -> Job {
@@ -145,7 +126,7 @@ fn a_zombie_that_logs_an_epoch_is_fenced_before_anything_relies_on_it() {
     let (zombie_store, _opens) = held(&store);
     let go = Arc::new(Gate::default());
     let (source, sink) = (Scripted::endless(vec![("a", script(0..20, &go))]), Keeps::new(CommitMode::ByEpoch));
-    let mut zombie = logs(unreplayed(&source, &sink), zombie_store.clone()).start().unwrap();
+    let mut zombie = logs(unreplayed(&source, &sink), zombie_store.store.clone()).start().unwrap();
     // It has begun, with a checkpoint to go on from.
     assert!(settles(|| !store.list("state").unwrap().is_empty() && store.list("log").unwrap().len() == 2));
     zombie_store.holds.store(true, Ordering::SeqCst);
@@ -170,7 +151,7 @@ fn rows_are_acknowledged_and_leave_by_epoch_when_they_are_logged_and_not_before(
     let (slow, _opens) = held(&store);
     let go = Arc::new(Gate::default());
     let (source, sink) = (Scripted::endless(vec![("a", script(0..20, &go))]), Keeps::new(CommitMode::ByEpoch));
-    let mut running = logs(unreplayed(&source, &sink), slow.clone()).start().unwrap();
+    let mut running = logs(unreplayed(&source, &sink), slow.store.clone()).start().unwrap();
     assert!(settles(|| store.list("log").unwrap().len() == 2));
     slow.holds.store(true, Ordering::SeqCst);
     go.open();
@@ -196,7 +177,7 @@ fn what_a_tick_caused_waits_until_the_tick_is_logged() {
     });
     let config = Checkpointing { every_ms: 3_600_000, log_epochs: true, ..Checkpointing::named("site") };
     let ticks = TickSource::Scaled { interval_ms: 10, start_ms: 1_000, speed: 1.0 };
-    let mut running = job.ticks(ticks).checkpoint_to(Arc::new(slow.clone()), config).start().unwrap();
+    let mut running = job.ticks(ticks).checkpoint_to(Arc::new(slow.store.clone()), config).start().unwrap();
     let sender = running.sender::<Row>("in").unwrap();
     let silent = running.receiver::<Row>("silent").unwrap();
     assert!(settles(|| store.list("log").unwrap().len() == 2));

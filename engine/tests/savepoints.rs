@@ -8,9 +8,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use support::detectors::Sums;
 use support::{BY_ROWS, Row, SOON, rows};
-use watchfire_engine::durable::{Checkpoints, Store, StoreError};
+use watchfire_engine::durable::{Checkpoints, Store};
 use watchfire_engine::source::Replay;
-use watchfire_engine::testing::{Faults, FaultyStore};
+use watchfire_engine::testing::{CallKind, Faults, FaultyStore, Hooked};
 use watchfire_engine::{ChannelIn, Checkpointing, Job, Running};
 
 fn store() -> FaultyStore {
@@ -120,41 +120,18 @@ fn what_cannot_be_saved_or_taken_is_refused() {
 }
 
 /// A store in which a job completes a checkpoint whenever somebody names one, for the first few times.
-#[derive(Clone, Debug)]
-struct Overtaken {
-    store: FaultyStore,
-    times: Arc<AtomicU32>,
-}
-
-impl Store for Overtaken {
-    fn put(&self, name: &str, bytes: &[u8]) -> Result<(), StoreError> {
-        self.store.put(name, bytes)
-    }
-
-    fn put_if_absent(&self, name: &str, bytes: &[u8]) -> Result<bool, StoreError> {
-        let written = self.store.put_if_absent(name, bytes);
-        let left = |n: u32| n.checked_sub(1);
-        let times = self.times.fetch_update(Ordering::SeqCst, Ordering::SeqCst, left);
-        if let Some(times) = times.ok().filter(|_| name.starts_with("savepoint/")) {
-            let newest = || checkpoints(&self.store).list().unwrap().pop().unwrap().manifest.checkpoint;
+fn overtaken(store: &FaultyStore, times: u32) -> Hooked {
+    let (left, of_job) = (AtomicU32::new(times), store.clone());
+    Hooked::new(Arc::new(store.clone()), move |call| {
+        let names = call.done && call.kind == CallKind::PutIfAbsent && call.name.starts_with("savepoint/");
+        if names && let Ok(left) = left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |n| n.checked_sub(1)) {
+            let newest = || checkpoints(&of_job).list().unwrap().pop().unwrap().manifest.checkpoint;
             let before = newest();
-            upto(&self.store, "site", 40 + 10 * (100 - i64::from(times)));
+            upto(&of_job, "site", 40 + 10 * (100 - i64::from(left)));
             assert!(newest() > before);
         }
-        written
-    }
-
-    fn get(&self, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
-        self.store.get(name)
-    }
-
-    fn list(&self, folder: &str) -> Result<Vec<String>, StoreError> {
-        self.store.list(folder)
-    }
-
-    fn delete(&self, name: &str) -> Result<(), StoreError> {
-        self.store.delete(name)
-    }
+        Ok(())
+    })
 }
 
 #[test]
@@ -162,8 +139,7 @@ fn a_checkpoint_that_is_overtaken_while_it_is_named_is_not_relied_on() {
     for times in [0, 1, 3, 99] {
         let first = store();
         upto(&first, "site", 40);
-        let overtaken = Overtaken { store: first.clone(), times: Arc::new(AtomicU32::new(times)) };
-        let saved = Checkpoints::new(Arc::new(overtaken)).save("one");
+        let saved = Checkpoints::new(Arc::new(overtaken(&first, times))).save("one");
         if times == 99 {
             assert_eq!(saved.unwrap_err().code(), "E0537");
             assert!(checkpoints(&first).savepoints().unwrap().is_empty());

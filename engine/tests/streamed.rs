@@ -123,7 +123,7 @@ fn a_store_that_fails_now_and_then_gets_it_whole() {
             before_per_mille: 60,
             after_per_mille: 150,
             full_per_mille: 60,
-            torn: false,
+            ..Faults::default()
         });
         // The start itself may meet a fault.
         let start = || job().record_to(Arc::new(store.clone())).start();

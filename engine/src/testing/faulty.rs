@@ -2,11 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use crate::Error;
 use crate::durable::{Store, StoreError, check_name};
 use crate::key::mix;
 use crate::turns;
+
+/// A slow call takes less than so many microseconds.
+const SLOW_US: u64 = 20_000;
 
 /// What goes wrong in a [`FaultyStore`], and how often. By default nothing does.
 ///
@@ -29,6 +33,8 @@ pub struct Faults {
     pub after_per_mille: u16,
     /// How many of 1,000 writes fail with [`StoreError::Full`] and do nothing.
     pub full_per_mille: u16,
+    /// How many of 1,000 calls take up to 20 ms, by the clock of whoever calls.
+    pub slow_per_mille: u16,
     /// Whether a crash may leave a beginning of what was being written. A [`Store`] promises that it does not; bytes that
     /// carry their check do not need that promise.
     pub torn: bool,
@@ -146,10 +152,22 @@ impl FaultyStore {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Lets others go on, and is slow now and then.
+    fn take_time(&self) {
+        turns::pass();
+        let mut disk = self.disk();
+        let slow = u64::from(disk.faults.slow_per_mille);
+        if slow > 0 && !disk.down && disk.draw() % 1_000 < slow {
+            let takes_us = disk.draw() % SLOW_US;
+            drop(disk);
+            turns::sleep(Duration::from_micros(takes_us));
+        }
+    }
+
     /// What is read, unless the call fails.
     fn read<T>(&self, name: &str, read: impl FnOnce(&BTreeMap<String, Vec<u8>>) -> T) -> Result<T, StoreError> {
         check_name(name)?;
-        turns::pass();
+        self.take_time();
         let mut disk = self.disk();
         match disk.fate() {
             Fate::Returns | Fate::FindsNoRoom => Ok(read(&disk.seen)),
@@ -160,7 +178,7 @@ impl FaultyStore {
     /// Sets an object, or deletes it. `false` if it must not go `over` another and there is one.
     fn change(&self, name: &str, bytes: Option<&[u8]>, over: bool) -> Result<bool, StoreError> {
         check_name(name)?;
-        turns::pass();
+        self.take_time();
         let mut disk = self.disk();
         let takes = over || !disk.seen.contains_key(name);
         match disk.fate() {

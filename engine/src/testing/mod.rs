@@ -3,6 +3,7 @@
 
 mod conformance;
 mod faulty;
+mod hooked;
 mod lives;
 mod sink;
 mod source;
@@ -10,6 +11,7 @@ mod world;
 
 pub use conformance::check_store;
 pub use faulty::{Faults, FaultyStore};
+pub use hooked::{Call, CallKind, Hooked};
 pub use lives::Lives;
 pub use sink::FaultySink;
 pub use source::FaultySource;

@@ -119,7 +119,10 @@ impl Source for FaultySource {
     }
 
     fn discover(&self) -> Fut<'_, Result<Vec<String>, Failure>> {
-        Box::pin(async { Ok(self.splits.keys().cloned().collect()) })
+        Box::pin(async {
+            self.chances.try_call()?;
+            Ok(self.splits.keys().cloned().collect())
+        })
     }
 
     fn open(&self, split: String, from: Option<u64>) -> Fut<'_, Opened<u64>> {

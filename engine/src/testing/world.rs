@@ -81,9 +81,9 @@ impl World {
     pub(super) fn faulty(seed: u64, outages: bool) -> Self {
         let chances = Chances::new(seed, 5);
         let often = || chances.below(2) as u16 * 10;
-        let (before_per_mille, after_per_mille, full_per_mille) = (often(), often(), often());
+        let [before_per_mille, after_per_mille, full_per_mille, slow_per_mille] = [(); 4].map(|()| often());
         // A store promises that it tears nothing.
-        let faults = Faults { seed, before_per_mille, after_per_mille, full_per_mille, torn: false };
+        let faults = Faults { seed, before_per_mille, after_per_mille, full_per_mille, slow_per_mille, torn: false };
         World::new(Some(seed), faults, [chances, Chances::new(mix(seed), if outages { 5 } else { 0 })])
     }
 

@@ -175,7 +175,7 @@ proptest! {
     /// written stays in the log for ever, in its place, until it is pruned; and there is one log.
     #[test]
     fn what_was_written_stays_and_only_one_writes(acts in acts(), seed in any::<u64>()) {
-        let faults = Faults { seed, before_per_mille: 20, after_per_mille: 60, full_per_mille: 10, torn: true };
+        let faults = Faults { seed, before_per_mille: 20, after_per_mille: 60, full_per_mille: 10, torn: true, ..Faults::default() };
         let store = FaultyStore::new(faults);
         let mut logs: [Option<Log>; 3] = [None, None, None];
         let mut told: std::collections::BTreeMap<u64, Entry> = std::collections::BTreeMap::new();

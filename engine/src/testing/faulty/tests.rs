@@ -20,7 +20,8 @@ fn without_faults_it_keeps_what_a_store_promises() {
 #[test]
 fn faults_come_as_often_as_asked_and_the_same_for_the_same_seed() {
     let run = |seed| {
-        let faults = Faults { seed, before_per_mille: 100, after_per_mille: 200, full_per_mille: 50, torn: false };
+        let faults =
+            Faults { seed, before_per_mille: 100, after_per_mille: 200, full_per_mille: 50, ..Faults::default() };
         let store = FaultyStore::new(faults);
         let put = |at: u32| {
             let told = told(store.put(&format!("a/{at}"), b"x"));
@@ -40,6 +41,19 @@ fn faults_come_as_often_as_asked_and_the_same_for_the_same_seed() {
         let count = once.iter().filter(|found| **found == outcome).count();
         assert!(count.abs_diff(expected) < 150, "{outcome:?}: {count} of 10,000");
     }
+}
+
+#[test]
+fn slow_calls_take_their_time_by_the_clock_of_lock_step_too() {
+    let _sits = turns::sit_down(3);
+    let passes = |slow_per_mille| {
+        let store = FaultyStore::new(Faults { slow_per_mille, ..Faults::default() });
+        let began = turns::now();
+        (0..100).for_each(|_| store.put("a", b"x").unwrap());
+        turns::now().duration_since(began)
+    };
+    let (quick, slow) = (passes(0), passes(1_000));
+    assert!(quick < Duration::from_millis(100) && slow > Duration::from_millis(500), "{quick:?} {slow:?}");
 }
 
 #[test]
