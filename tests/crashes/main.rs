@@ -38,22 +38,27 @@ fn seeds() -> impl Iterator<Item = u64> {
     (0..).map(move |n| if n % 4 == 3 { fresh + n } else { n })
 }
 
-fn outlives(name: &str, outages: bool, build: impl Fn(&World) -> Job) {
+/// Lets a flow die until it has suffered enough. Epochs are logged always, never, or in some lives; threads are in lock-step, or do as
+/// they like. `lives` are those of some seeds, and tell how often the flow died.
+fn outlive(name: &str, lives: impl Fn(&str, Vec<u64>, bool, Option<bool>) -> u64) {
     let (crashes, mut suffered) = (number("CRASHES").unwrap_or(CRASHES), 0);
-    // Epochs are logged always, never, or in some lives.
     let logs = [Some(true), Some(false), None];
     let mut seeds = seeds();
     for (n, log_epochs) in logs.into_iter().cycle().enumerate() {
-        // In every other run threads do as they like.
-        let lives = Lives { log_epochs, outages, lock_step: n % 2 == 0, ..Lives::default() };
-        let some: Vec<u64> = seeds.by_ref().take(12).collect();
-        suffered += lives.check(&format!("--test crashes {name}"), some, &build);
+        let some = seeds.by_ref().take(12).collect();
+        suffered += lives(&format!("--test crashes {name}"), some, n % 2 == 0, log_epochs);
         // One seed alone is run in each of the six ways.
         if number("WATCHFIRE_SEED").map_or(suffered >= crashes, |_| n == 5) {
             break;
         }
     }
     println!("{name}: {suffered} crashes");
+}
+
+fn outlives(name: &str, outages: bool, build: impl Fn(&World) -> Job) {
+    outlive(name, |name, seeds, lock_step, log_epochs| {
+        Lives { log_epochs, outages, lock_step, ..Lives::default() }.check(name, seeds, &build)
+    });
 }
 
 #[test]

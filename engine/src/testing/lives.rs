@@ -26,7 +26,7 @@ const SOON: Duration = Duration::from_secs(120);
 /// again; without it the seed draws the same faults, as far as threads come to them in the same order.
 ///
 /// Ticks should come from the rows ([`TickSource::FromEvents`](crate::TickSource)): by another clock what is shown depends on when
-/// a row comes, and a job that has died is late.
+/// a row comes, and a job that has died is late. For those there is [`judge`](Lives::judge).
 ///
 /// # Examples
 /// ```
@@ -93,7 +93,64 @@ impl Lives {
     /// command that repeats it: `cargo test NAME` with the `name` given here.
     #[track_caller]
     pub fn check(&self, name: &str, seeds: impl IntoIterator<Item = u64>, build: impl Fn(&World) -> Job) -> u64 {
-        let done = self.all(name, seeds, &build);
+        let table = self.lock_step.then(|| turns::sit_down(0));
+        let calm = self.calm(&World::calm(), &build);
+        drop(table);
+        let failed = |error| format!("the flow fails even if nothing happens: {error}");
+        let done = calm.map_err(failed).and_then(|expected| {
+            self.all(name, seeds, &build, &|world| difference(world, &expected).map_or(Ok(()), Err))
+        });
+        assert!(done.is_ok(), "{}", done.err().unwrap_or_default());
+        done.unwrap_or_default()
+    }
+
+    /// As [`check`](Lives::check), for a flow of which no run without a death can say what its sinks should show, because it depends on
+    /// when rows come: `judge` says what is wrong with what they show in the end, if anything.
+    ///
+    /// # Panics
+    /// As [`check`](Lives::check).
+    ///
+    /// # Examples
+    /// ```
+    /// # use serde::{Deserialize, Serialize};
+    /// use std::time::Duration;
+    /// # use watchfire_engine::decode::{Decoder, EncodedRow, Encoder};
+    /// # use watchfire_engine::source::{RawRow, Replay};
+    /// # use watchfire_engine::{Error, Job, TickSource, Timed, sink::CommitMode, testing::Lives};
+    /// # #[derive(Clone, Debug, Serialize, Deserialize)]
+    /// # struct Reading(u8);
+    /// # impl Timed for Reading {
+    /// #     fn event_time_ms(&self) -> i64 { i64::from(self.0) }
+    /// # }
+    /// # struct Byte;
+    /// # impl Decoder<Reading> for Byte {
+    /// #     fn decode(&self, raw: &RawRow, out: &mut Vec<Reading>) -> Result<(), Error> { Ok(out.push(Reading(raw.body[0]))) }
+    /// # }
+    /// # impl Encoder<Reading> for Byte {
+    /// #     fn encode(&self, row: &Reading) -> Result<EncodedRow, Error> {
+    /// #         Ok(EncodedRow { body: vec![row.0], ..EncodedRow::default() })
+    /// #     }
+    /// # }
+    /// let build = |world: &watchfire_engine::testing::World| {
+    ///     let readings = world.source("readings", Replay::Exact, [("a", (0..200u8).map(|n| vec![n]).collect())]);
+    ///     let (readings, all) = (readings.paused(20, Duration::from_millis(5)), world.sink("all", CommitMode::TwoPhase));
+    ///     let job = Job::new(move |flow| flow.source("readings", readings.clone(), Byte).rows.to_sink("all", all.clone(), Byte));
+    ///     job.ticks(TickSource::Wall { interval_ms: 10 })
+    /// };
+    /// Lives { deaths_max: 3, ..Lives::default() }.judge("a_doctest", 0..3, build, |world| {
+    ///     let rows = world.sink("all", CommitMode::TwoPhase).visible().len();
+    ///     if rows == 200 { Ok(()) } else { Err(format!("{rows} rows")) }
+    /// });
+    /// ```
+    #[track_caller]
+    pub fn judge(
+        &self,
+        name: &str,
+        seeds: impl IntoIterator<Item = u64>,
+        build: impl Fn(&World) -> Job,
+        judge: impl Fn(&World) -> Result<(), String>,
+    ) -> u64 {
+        let done = self.all(name, seeds, &build, &judge);
         assert!(done.is_ok(), "{}", done.err().unwrap_or_default());
         done.unwrap_or_default()
     }
@@ -103,11 +160,8 @@ impl Lives {
         name: &str,
         seeds: impl IntoIterator<Item = u64>,
         build: &impl Fn(&World) -> Job,
+        judge: &dyn Fn(&World) -> Result<(), String>,
     ) -> Result<u64, String> {
-        let table = self.lock_step.then(|| turns::sit_down(0));
-        let calm = self.calm(&World::calm(), build);
-        drop(table);
-        let expected = calm.map_err(|error| format!("the flow fails even if nothing happens: {error}"))?;
         let wished = std::env::var("WATCHFIRE_SEED").ok().and_then(|seed| seed.parse().ok());
         let mut deaths = 0;
         for seed in seeds {
@@ -116,7 +170,7 @@ impl Lives {
             let _table = self.lock_step.then(|| turns::sit_down(seed));
             let world = World::faulty(seed, self.outages);
             deaths += self.outlives(&world, seed, build).map_err(again)?;
-            difference(&world, &expected).map_or(Ok(()), |what| Err(again(what)))?;
+            unforgiven(&world).and_then(|()| judge(&world)).map_err(again)?;
             if wished.is_some() {
                 break;
             }
@@ -301,12 +355,15 @@ impl Shown {
     }
 }
 
-/// What is wrong with what the sinks of a world show.
+/// What no real sink would forgive.
+fn unforgiven(world: &World) -> Result<(), String> {
+    let wrong = world.sinks().into_iter().find_map(|(name, sink)| Some((name, sink.wrong().into_iter().next()?)));
+    wrong.map_or(Ok(()), |(name, wrong)| Err(format!("sink \"{name}\": {wrong}")))
+}
+
+/// What the sinks of a world show otherwise than they should.
 fn difference(world: &World, expected: &BTreeMap<String, Shown>) -> Option<String> {
     for (name, sink) in world.sinks() {
-        if let Some(wrong) = sink.wrong().first() {
-            return Some(format!("sink \"{name}\": {wrong}"));
-        }
         let (shown, expected) = (Shown::by(&sink).0, &expected.get(&name)?.0);
         let odd = shown.keys().chain(expected.keys()).find(|row| shown.get(*row) != expected.get(*row));
         if let Some(row) = odd {

@@ -2,11 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
 use super::world::{Chances, outage};
+use crate::key::mix;
 use crate::source::{Failure, Fut, KeyPlacement, Next, Opened, RawRow, Reader, Replay, Source};
+use crate::turns;
 
 /// Batches have at most so many rows, so that a job lives long enough to die.
 const BATCH_ROWS: u64 = 50;
@@ -21,10 +24,13 @@ pub struct FaultySource {
     replay: Replay,
     placement: KeyPlacement,
     splits: Arc<BTreeMap<String, Split>>,
-    /// The seed of the world; none in a calm one.
+    /// The seed of the world, none in a calm one, and when it began.
     seed: Option<u64>,
+    began: Instant,
     /// The rows of each split in the order in which they come, if that is not theirs.
     order: Option<Arc<BTreeMap<String, Vec<usize>>>>,
+    /// When each is there, if not from the beginning.
+    there_at: Option<Arc<BTreeMap<String, Vec<Instant>>>>,
     chances: Arc<Chances>,
 }
 
@@ -53,12 +59,13 @@ impl FaultySource {
     pub(super) fn new(
         replay: Replay,
         splits: BTreeMap<String, Vec<Bytes>>,
-        seed: Option<u64>,
+        (seed, began): (Option<u64>, Instant),
         chances: Arc<Chances>,
     ) -> Self {
         let split = |(name, rows)| (name, Split { rows, outside: Mutex::default() });
         let splits = Arc::new(splits.into_iter().map(split).collect());
-        FaultySource { replay, placement: KeyPlacement::OneSplit, splits, seed, order: None, chances }
+        let placement = KeyPlacement::OneSplit;
+        FaultySource { replay, placement, splits, seed, began, order: None, there_at: None, chances }
     }
 
     /// The same, of which a key may come from any split.
@@ -85,6 +92,33 @@ impl FaultySource {
         };
         let order = self.splits.iter().map(|(name, split)| (name.clone(), order(split))).collect();
         FaultySource { order: Some(Arc::new(order)), ..self }
+    }
+
+    /// The same, of which one of so many rows is there only up to `wait` after the one before it. A world in which nothing happens has
+    /// all from its beginning.
+    #[must_use]
+    pub fn paused(self, one_in: u64, wait: Duration) -> Self {
+        let Some(seed) = self.seed else { return self };
+        let draw = Chances::new(mix(seed), 0);
+        let wait_us = u64::try_from(wait.as_micros()).unwrap_or(u64::MAX);
+        let there_at = |(name, split): (&String, &Split)| {
+            let mut at = self.began;
+            let rows = self.order.as_ref().and_then(|order| order.get(name)).map_or(split.rows.len(), Vec::len);
+            let next = |_| {
+                if draw.below(one_in) == 0 {
+                    at += Duration::from_micros(draw.below(wait_us));
+                }
+                at
+            };
+            (name.clone(), (0..rows).map(next).collect())
+        };
+        FaultySource { there_at: Some(Arc::new(self.splits.iter().map(there_at).collect())), ..self }
+    }
+
+    /// Whether the row at a place of a split is there.
+    fn is_there(&self, split: &str, at: u64) -> bool {
+        let there_at = self.there_at.as_ref().and_then(|all| all.get(split)?.get(at as usize));
+        there_at.is_none_or(|there_at| *there_at <= turns::now())
     }
 
     /// The row at a place of a split.
@@ -162,9 +196,11 @@ impl Reader<u64> for Reads {
             }
             let row = |at| Some(RawRow { place: at + 1, key: None, body: self.source.row(&self.split, at)?.clone() });
             let count = room.min(1 + self.source.chances.below(BATCH_ROWS) as usize);
-            let rows: Vec<RawRow> = (self.at..).map_while(row).take(count).collect();
+            let there = (self.at..).take_while(|at| self.source.is_there(&self.split, *at));
+            let rows: Vec<RawRow> = there.map_while(row).take(count).collect();
             if rows.is_empty() {
-                return Ok(Next::End);
+                let ends = self.source.row(&self.split, self.at).is_none();
+                return Ok(if ends { Next::End } else { Next::Idle });
             }
             self.at += rows.len() as u64;
             Ok(Next::Rows { rows, after: self.from + (self.at - self.began) })

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use bytes::Bytes;
 
@@ -61,6 +62,7 @@ pub struct World {
     pub(super) store: FaultyStore,
     /// None if nothing happens in it.
     seed: Option<u64>,
+    began: Instant,
     /// Of sinks, and of sources.
     chances: [Arc<Chances>; 2],
     sources: Mutex<BTreeMap<String, FaultySource>>,
@@ -89,7 +91,14 @@ impl World {
 
     fn new(seed: Option<u64>, faults: Faults, chances: [Chances; 2]) -> Self {
         let (sources, sinks) = (Mutex::default(), Mutex::default());
-        World { store: FaultyStore::new(faults), seed, chances: chances.map(Arc::new), sources, sinks }
+        World {
+            store: FaultyStore::new(faults),
+            seed,
+            began: turns::now(),
+            chances: chances.map(Arc::new),
+            sources,
+            sinks,
+        }
     }
 
     /// The source of this name: made by the first call, the same for all that follow. A split is its name and the bodies of
@@ -103,7 +112,7 @@ impl World {
         let make = || {
             let bytes = |rows: Vec<B>| rows.into_iter().map(Into::into).collect();
             let splits = splits.into_iter().map(|(name, rows)| (name.into(), bytes(rows))).collect();
-            FaultySource::new(replay, splits, self.seed, self.chances[1].clone())
+            FaultySource::new(replay, splits, (self.seed, self.began), self.chances[1].clone())
         };
         lock(&self.sources).entry(name.to_owned()).or_insert_with(make).clone()
     }
