@@ -42,7 +42,13 @@ pub(crate) fn key_group(hash: u64) -> u16 {
 
 /// The worker that owns a hash among `peers`: contiguous ranges of key groups.
 pub(crate) fn owner(hash: u64, peers: usize) -> usize {
-    usize::from(key_group(hash)) * peers / usize::from(KEY_GROUPS)
+    owner_of(key_group(hash), peers)
+}
+
+/// The worker of a key group.
+#[inline]
+pub(crate) fn owner_of(group: u16, peers: usize) -> usize {
+    usize::from(group) * peers / usize::from(KEY_GROUPS)
 }
 
 /// The finaliser of splitmix64: a bijection on `u64` that spreads every input bit (Steele, Lea, Flood 2014).

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use super::{Checkpointing, Ingest};
 use crate::Error;
 use crate::durable::{
-    Action, Entry, Facts, Gathered, Known, Log, Manifest, OperatorState, Refusal, SplitAt, StateType, Store, decide,
-    log, objects,
+    Action, Body, Entry, Facts, Known, Log, Manifest, OperatorState, Refusal, SplitAt, StateType, Store, bodies,
+    decide, log,
 };
 use crate::epochs::{self, GoesOn, Logged, Tail};
 use crate::flow::{Kind, Plan};
@@ -40,7 +40,7 @@ pub(crate) struct Goes {
     pub(crate) flow: Manifest,
     pub(crate) resumed: Option<Resumed>,
     /// By operator: the types that are stored, and the keys.
-    pub(crate) states: BTreeMap<String, (Vec<StateType>, Gathered)>,
+    pub(crate) states: BTreeMap<String, (Vec<StateType>, Vec<Body>)>,
     /// What is to be committed first.
     pub(crate) owed: Owed,
     /// The highest of those numbers.
@@ -291,8 +291,8 @@ fn types(plan: &Plan) -> impl Iterator<Item = (&str, &[Reads])> {
     })
 }
 
-/// The ingest and, by operator, the types that are stored and the keys.
-type Loaded = (Ingest, BTreeMap<String, (Vec<StateType>, Gathered)>);
+/// The ingest and, by operator, the types that are stored and what holds the keys, oldest first.
+type Loaded = (Ingest, BTreeMap<String, (Vec<StateType>, Vec<Body>)>);
 
 /// What is loaded of a checkpoint.
 fn load(store: &dyn Store, from: &Manifest) -> Result<Loaded, Error> {
@@ -303,11 +303,7 @@ fn load(store: &dyn Store, from: &Manifest) -> Result<Loaded, Error> {
     let ingest = Ingest::read(store, from.ingest.as_ref().ok_or_else(missing)?)?;
     let mut all = BTreeMap::new();
     for (name, operator) in &from.operators {
-        let mut gathered = Gathered::default();
-        for (bytes, file) in objects(store, &operator.files)?.into_iter().zip(&operator.files) {
-            gathered.add(bytes, file)?;
-        }
-        all.insert(name.clone(), (operator.states.clone(), gathered));
+        all.insert(name.clone(), (operator.states.clone(), bodies(store, &operator.files)?));
     }
     Ok((ingest, all))
 }

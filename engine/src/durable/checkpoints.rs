@@ -8,7 +8,7 @@ use super::frame::{self, Kind};
 use super::log::{self, Known};
 use super::record::{Entry, Manifest, StateFile};
 use super::savepoints::{self, Savepoint};
-use super::states::States;
+use super::states::{Body, States};
 use super::store::Store;
 use super::{collect, record};
 use crate::{Error, epochs, turns};
@@ -193,19 +193,19 @@ pub(crate) fn body_of(store: &dyn Store, file: &StateFile, kind: Kind) -> Result
     Ok(frame::named(kind, &object(store, file)?, file)?.to_vec())
 }
 
-/// The bytes of objects that a checkpoint names, in their order. Several are read at a time: a store that is far away takes its
+/// The states in the objects that a checkpoint names, in their order. Several are read at a time: a store that is far away takes its
 /// time for each.
 ///
 /// # Errors
-/// `E0521` if one is missing; a [`StoreError`](super::StoreError) as an [`Error`].
-pub(crate) fn objects(store: &dyn Store, files: &[StateFile]) -> Result<Vec<Vec<u8>>, Error> {
+/// As [`States::decode`], and if an object is missing; a [`StoreError`](super::StoreError) as an [`Error`].
+pub(crate) fn bodies(store: &dyn Store, files: &[StateFile]) -> Result<Vec<Body>, Error> {
     let next = AtomicUsize::new(0);
     let read = || {
         let mut mine = Vec::new();
         loop {
             let n = next.fetch_add(1, Ordering::Relaxed);
             let Some(file) = files.get(n) else { return mine };
-            mine.push((n, object(store, file)));
+            mine.push((n, object(store, file).and_then(|bytes| Body::of(bytes, file))));
         }
     };
     // In lock-step there is an order, so one reads all.
@@ -221,7 +221,7 @@ pub(crate) fn objects(store: &dyn Store, files: &[StateFile]) -> Result<Vec<Vec<
         all
     });
     all.sort_by_key(|(n, _)| *n);
-    all.into_iter().map(|(_, object)| object).collect()
+    all.into_iter().map(|(_, body)| body).collect()
 }
 
 pub(super) fn object(store: &dyn Store, file: &StateFile) -> Result<Vec<u8>, Error> {

@@ -256,7 +256,7 @@ fn read(path: &Path, range: Range<u64>) -> io::Result<Option<Vec<u8>>> {
     let end = range.end.min(found.len());
     let start = range.start.min(end);
     file.seek(SeekFrom::Start(start))?;
-    let mut bytes = Vec::new();
+    let mut bytes = Vec::with_capacity(usize::try_from(end - start).unwrap_or(0));
     file.take(end - start).read_to_end(&mut bytes)?;
     Ok(Some(bytes))
 }

@@ -20,7 +20,7 @@ mod states;
 mod store;
 
 pub use checkpoints::{Checkpoint, Checkpoints, Damage};
-pub(crate) use checkpoints::{body_of, objects};
+pub(crate) use checkpoints::{bodies, body_of};
 pub(crate) use collect::name_of as states_name;
 pub use compact::{Chain, compact};
 pub use decide::{Action, Facts, Refusal, decide};
@@ -31,6 +31,6 @@ pub use log::{Known, Log};
 pub(crate) use patience::patiently;
 pub use record::{Entry, Manifest, OperatorState, Prepared, Record, SplitAt, StateFile, StateType};
 pub use savepoints::Savepoint;
-pub(crate) use states::Gathered;
+pub(crate) use states::{Body, newest_first};
 pub use states::{GroupStates, Merged, States, merge};
 pub use store::{Store, StoreError, check_name};

@@ -1,6 +1,6 @@
 //! Objects that hold the states of keys, by key group.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 
 use bytes::Bytes;
@@ -106,17 +106,16 @@ pub(crate) fn merge_into(all: &mut Merged, file: States, groups: &RangeInclusive
     all.retain(|_, keys| !keys.is_empty());
 }
 
-/// The same without a copy of any key or state: they lie in the objects that they were read from, which stay in memory for as
-/// long as one of them does.
-#[derive(Debug, Default)]
-pub(crate) struct Gathered(BTreeMap<u16, Vec<(Bytes, Option<Bytes>)>>);
+/// The same without a copy of any key or state, in the objects that they were read from.
+#[derive(Debug)]
+pub(crate) struct Body(Bytes);
 
-impl Gathered {
-    /// Adds an object, which counts for more than those before it. O(entries).
+impl Body {
+    /// An object as it was read. O(entries).
     ///
     /// # Errors
     /// As [`States::decode`].
-    pub(crate) fn add(&mut self, bytes: Vec<u8>, file: &StateFile) -> Result<(), Error> {
+    pub(crate) fn of(bytes: Vec<u8>, file: &StateFile) -> Result<Self, Error> {
         let body = frame::named(Kind::State, &bytes, file)?;
         let head = bytes.len() - body.len();
         let mut body = Bytes::from(bytes).slice(head..);
@@ -125,32 +124,48 @@ impl Gathered {
             aligned.extend_from_slice(&body);
             body = Bytes::from_owner(aligned);
         }
-        let states = rkyv::access::<ArchivedStates, rancor::Error>(&body).map_err(|e| unreadable(file).because(e))?;
-        for part in states.groups.iter() {
-            let entries = part.entries.iter().map(|entry| {
-                let state = entry.1.as_ref().map(|state| body.slice_ref(state.as_slice()));
-                (body.slice_ref(entry.0.as_slice()), state)
-            });
-            self.0.entry(part.group.to_native()).or_default().extend(entries);
-        }
-        Ok(())
+        access(&body).map_err(|e| unreadable(file).because(e))?;
+        Ok(Body(body))
     }
+}
 
-    /// Groups, and the keys and states of each, rising. O(entries) where each object rises, as all do that are written here.
-    pub(crate) fn groups(self) -> impl Iterator<Item = (u16, Vec<(Bytes, Bytes)>)> {
-        self.0.into_iter().map(|(group, mut entries)| {
-            // Stable, so that of the entries of a key the newest comes last; in runs, for which the sort looks.
-            entries.sort_by(|(a, _), (b, _)| a.cmp(b));
-            let mut newest: Vec<(Bytes, Option<Bytes>)> = Vec::with_capacity(entries.len());
-            for entry in entries {
-                match newest.last_mut().filter(|last| last.0 == entry.0) {
-                    Some(last) => *last = entry,
-                    None => newest.push(entry),
+fn access(body: &[u8]) -> Result<&ArchivedStates, rancor::Error> {
+    rkyv::access::<ArchivedStates, rancor::Error>(body)
+}
+
+/// Entries that are given at a time: enough for the memory of the last to be there when it is its turn.
+const SOME: usize = 32;
+
+/// Gives keys and states of some groups, some at a time: the newest of each key, and maybe older ones behind it. One that says that
+/// its key is forgotten hides those, and is not given. `bodies`: oldest first. O(entries).
+///
+/// # Errors
+/// The first of `each`.
+pub(crate) fn newest_first(
+    bodies: &[Body],
+    groups: impl Fn(u16) -> bool,
+    mut each: impl FnMut(&[(&[u8], &[u8])]) -> Result<(), Error>,
+) -> Result<(), Error> {
+    let mut forgotten = BTreeSet::new();
+    let mut some = Vec::with_capacity(SOME);
+    for body in bodies.iter().rev() {
+        let states = access(&body.0).map_err(|e| Error::new("E0521", "states that cannot be read").because(e))?;
+        for group in states.groups.iter().rev().filter(|group| groups(group.group.to_native())) {
+            for entry in group.entries.iter().rev() {
+                let key = entry.0.as_slice();
+                match entry.1.as_ref() {
+                    _ if forgotten.contains(key) => {}
+                    Some(state) => some.push((key, state.as_slice())),
+                    None => _ = forgotten.insert(key),
+                }
+                if some.len() == SOME {
+                    each(&some)?;
+                    some.clear();
                 }
             }
-            (group, newest.into_iter().filter_map(|(key, state)| Some((key, state?))).collect())
-        })
+        }
     }
+    each(&some)
 }
 
 fn unreadable(file: &StateFile) -> Error {
@@ -191,18 +206,22 @@ mod tests {
         }
 
         #[test]
-        fn what_is_gathered_is_what_is_merged(all in prop::collection::vec(prop::collection::vec(group(), 0..4), 0..6)) {
+        fn what_comes_first_is_what_is_merged(all in prop::collection::vec(prop::collection::vec(group(), 0..4), 0..6)) {
             let all: Vec<States> = all.into_iter().map(states).collect();
-            let mut gathered = Gathered::default();
+            let mut bodies = Vec::new();
             for (n, one) in all.iter().enumerate() {
                 let (bytes, file) = one.encode(1, 2, n as u32).unwrap();
-                gathered.add(bytes, &file).unwrap();
+                bodies.push(Body::of(bytes, &file).unwrap());
             }
-            let groups = gathered.groups().map(|(group, entries)| {
-                (group, entries.into_iter().map(|(key, state)| (key.to_vec(), state.to_vec())).collect())
-            });
-            let mut merged: Merged = groups.collect();
-            merged.retain(|_, keys| !keys.is_empty());
+            let mut merged = Merged::new();
+            for group in 0..3 {
+                newest_first(&bodies, |of| of == group, |some| {
+                    for (key, state) in some {
+                        merged.entry(group).or_default().entry(key.to_vec()).or_insert_with(|| state.to_vec());
+                    }
+                    Ok(())
+                }).unwrap();
+            }
             prop_assert_eq!(merged, merge(all));
         }
 
@@ -214,7 +233,7 @@ mod tests {
             let mut flipped = bytes.clone();
             *at.get_mut(&mut flipped[..]) ^= 4;
             prop_assert_eq!(States::decode(&flipped, &file).unwrap_err().code(), "E0521");
-            prop_assert_eq!(Gathered::default().add(flipped, &file).unwrap_err().code(), "E0521");
+            prop_assert_eq!(Body::of(flipped, &file).unwrap_err().code(), "E0521");
         }
     }
 

@@ -7,11 +7,9 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::Thread;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-
 use crate::Error;
 use crate::checkpoint::{Handed, Order};
-use crate::durable::StateType;
+use crate::durable::{Body, StateType};
 use crate::ingest::leader::EpochFeed;
 use crate::job::metrics::Registry;
 use crate::job::outlet::{Nudge, Outlet};
@@ -19,12 +17,12 @@ use crate::keyed::Clocks;
 use crate::time::FIRST_EPOCH;
 use crate::turns;
 
-/// What a checkpoint holds of one operator's keys on one worker.
+/// What a checkpoint holds of one operator's keys.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct KeyStates {
     pub(crate) types: Vec<StateType>,
-    /// Keys and states as they are stored.
-    pub(crate) keys: Vec<(Bytes, Bytes)>,
+    /// What holds the keys of all workers, oldest first.
+    pub(crate) bodies: Arc<[Body]>,
     /// The next checkpoint is to hold all of them again.
     pub(crate) anew: bool,
 }
@@ -57,7 +55,7 @@ pub(crate) struct Shared {
     pub(crate) checkpoints: OnceLock<async_channel::Sender<Order>>,
     /// The clocks of the checkpoint that the job comes back to.
     pub(crate) clocks: OnceLock<Clocks>,
-    /// Its states, by operator and worker.
+    /// Its states, by operator and worker: each lets go of them when it has its own.
     states: Mutex<HashMap<(String, usize), KeyStates>>,
     /// What operators have stored, by checkpoint.
     handed: Mutex<BTreeMap<u64, Vec<Handed>>>,
@@ -160,7 +158,7 @@ impl Shared {
         lock(&self.outlets).remove(&node)?.downcast().ok().map(|both| *both)
     }
 
-    /// Keys and states that an operator comes back to on one worker. Taken once.
+    /// What an operator comes back to on one worker. Taken once.
     pub(crate) fn take_states(&self, operator: &str, worker: usize) -> KeyStates {
         lock(&self.states).remove(&(operator.to_owned(), worker)).unwrap_or_default()
     }

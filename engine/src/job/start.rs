@@ -15,7 +15,6 @@ use crate::flow::{Finding, Flow, InputType, Plan, Weight};
 use crate::ingest::leader::Leader;
 use crate::ingest::record::{Player, Recorder, Recording};
 use crate::ingest::streamed::Streamed;
-use crate::key::KEY_GROUPS;
 use crate::time::TickSource;
 
 /// What the build function gives without a worker.
@@ -150,15 +149,10 @@ impl Job {
             shared.next_split.store(resumed.next_split, Ordering::Relaxed);
             let _ = shared.clocks.set(resumed.ingest.clocks.clone());
         }
-        for (operator, (types, groups)) in states {
+        for (operator, (types, bodies)) in states {
             let anew = now.get(&operator).is_none_or(|now| now.states != types);
-            let mut of_worker = vec![KeyStates { types, keys: Vec::new(), anew }; self.workers];
-            for (group, keys) in groups.groups() {
-                of_worker[usize::from(group) * self.workers / usize::from(KEY_GROUPS)].keys.extend(keys);
-            }
-            for (worker, states) in of_worker.into_iter().enumerate() {
-                shared.set_states(&operator, worker, states);
-            }
+            let states = KeyStates { types, bodies: bodies.into(), anew };
+            (0..self.workers).for_each(|worker| shared.set_states(&operator, worker, states.clone()));
         }
         (start.resumed, start.owed, start.owed_upto, start.visible_upto) = (resumed, owed, owed_upto, visible_upto);
         start.logs = config.log_epochs;

@@ -478,7 +478,7 @@ where
     let (current, worker) = (live.current.clone(), live.scope.index());
     let changes = Changes::new(recovery.needs_changes());
     let mut core = Core::new(fused, key_of, bounds, depth, ports, (late, skewed), changes);
-    recovery.come_back(&mut core, worker);
+    recovery.come_back(&mut core, (worker, live.peers()));
     builder.build(move |caps| {
         drop(caps);
         let mut waiting: BTreeMap<u64, Waiting<F::In>> = BTreeMap::new();

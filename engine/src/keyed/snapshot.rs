@@ -17,8 +17,10 @@ use super::fused::Reads;
 use super::operator::Core;
 use super::stored::SetAside;
 use crate::checkpoint::{Handed, Order, Part, Tray};
+use crate::durable::newest_first;
 use crate::flow::Live;
 use crate::job::shared::{KeyStates, Shared};
+use crate::key::owner_of;
 use crate::{Error, Timed};
 
 /// Keys that are set aside before the operator looks for rows again.
@@ -93,7 +95,7 @@ impl Recovery {
     }
 
     /// Takes over what a checkpoint holds of the operator's keys on this worker, if the job comes back to one.
-    pub(super) fn come_back<F, KF>(&self, core: &mut Core<F, KF>, worker: usize)
+    pub(super) fn come_back<F, KF>(&self, core: &mut Core<F, KF>, (worker, peers): (usize, usize))
     where
         F: Fused<In: Timed>,
         KF: Fn(&F::In) -> F::Key,
@@ -101,9 +103,9 @@ impl Recovery {
         if let Some(clocks) = self.shared.clocks.get() {
             core.resume(clocks.clone());
         }
-        let KeyStates { types, keys, anew } = self.shared.take_states(&self.operator, worker);
-        let mut keys = keys.into_iter();
-        self.check(keys.try_for_each(|(key, state)| core.restore(&key, &state, &types, anew)));
+        let KeyStates { types, bodies, anew } = self.shared.take_states(&self.operator, worker);
+        let mine = |group| owner_of(group, peers) == worker;
+        self.check(newest_first(&bodies, mine, |some| core.restore(some, &types, anew)));
     }
 
     /// An epoch has been closed; with its capability if it ends a checkpoint.

@@ -97,17 +97,43 @@ impl<F: Fused<In: Timed>, KF: Fn(&F::In) -> F::Key> Core<F, KF> {
         self.clocks = clocks;
     }
 
-    /// Takes a key over as it was when it was written down, with states of these types. Each key once, before the first row.
-    /// Written `anew`, it counts as changed.
+    /// Takes keys over as they were when they were written down, with states of these types, before the first row; of a key that was
+    /// written down several times, what comes first. Written `anew`, they count as changed.
     ///
     /// # Errors
     /// `E0526` if the bytes are not such a key, `E0502` if they are not its state; those of [`State::migrate`].
-    pub(crate) fn restore(&mut self, key: &[u8], state: &[u8], types: &[StateType], anew: bool) -> Result<(), Error> {
-        let key: F::Key = from_bytes(key)?;
+    pub(crate) fn restore(&mut self, some: &[(&[u8], &[u8])], types: &[StateType], anew: bool) -> Result<(), Error> {
+        let key_of = |(key, _): &(&[u8], &[u8])| {
+            let key: F::Key = from_bytes(key)?;
+            let hash = key.stable_hash();
+            self.slots.ask_index(hash);
+            Ok((key, hash))
+        };
+        let keys: Vec<(F::Key, u64)> = some.iter().map(key_of).collect::<Result<_, Error>>()?;
+        for ((key, hash), (_, state)) in keys.into_iter().zip(some) {
+            self.take_over(key, hash, state, types, anew)?;
+        }
+        Ok(())
+    }
+
+    fn take_over(
+        &mut self,
+        key: F::Key,
+        hash: u64,
+        state: &[u8],
+        types: &[StateType],
+        anew: bool,
+    ) -> Result<(), Error> {
+        let (known, likely) = (self.slots.len(), self.slots.likely(hash));
+        if self.slots.peek(likely).is_some_and(|slot| slot.key == key) {
+            return Ok(());
+        }
         let was = Remembered::decode(state)?;
         let states = F::decode(&mut Found::new(types, &was.states))?;
-        let hash = key.stable_hash();
-        let (slot, s) = self.slots.find(key, self.slots.likely(hash));
+        let (slot, s) = self.slots.find(key, likely);
+        if slot < known {
+            return Ok(());
+        }
         s.states = states;
         let time = &mut s.time;
         (time.max_event_ms, time.due_event_ms, time.due_quiet_ms) =
@@ -146,7 +172,7 @@ impl<F: Fused<In: Timed>, KF: Fn(&F::In) -> F::Key> Core<F, KF> {
         let mut types = Vec::new();
         F::types_into(&mut types);
         let types: Vec<StateType> = types.into_iter().map(|one| one.writes).collect();
-        stored.iter().try_for_each(|((_, key), state)| self.restore(key, state, &types, false))
+        stored.iter().try_for_each(|((_, key), state)| self.restore(&[(key, state)], &types, false))
     }
 }
 

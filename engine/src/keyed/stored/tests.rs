@@ -194,7 +194,7 @@ fn again(mut core: Keyed, on_skew: OnSkew) -> Keyed {
     let mut next = self::core(on_skew);
     for slot in (0..core.slots.len()).rev() {
         let entry = entry(&mut core, slot);
-        next.restore(&entry.key, &entry.state, &types(), false).unwrap();
+        next.restore(&[(&entry.key, &entry.state)], &types(), false).unwrap();
         let key = from_bytes::<u32>(&entry.key).unwrap();
         assert_eq!(entry.group, key_group(key.stable_hash()));
     }
@@ -291,11 +291,11 @@ fn what_is_no_such_key_is_refused() {
     let Entry { key, state, .. } = entry(&mut core, 0);
     let mut next = self::core(OnSkew::Divert);
     let refused = |result: Result<(), Error>, code| assert_eq!(result.unwrap_err().code(), code);
-    refused(next.restore(&[], &state, &types(), false), "E0526");
-    refused(next.restore(&[&key[..], &[0]].concat(), &state, &types(), false), "E0526");
-    refused(next.restore(&key, &state[1..], &types(), false), "E0502");
+    refused(next.restore(&[(&[], &state)], &types(), false), "E0526");
+    refused(next.restore(&[(&[&key[..], &[0]].concat(), &state)], &types(), false), "E0526");
+    refused(next.restore(&[(&key, &state[1..])], &types(), false), "E0502");
     assert_eq!(next.slots.len(), 0);
-    next.restore(&key, &state, &types(), false).unwrap();
+    next.restore(&[(&key, &state)], &types(), false).unwrap();
 }
 
 #[test]
