@@ -178,3 +178,35 @@ fn another_job_or_flow_is_refused() {
     assert!(error.code() == "E0100" && error.to_string().contains("E0111"), "{error}");
     assert!(!store.list("log").unwrap().is_empty());
 }
+
+/// What a call deleted that failed is gone to the eye, and back after a power cut: a record must not name what was deleted since.
+#[test]
+fn no_power_cut_brings_back_a_record_of_what_is_gone() {
+    let mut crashed = 0;
+    for seed in 0..2 {
+        for calls in 0.. {
+            let store = FaultyStore::new(Faults { seed, ..Faults::default() });
+            let config = Checkpointing { every_ms: 0, keep: 99, ..Checkpointing::named("site") };
+            let job = job(&sink()).checkpoint_to(Arc::new(store.clone()), config);
+            for upto in [100, 200, 300] {
+                let mut running = job.start().unwrap();
+                feed(&mut running, upto);
+                running.stop(SOON).unwrap();
+            }
+            let checkpoints = Checkpoints::new(Arc::new(store.clone()));
+            assert!(checkpoints.list().unwrap().len() > 2);
+            store.crash_after(calls);
+            if checkpoints.prune(1).is_ok() {
+                break;
+            }
+            crashed += 1;
+            store.restart();
+            checkpoints.prune(1).unwrap();
+            store.power_cut();
+            store.restart();
+            let damage = checkpoints.verify().unwrap();
+            assert!(damage.is_empty(), "seed {seed}, {calls} calls: {damage:?}");
+        }
+    }
+    assert!(crashed > 20, "{crashed}");
+}

@@ -170,6 +170,12 @@ impl Checkpoints {
         let pinned: Vec<Manifest> = savepoints.into_iter().filter_map(|one| Some(one.ok()?.manifest)).collect();
         let mut gone = collect::plan(&log, &names, keep, &pinned);
         gone.retain(|name| known || !name.starts_with(collect::STATES));
+        // Records go one after the other. The last that went may have been deleted by a call that failed, and be back after a power
+        // cut: then what it names must be there.
+        if let Some(last) = names.iter().filter_map(|name| record::number_of(name)).min().and_then(|n| n.checked_sub(1))
+        {
+            self.store.delete(&record::name_of(last))?;
+        }
         for name in &gone {
             self.store.delete(name)?;
         }
