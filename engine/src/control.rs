@@ -18,6 +18,8 @@ pub(crate) enum Signal {
     Commit { number: u64 },
     /// No row will follow from any split.
     End,
+    /// Nothing more comes in this epoch. Stands at the last place of it, and takes none; only flows with tables need it.
+    Closed,
 }
 
 /// Whether the silence of a split's keys means anything.

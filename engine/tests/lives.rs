@@ -250,7 +250,7 @@ fn story(seed: u64, lock_step: bool) -> Vec<(String, i64, i64)> {
 #[test]
 fn a_seed_tells_the_same_story_whenever_it_is_run() {
     let first: Vec<_> = (0..8).map(|seed| story(seed, true)).collect();
-    assert!(first.iter().any(|story| story.len() > 1_198), "there is a crash in none");
+    assert!(first.iter().any(|story| story.len() > 2 * 1_198), "there is a crash in none");
     for (seed, first) in (0..).zip(first) {
         let again = story(seed, true);
         let differs = first.iter().zip(&again).position(|(a, b)| a != b);

@@ -11,7 +11,7 @@ const TICKER: &str = "engine/src/ingest/ticker.rs";
 const STOPWATCHES: &[&str] = &["engine/src/job/outlet.rs", "engine/src/job/worker.rs", "engine/src/turns.rs"];
 
 /// Files of the engine that start threads, or let them wait, by other means than `turns`: what waits for the host, what reads
-/// for a start, and where workers sleep. In lock-step none of it is reached.
+/// for a start, what joins threads that have left, and where workers sleep. In lock-step nothing that counts rests on it.
 const WAITERS: &[&str] = &[
     "engine/src/durable/checkpoints.rs",
     "engine/src/ingest/queue.rs",
@@ -25,6 +25,9 @@ const WAITERS: &[&str] = &[
 /// What starts a thread, and what waits, of the module `thread` and as methods.
 const OF_THREADS: &[&str] = &["Builder", "park", "park_timeout", "scope", "sleep", "spawn"];
 const WAITING_CALLS: &[&str] = &["recv_blocking", "send_blocking", "recv_timeout", "recv_deadline", "step_or_park"];
+/// What waits, or tells the time, elsewhere.
+const WAITING_WORDS: &[&str] =
+    &["future::block_on", "async_io::Timer", "Timer::after", "sync::Condvar", "sync::Barrier"];
 
 /// Types whose readings are wall-clock time.
 const WALL_CLOCKS: &[&str] = &["SystemTime", "Utc", "Local", "Timestamp", "Zoned", "OffsetDateTime"];
@@ -61,6 +64,7 @@ fn waits_here(m: &Mention) -> bool {
     let of_threads = m.full.split(' ').filter_map(|path| path.rsplit_once("thread::"));
     of_threads.map(|(_, rest)| rest.split("::").next()).any(|word| word.is_some_and(|word| OF_THREADS.contains(&word)))
         || m.after_dot && WAITING_CALLS.contains(&m.path.as_str())
+        || WAITING_WORDS.iter().any(|word| m.full.split(' ').any(|path| path.contains(word)))
 }
 
 fn waits(source: &Source) -> Vec<Breach> {
@@ -132,8 +136,9 @@ fn stopwatches_are_found() {
 #[test]
 fn threads_and_waits_are_found() {
     let text = "use std::thread;\nfn f() {\n    thread::sleep(wait);\n    std::thread::Builder::new();\n    \
-                rx.recv_blocking();\n    turns::sleep(wait);\n    std::thread::current();\n}";
-    found_at(&waits(&Source::parse("engine/src/flow/a.rs", text)), &[3, 4, 5]);
+                rx.recv_blocking();\n    turns::sleep(wait);\n    std::thread::current();\n    \
+                futures_lite::future::block_on(task);\n    turns::block_on(task);\n}";
+    found_at(&waits(&Source::parse("engine/src/flow/a.rs", text)), &[3, 4, 5, 8]);
     found_at(&waits(&Source::parse("connectors/src/a.rs", text)), &[]);
 }
 

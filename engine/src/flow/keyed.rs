@@ -38,13 +38,26 @@ impl<'f, T: Data + Timed, F> KeyedStream<'f, T, F> {
         D: Fused<In = T>,
         F: Fn(&T) -> D::Key + Clone + 'static,
     {
+        self.detect_at(name, detectors, Location::caller())
+    }
+
+    pub(crate) fn detect_at<D>(
+        self,
+        name: &str,
+        detectors: D,
+        at: &'static Location<'static>,
+    ) -> Detected<'f, D::Out<'f>, T>
+    where
+        D: Fused<In = T>,
+        F: Fn(&T) -> D::Key + Clone + 'static,
+    {
         let KeyedStream { stream: Stream { origin, inner }, key, bounds } = self;
         let mut described = Vec::new();
         detectors.describe_into(&mut described);
         let mut states = Vec::new();
         D::types_into(&mut states);
         let kind = Kind::Keyed { detectors: described, bounds: format!("{bounds:?}"), states };
-        let node = origin.flow.add(name, kind, vec![origin.node], Location::caller());
+        let node = origin.flow.add(name, kind, vec![origin.node], at);
         let origin = Origin { node, ..origin };
         let flow = origin.flow.clone();
         let ground = flow.0.live.as_ref().zip(inner);

@@ -163,7 +163,7 @@ fn leave<'f, T: Data>(live: &Live<'f>, node: usize, name: &str, rows: StreamVec<
             });
             controls_in.for_each(|cap, data| {
                 let Some(epoch) = cap.least().copied() else { return };
-                for Control { signal, .. } in data.drain(..) {
+                for Control { signal, .. } in data.drain(..).filter(|control| control.signal != Signal::Closed) {
                     let gathering = waiting.entry(epoch).or_insert_with(|| Gathering::new(cap.delayed(&epoch, 0)));
                     match signal {
                         Signal::Commit { number } => gathering.prepare = Some(number),

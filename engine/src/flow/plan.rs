@@ -21,11 +21,25 @@ pub(crate) struct Node {
 
 #[derive(Clone, Debug)]
 pub(crate) enum Kind {
-    Source { replay: Replay, placement: KeyPlacement, bounded: bool, merged: Option<String> },
+    Source {
+        replay: Replay,
+        placement: KeyPlacement,
+        bounded: bool,
+        merged: Option<String>,
+    },
     DeadLetters,
     Stateless(&'static str),
-    Keyed { detectors: Vec<Describe>, bounds: String, states: Vec<Reads> },
-    Sink { commit: Option<CommitMode>, encodes_ids: bool },
+    Keyed {
+        detectors: Vec<Describe>,
+        bounds: String,
+        states: Vec<Reads>,
+    },
+    /// A view of tables, or the changes of one.
+    Table(&'static str),
+    Sink {
+        commit: Option<CommitMode>,
+        encodes_ids: bool,
+    },
 }
 
 impl Kind {
@@ -33,7 +47,7 @@ impl Kind {
         match self {
             Kind::Source { .. } => "source",
             Kind::DeadLetters => "dead_letters",
-            Kind::Stateless(word) => word,
+            Kind::Stateless(word) | Kind::Table(word) => word,
             Kind::Keyed { .. } => "keyed",
             Kind::Sink { .. } => "sink",
         }
@@ -57,7 +71,7 @@ impl Kind {
             }
             Kind::Sink { commit: Some(mode), .. } => format!("commits {mode:?}"),
             Kind::Sink { commit: None, .. } => "host channel".into(),
-            Kind::DeadLetters | Kind::Stateless(_) => String::new(),
+            Kind::DeadLetters | Kind::Stateless(_) | Kind::Table(_) => String::new(),
         }
     }
 }
@@ -91,6 +105,11 @@ impl Plan {
     /// Whether every source ends by itself.
     pub(crate) fn bounded(&self) -> bool {
         self.nodes.iter().all(|node| !matches!(node.kind, Kind::Source { bounded: false, .. }))
+    }
+
+    /// Whether anything is known only when an epoch has ended.
+    pub(crate) fn has_tables(&self) -> bool {
+        self.nodes.iter().any(|node| matches!(node.kind, Kind::Table(_)))
     }
 
     /// The place of a node in the user's code, and its name.

@@ -15,7 +15,7 @@ use super::ticker::Ticker;
 use super::unacknowledged::Unacknowledged;
 use crate::Error;
 use crate::checkpoint::{Capture, Ingest, Resumed};
-use crate::control::Control;
+use crate::control::{Control, Signal};
 use crate::epochs::{EpochLog, Heard, Hears, Logged};
 use crate::job::shared::{Command, Shared};
 use crate::keyed::Clocks;
@@ -62,6 +62,8 @@ pub(crate) struct Leader {
     held: Held,
     bounds: Bounds,
     workers: usize,
+    /// Operators are to be told when an epoch has ended.
+    pub(crate) closes: bool,
     next_at: u64,
     epoch: u64,
     first_epoch: u64,
@@ -94,6 +96,7 @@ impl Leader {
             held: Held::default(),
             bounds,
             workers,
+            closes: false,
             next_at: 0,
             epoch: FIRST_EPOCH,
             first_epoch: FIRST_EPOCH,
@@ -183,7 +186,7 @@ impl Leader {
             self.drained |= hear_again(&mut self.intakes, &mut cut, logged)?;
             let Cut { feeds, controls, acknowledge, .. } = cut;
             self.unacknowledged.push(self.epoch, acknowledge, true);
-            return Ok(Some(self.cut_again(feeds, &controls)));
+            return Ok(Some(self.cut_again(feeds, controls)));
         }
         let last = match &mut self.player {
             Some(player) => play(player, &mut cut, self.closing),
@@ -212,7 +215,7 @@ impl Leader {
         self.unacknowledged.push(self.epoch, acknowledge, self.commits.ledger.is_some());
         self.unacknowledged_logged.push(self.epoch, acknowledge_logged, false);
         self.end_epoch(checkpoint, last)?;
-        Ok(Some(self.share_out(feeds, &controls, self.epoch + 1, last)))
+        Ok(Some(self.share_out(feeds, controls, self.epoch + 1, last)))
     }
 
     /// Whether sources have given again what they are to give for the next epoch that was logged, if there is one.
@@ -229,7 +232,7 @@ impl Leader {
     fn leave(&mut self) -> Vec<EpochFeed> {
         self.again.clear();
         self.closed = true;
-        self.share_out(Vec::new(), &[], self.epoch + 1, true)
+        self.share_out(Vec::new(), Vec::new(), self.epoch + 1, true)
     }
 
     /// What is recorded, logged or remembered at the end of an epoch.
@@ -248,7 +251,7 @@ impl Leader {
     }
 
     /// An epoch was heard again: the next is the next that was logged, or the first after those.
-    fn cut_again(&mut self, feeds: Vec<Feed>, controls: &[Control]) -> Vec<EpochFeed> {
+    fn cut_again(&mut self, feeds: Vec<Feed>, controls: Vec<Control>) -> Vec<EpochFeed> {
         self.commits.changed();
         let next = self.again.front().map(|logged| logged.epoch);
         if next.is_none() {
@@ -276,8 +279,11 @@ impl Leader {
         Ok(())
     }
 
-    fn share_out(&mut self, feeds: Vec<Feed>, controls: &[Control], next: u64, last: bool) -> Vec<EpochFeed> {
+    fn share_out(&mut self, feeds: Vec<Feed>, mut controls: Vec<Control>, next: u64, last: bool) -> Vec<EpochFeed> {
         self.epoch = next;
+        if self.closes && !(feeds.is_empty() && controls.is_empty()) {
+            controls.push(Control { at: self.next_at.saturating_sub(1), signal: Signal::Closed });
+        }
         let mut parts: Vec<EpochFeed> = (0..self.workers)
             .map(|_| EpochFeed { feeds: Vec::new(), controls: controls.to_vec(), next, last })
             .collect();

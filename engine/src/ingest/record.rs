@@ -17,6 +17,8 @@ use crate::{Data, Error};
 /// Rows of any type that were recorded.
 pub(crate) trait RecordedRows: Send + Sync {
     fn len(&self) -> usize;
+    /// The place after the last of them.
+    fn end(&self) -> u64;
     /// The rows `from..to` as a batch for a worker's input.
     fn part(&self, from: usize, to: usize) -> Box<dyn Any + Send>;
     /// The same rows as they are saved.
@@ -26,6 +28,10 @@ pub(crate) trait RecordedRows: Send + Sync {
 impl<T: Data> RecordedRows for Batch<T> {
     fn len(&self) -> usize {
         self.rows.len()
+    }
+
+    fn end(&self) -> u64 {
+        self.places.first() + self.rows.len() as u64
     }
 
     fn part(&self, from: usize, to: usize) -> Box<dyn Any + Send> {
@@ -147,6 +153,10 @@ impl RecordedRows for Slice {
         self.to - self.from
     }
 
+    fn end(&self) -> u64 {
+        self.of.end() - (self.of.len() - self.to) as u64
+    }
+
     fn part(&self, from: usize, to: usize) -> Box<dyn Any + Send> {
         self.of.part(self.from + from, self.from + to)
     }
@@ -177,10 +187,12 @@ impl Player {
                     if let Signal::Tick { arrival_ms } = control.signal {
                         *cut.arrival_ms = arrival_ms;
                     }
+                    *cut.next_at = control.at + 1;
                     cut.controls.push(control);
                 }
                 Item::Rows { input, batch } => {
                     *cut.turn = (*cut.turn + 1) % cut.workers;
+                    *cut.next_at = batch.end();
                     cut.feeds.push(Feed { input, worker: *cut.turn, payload: batch.part(0, batch.len()) });
                 }
             }

@@ -81,6 +81,7 @@ impl Job {
         let ticks = self.ticks.unwrap_or(if plan.bounded() { TickSource::FROM_EVENTS } else { TickSource::WALL });
         let mut leader = Leader::new(shared.clone(), self.workers, ticks, self.bounds);
         leader.intakes = std::mem::take(&mut start.intakes);
+        leader.closes = plan.has_tables();
         leader.commits.sinks = std::mem::take(&mut start.sinks);
         if let Some((ledger, log)) = books {
             (leader.commits.ledger, leader.commits.log) = (Some(ledger), log);
@@ -150,7 +151,8 @@ impl Job {
             let _ = shared.clocks.set(resumed.ingest.clocks.clone());
         }
         for (operator, (types, bodies)) in states {
-            let anew = now.get(&operator).is_none_or(|now| now.states != types);
+            // Of one that the flow has no more nothing comes back.
+            let Some(anew) = now.get(&operator).map(|now| now.states != types) else { continue };
             let states = KeyStates { types, bodies: bodies.into(), anew };
             (0..self.workers).for_each(|worker| shared.set_states(&operator, worker, states.clone()));
         }

@@ -41,7 +41,9 @@ pub(crate) fn run(
     fingerprint: u64,
     leader: Option<Leader>,
 ) -> Option<Leader> {
-    let mut worker = Worker::new(timely::WorkerConfig::default(), allocator, Some(Instant::now()));
+    // Without a clock of its own, as in lock-step, what is to run later runs at once.
+    let clock = turns::elapsed().is_none().then(Instant::now);
+    let mut worker = Worker::new(timely::WorkerConfig::default(), allocator, clock);
     let index = worker.index();
     let current = shared.enlist(index);
     let mut leader = leader;

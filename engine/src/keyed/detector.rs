@@ -71,6 +71,10 @@ pub trait Detector: Send + Sync + 'static {
     /// What it remembers of a key.
     type State: State;
 
+    /// What it emits is built anew, by [`rebuild`](Detector::rebuild), when the job comes back.
+    #[doc(hidden)]
+    const REBUILDS: bool = false;
+
     /// What it is and needs.
     fn describe(&self) -> Describe;
 
@@ -82,6 +86,12 @@ pub trait Detector: Send + Sync + 'static {
     #[inline]
     fn warm(&self, state: &Self::State, event_ms: i64) {
         let _ = (state, event_ms);
+    }
+
+    /// Emits all that holds of a key, as it was emitted before. Called for each key, before the first row, when the job comes back.
+    #[doc(hidden)]
+    fn rebuild(&self, state: &Self::State, cx: &mut Context<'_, Self::Key, Self::Out>) {
+        let _ = (state, cx);
     }
 
     /// The key's watermark has reached a time given to [`Context::wake_at_event_ms`], or its end

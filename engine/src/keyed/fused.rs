@@ -25,6 +25,10 @@ pub trait Fused: Send + Sync + Sized + 'static {
     #[doc(hidden)]
     type Ports: 'static;
 
+    /// Only detectors that share their operator with no other are built anew.
+    #[doc(hidden)]
+    const REBUILDS: bool = false;
+
     #[doc(hidden)]
     fn describe_into(&self, all: &mut Vec<Describe>);
     /// The types of the states, in the order of the detectors.
@@ -43,6 +47,10 @@ pub trait Fused: Send + Sync + Sized + 'static {
     ) -> bool;
     #[doc(hidden)]
     fn wake(&self, st: &mut Self::States, key: &Self::Key, clock: Clock, now: &mut Moment<'_>, ports: &mut Self::Ports);
+    #[doc(hidden)]
+    fn rebuild(&self, st: &Self::States, key: &Self::Key, now: &mut Moment<'_>, ports: &mut Self::Ports) {
+        let _ = (st, key, now, ports);
+    }
     #[doc(hidden)]
     fn warm(&self, st: &Self::States, event_ms: i64);
     /// What is emitted from here on is caused by this split.
@@ -150,6 +158,7 @@ impl<D: Detector> Fused for D {
     type Out<'f> = Stream<'f, D::Out>;
     type States = D::State;
     type Ports = Port<D::Out>;
+    const REBUILDS: bool = D::REBUILDS;
 
     fn describe_into(&self, all: &mut Vec<Describe>) {
         all.push(self.describe());
@@ -186,6 +195,11 @@ impl<D: Detector> Fused for D {
             Clock::Quiet => self.on_quiet(st, &mut cx),
             Clock::Arrival => self.on_arrival(st, &mut cx),
         }
+    }
+
+    fn rebuild(&self, st: &D::State, key: &D::Key, now: &mut Moment<'_>, port: &mut Self::Ports) {
+        let mut cx = Context { key, now: now.0, rows: &mut port.rows, places: &mut port.places };
+        Detector::rebuild(self, st, &mut cx);
     }
 
     #[inline(always)]

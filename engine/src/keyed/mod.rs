@@ -16,6 +16,6 @@ pub(crate) use detector::{Cause, Now};
 pub use detector::{Context, Describe, Detector, Verdict, ask_for};
 pub(crate) use fused::{Book, Caps, Clock, Moment, Reads, Wiring};
 pub use fused::{Both, Compose, Fused, Then};
-pub(crate) use port::Port;
+pub(crate) use port::{Output, Port};
 pub(crate) use stored::Entry;
 pub(crate) use timers::Clocks;

@@ -1,12 +1,14 @@
 //! The one keyed operator: rows of an epoch, in ingest order, through the detectors of their keys.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 use timely::dataflow::StreamVec;
 use timely::dataflow::channels::pact::{Exchange, Pipeline};
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 use timely::dataflow::operators::{Capability, InputCapability};
+use timely::scheduling::Activator;
 
 use super::admission::{Admitted, Late, Skewed, WrongClocks};
 use super::changes::Changes;
@@ -14,7 +16,7 @@ use super::slots::{Slot, Slots};
 use super::snapshot::Recovery;
 use super::timers::{Clocks, Instants, Timers};
 use super::{Caps, Cause, Clock, Fused, Moment, Now, Port, Wiring};
-use crate::batch::{Batch, Place, Places};
+use crate::batch::{Batch, NO_SPLIT, Place, Places};
 use crate::control::{Control, Health, Signal};
 use crate::flow::{Live, Origin, Stream};
 use crate::job::metrics::KeyedStats;
@@ -26,6 +28,9 @@ const AHEAD: usize = 12;
 
 /// More than the rows between the look-up of a slot and its use; a power of two.
 const RING: usize = 32;
+
+/// Tables are built anew from so many keys at a time.
+const REBUILT_AT_ONCE: u32 = 4_096;
 
 /// Up to so many keys only the next row's slot is asked for: their states stay near the core by themselves.
 const FITS_IN_CACHE: u32 = 4_096;
@@ -274,7 +279,7 @@ impl<F: Fused<In: Timed>, KF: Fn(&F::In) -> F::Key> Core<F, KF> {
                 }
             }
             Signal::End => self.end(control.at, None),
-            Signal::Commit { .. } => {}
+            Signal::Commit { .. } | Signal::Closed => {}
         }
     }
 
@@ -370,6 +375,17 @@ impl<F: Fused<In: Timed>, KF: Fn(&F::In) -> F::Key> Core<F, KF> {
             run.places = Places::Tagged(places);
             self.batch(&run);
         }
+    }
+
+    /// Emits what the keys in some slots hold, as it was emitted before.
+    fn rebuild(&mut self, slots: Range<u32>, caps: &[Capability<u64>]) {
+        let mut now = self.now(NO_SPLIT);
+        F::feed(&mut self.ports, NO_SPLIT);
+        for slot in slots {
+            let Slot { key, states, .. } = self.slots.get(slot);
+            self.fused.rebuild(states, key, &mut Moment(&mut now), &mut self.ports);
+        }
+        self.flush(caps);
     }
 
     fn flush(&mut self, caps: &[Capability<u64>]) {
@@ -479,11 +495,13 @@ where
     let changes = Changes::new(recovery.needs_changes());
     let mut core = Core::new(fused, key_of, bounds, depth, ports, (late, skewed), changes);
     recovery.come_back(&mut core, (worker, live.peers()));
+    let again = live.scope.activator_for(builder.operator_info().address);
     builder.build(move |caps| {
-        drop(caps);
+        let mut rebuilding = F::REBUILDS.then_some(Rebuilding { caps, done: 0, again });
         let mut waiting: BTreeMap<u64, Waiting<F::In>> = BTreeMap::new();
         move |frontiers| {
             current.set(node);
+            rebuilding.take_if(|rebuilding| rebuilding.is_done(&mut core));
             rows_in.for_each(|cap, data| {
                 if let Some(open) = Waiting::at(&cap, ports_count, &mut waiting) {
                     open.batches.append(data);
@@ -494,7 +512,7 @@ where
                     open.controls.append(data);
                 }
             });
-            while let Some(first) = waiting.first_entry() {
+            while let Some(first) = waiting.first_entry().filter(|_| rebuilding.is_none()) {
                 if frontiers.iter().any(|frontier| frontier.less_equal(first.key())) {
                     break;
                 }
@@ -508,6 +526,26 @@ where
         }
     });
     Detected { out, late: late_out, skewed: skewed_out }
+}
+
+/// What tables behind the operator are built anew from leaves before the first epoch, some keys at a time, each in one of its own.
+struct Rebuilding {
+    caps: Vec<Capability<u64>>,
+    /// Slots that have said what they hold.
+    done: u32,
+    again: Activator,
+}
+
+impl Rebuilding {
+    fn is_done<F: Fused<In: Timed>, KF: Fn(&F::In) -> F::Key>(&mut self, core: &mut Core<F, KF>) -> bool {
+        let upto = core.slots.len().min(self.done + REBUILT_AT_ONCE);
+        core.rebuild(self.done..upto, &self.caps);
+        self.done = upto;
+        self.caps.iter_mut().for_each(|cap| cap.downgrade(&(cap.time() + 1)));
+        // For the next, or for the rows that have come meanwhile.
+        self.again.activate();
+        upto == core.slots.len()
+    }
 }
 
 /// What an open epoch has brought so far.

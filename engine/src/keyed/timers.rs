@@ -62,7 +62,7 @@ impl Clocks {
         match signal {
             Signal::Tick { arrival_ms } => self.tick(*arrival_ms),
             Signal::Split { split, health } => self.health(*split, *health),
-            Signal::Commit { .. } | Signal::End => {}
+            Signal::Commit { .. } | Signal::End | Signal::Closed => {}
         }
     }
 

@@ -14,7 +14,8 @@ const SLOW_US: u64 = 20_000;
 
 /// What goes wrong in a [`FaultyStore`], and how often. By default nothing does.
 ///
-/// The chances are drawn from once a call. Those that go beyond a sum of 1,000 never come true.
+/// The chances are drawn from once a call, but for that of a slow one, which is drawn apart. Those that go beyond a sum of 1,000
+/// never come true.
 ///
 /// # Examples
 /// ```

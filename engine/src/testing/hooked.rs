@@ -46,8 +46,8 @@ pub struct Call<'a> {
 
 type Hook = dyn Fn(Call<'_>) -> Result<(), StoreError> + Send + Sync;
 
-/// A [`Store`] that tells a test of each call, before and after it is carried out. There the test may let it wait, do something
-/// meanwhile, or let it fail. Clones tell the same test.
+/// A [`Store`] that tells a test of each call, before it is carried out and, if it did not fail, after. There the test may let it
+/// wait, do something meanwhile, or let it fail. Clones tell the same test.
 ///
 /// # Examples
 /// ```

@@ -182,8 +182,8 @@ impl Lives {
         self.log_epochs == Some(true)
     }
 
-    fn calm(&self, world: &World, build: &impl Fn(&World) -> Job) -> Result<BTreeMap<String, Shown>, Error> {
-        build(world).io(Quick).start()?.wait()?;
+    fn calm(&self, world: &World, build: &impl Fn(&World) -> Job) -> Result<BTreeMap<String, Shown>, String> {
+        run(&build(world).io(Quick), world, &Death::None)?;
         Ok(world.sinks().into_iter().map(|(name, sink)| (name, Shown::by(&sink))).collect())
     }
 
@@ -277,6 +277,7 @@ impl Death {
 
 fn run(job: &Job, world: &World, death: &Death) -> Result<bool, String> {
     let until = turns::now() + SOON;
+    world.begin();
     let mut running = loop {
         match job.start() {
             Ok(running) => break running,
@@ -287,6 +288,7 @@ fn run(job: &Job, world: &World, death: &Death) -> Result<bool, String> {
         }
     };
     let began = turns::now();
+    let mut drained = false;
     loop {
         let wait = if turns::pass() { Duration::ZERO } else { Duration::from_micros(200) };
         match running.wait_timeout(wait) {
@@ -301,6 +303,10 @@ fn run(job: &Job, world: &World, death: &Death) -> Result<bool, String> {
         }
         if killed || world.store.is_down() {
             running.abort();
+        } else if !drained && world.is_over() {
+            drained = true;
+            // It is waited for like one that ends by itself.
+            let _ = running.drain(Duration::ZERO);
         }
         if turns::now() > until {
             return Err(format!("the job stands still: {:?}", running.metrics()));

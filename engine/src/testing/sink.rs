@@ -70,6 +70,8 @@ impl FaultySink {
 
     /// Before and after the work of a call: whether it fails.
     fn call(&self, generation: u64) -> Result<(), Failure> {
+        // It lets others go on, so it comes first: what follows a call is done by whoever was not fenced then.
+        self.chances.try_call()?;
         let mut target = self.target();
         if generation < target.generation {
             return Err(Failure::Fenced);
@@ -78,8 +80,7 @@ impl FaultySink {
         if target.doom == Some(0) {
             return Err(Failure::Fatal(outage("the sink has failed for good")));
         }
-        drop(target);
-        self.chances.try_call()
+        Ok(())
     }
 }
 
@@ -91,7 +92,9 @@ impl Sink for FaultySink {
     fn open(&self, _part: usize, generation: u64) -> Fut<'_, Result<Box<dyn Writer>, Failure>> {
         Box::pin(async move {
             self.call(generation)?;
-            self.target().generation = generation;
+            let mut target = self.target();
+            target.generation = target.generation.max(generation);
+            drop(target);
             Ok(Box::new(Writes { sink: self.clone(), generation }) as Box<dyn Writer>)
         })
     }

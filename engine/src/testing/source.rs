@@ -1,6 +1,7 @@
 //! A source that loses its connection, and does what it said that it can after a crash.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -14,7 +15,7 @@ use crate::turns;
 /// Batches have at most so many rows, so that a job lives long enough to die.
 const BATCH_ROWS: u64 = 50;
 
-/// A bounded source with the rows of each split, made by [`World::source`](super::World::source). Clones share everything.
+/// A source with the rows of each split, made by [`World::source`](super::World::source). Clones share everything.
 ///
 /// It fails now and then, falls behind, and gives batches of any size. What is acknowledged is gone at once: an offset before that
 /// has expired. With [`Replay::None`] it gives what is not acknowledged again to whoever opens it next; so a row that was logged
@@ -23,6 +24,9 @@ const BATCH_ROWS: u64 = 50;
 pub struct FaultySource {
     replay: Replay,
     placement: KeyPlacement,
+    bounded: bool,
+    /// The world has a source that does not end.
+    endless: Arc<AtomicBool>,
     splits: Arc<BTreeMap<String, Split>>,
     /// The seed of the world, none in a calm one, and when it began.
     seed: Option<u64>,
@@ -47,6 +51,8 @@ struct Outside {
     gone: u64,
     /// Who opened it last. What older readers say counts for nothing.
     session: u64,
+    /// That one has given all there is.
+    given: bool,
 }
 
 impl Split {
@@ -59,19 +65,50 @@ impl FaultySource {
     pub(super) fn new(
         replay: Replay,
         splits: BTreeMap<String, Vec<Bytes>>,
-        (seed, began): (Option<u64>, Instant),
+        (seed, began, endless): (Option<u64>, Instant, Arc<AtomicBool>),
         chances: Arc<Chances>,
     ) -> Self {
         let split = |(name, rows)| (name, Split { rows, outside: Mutex::default() });
         let splits = Arc::new(splits.into_iter().map(split).collect());
         let placement = KeyPlacement::OneSplit;
-        FaultySource { replay, placement, splits, seed, began, order: None, there_at: None, chances }
+        FaultySource {
+            replay,
+            placement,
+            bounded: true,
+            endless,
+            splits,
+            seed,
+            began,
+            order: None,
+            there_at: None,
+            chances,
+        }
     }
 
     /// The same, of which a key may come from any split.
     #[must_use]
     pub fn any_split(self) -> Self {
         FaultySource { placement: KeyPlacement::AnySplit, ..self }
+    }
+
+    /// The same, which does not end when all its rows are read: the job is drained then.
+    #[must_use]
+    pub fn endless(self) -> Self {
+        self.endless.store(true, Ordering::Relaxed);
+        FaultySource { bounded: false, ..self }
+    }
+
+    /// What those say that have it open counts for nothing any more.
+    pub(super) fn lose(&self) {
+        for split in self.splits.values() {
+            let mut outside = split.outside();
+            (outside.session, outside.given) = (outside.session + 1, false);
+        }
+    }
+
+    /// Whether every split has given all that it has to whoever opened it last.
+    pub(super) fn is_read(&self) -> bool {
+        self.splits.values().all(|split| split.outside().given)
     }
 
     /// The same, whose rows come up to `rows` others too late, and one of twenty twice: as the seed says, so that it can give them
@@ -149,7 +186,7 @@ impl Source for FaultySource {
     }
 
     fn bounded(&self) -> bool {
-        true
+        self.bounded
     }
 
     fn discover(&self) -> Fut<'_, Result<Vec<String>, Failure>> {
@@ -170,6 +207,7 @@ impl Source for FaultySource {
                 return Err(Failure::OffsetExpired { earliest: outside.gone.to_string() });
             }
             outside.session += 1;
+            outside.given = false;
             let at = if self.replay == Replay::None { outside.gone } else { from };
             let reads = Reads { source: self.clone(), split, session: outside.session, from, began: at, at };
             Ok(Box::new(reads) as Box<dyn Reader<u64>>)
@@ -199,8 +237,12 @@ impl Reader<u64> for Reads {
             let there = (self.at..).take_while(|at| self.source.is_there(&self.split, *at));
             let rows: Vec<RawRow> = there.map_while(row).take(count).collect();
             if rows.is_empty() {
-                let ends = self.source.row(&self.split, self.at).is_none();
-                return Ok(if ends { Next::End } else { Next::Idle });
+                let all = self.source.row(&self.split, self.at).is_none();
+                let mut outside = self.source.splits[&self.split].outside();
+                if outside.session == self.session {
+                    outside.given |= all;
+                }
+                return Ok(if all && self.source.bounded { Next::End } else { Next::Idle });
             }
             self.at += rows.len() as u64;
             Ok(Next::Rows { rows, after: self.from + (self.at - self.began) })

@@ -1,7 +1,7 @@
 //! What is outside a job, and outlives it.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -63,6 +63,8 @@ pub struct World {
     /// None if nothing happens in it.
     seed: Option<u64>,
     began: Instant,
+    /// It has a source that does not end.
+    endless: Arc<AtomicBool>,
     /// Of sinks, and of sources.
     chances: [Arc<Chances>; 2],
     sources: Mutex<BTreeMap<String, FaultySource>>,
@@ -95,6 +97,7 @@ impl World {
             store: FaultyStore::new(faults),
             seed,
             began: turns::now(),
+            endless: Arc::default(),
             chances: chances.map(Arc::new),
             sources,
             sinks,
@@ -112,7 +115,7 @@ impl World {
         let make = || {
             let bytes = |rows: Vec<B>| rows.into_iter().map(Into::into).collect();
             let splits = splits.into_iter().map(|(name, rows)| (name.into(), bytes(rows))).collect();
-            FaultySource::new(replay, splits, (self.seed, self.began), self.chances[1].clone())
+            FaultySource::new(replay, splits, (self.seed, self.began, self.endless.clone()), self.chances[1].clone())
         };
         lock(&self.sources).entry(name.to_owned()).or_insert_with(make).clone()
     }
@@ -121,6 +124,17 @@ impl World {
     pub fn sink(&self, name: &str, mode: CommitMode) -> FaultySink {
         let make = || FaultySink::new(mode, self.chances[0].clone());
         lock(&self.sinks).entry(name.to_owned()).or_insert_with(make).clone()
+    }
+
+    /// Another life begins.
+    pub(super) fn begin(&self) {
+        lock(&self.sources).values().for_each(FaultySource::lose);
+    }
+
+    /// Whether all sources have given all rows that they have, and there is one that would go on for ever.
+    pub(super) fn is_over(&self) -> bool {
+        let sources = lock(&self.sources);
+        self.endless.load(Ordering::Relaxed) && sources.values().all(FaultySource::is_read)
     }
 
     pub(super) fn sinks(&self) -> BTreeMap<String, FaultySink> {

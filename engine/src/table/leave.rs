@@ -1,0 +1,143 @@
+//! Where a table becomes a stream: what is left of the changes of an epoch, in an order of their own.
+
+use std::collections::BTreeMap;
+use std::panic::Location;
+
+use differential_dataflow::consolidation::consolidate;
+use timely::dataflow::StreamVec;
+use timely::dataflow::channels::pact::{Exchange, Pipeline};
+use timely::dataflow::operators::Capability;
+use timely::dataflow::operators::generic::OutputBuilder;
+use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
+
+use super::{Rows, Table};
+use crate::batch::{Batch, NO_SPLIT, Place, Places};
+use crate::control::Signal;
+use crate::flow::{Kind, Live, Origin, Stream};
+use crate::key::owner;
+use crate::keyed::Output;
+use crate::{Change, Key, Row};
+
+/// Words of sub-order of a change: behind everything of its epoch, then by the hash of the key.
+const WORDS: usize = 4;
+
+impl<'f, K: Key, V: Row> Table<'f, K, V> {
+    /// The changes of the table, as a stream: at the end of each epoch what is left of them, each row as often as it comes or goes,
+    /// for each key retractions first, then by row. They stand behind all other rows of the epoch, and belong to no split.
+    ///
+    /// After a crash the table is built anew, and its changes go on where they were.
+    #[track_caller]
+    pub fn changes(self) -> Stream<'f, Change<(K, V)>> {
+        let Table { origin, rows } = self;
+        let node = origin.flow.add("changes", Kind::Table("changes"), vec![origin.node], Location::caller());
+        let origin = Origin { node, depth: 0, ..origin }.deeper(WORDS);
+        let inner = origin.flow.0.live.as_ref().zip(rows).map(|(live, rows)| leave(live, node, rows));
+        origin.stream(inner)
+    }
+}
+
+/// What an open epoch has brought so far.
+struct Waiting<K, V> {
+    cap: Capability<u64>,
+    changes: Vec<((K, V), isize)>,
+    /// The last place of the ingest order in the epoch.
+    at: u64,
+}
+
+impl<K, V> Waiting<K, V> {
+    fn new(cap: Capability<u64>) -> Self {
+        Waiting { cap, changes: Vec::new(), at: 0 }
+    }
+}
+
+fn leave<'f, K: Key, V: Row>(
+    live: &Live<'f>,
+    node: usize,
+    rows: Rows<'f, K, V>,
+) -> StreamVec<'f, u64, Batch<Change<(K, V)>>> {
+    let (peers, current, shared) = (live.peers(), live.current.clone(), live.shared.clone());
+    let mut builder = OperatorBuilder::new("changes".to_owned(), live.scope);
+    let by_key = Exchange::new(move |((key, _), _, _): &((K, V), u64, isize)| owner(key.stable_hash(), peers) as u64);
+    let mut rows_in = builder.new_input(rows.inner, by_key);
+    let mut controls_in = builder.new_input(live.controls.clone(), Pipeline);
+    let (out, stream) = builder.new_output();
+    let mut out: Output<Change<(K, V)>> = OutputBuilder::from(out);
+    builder.build(move |caps| {
+        drop(caps);
+        let mut waiting: BTreeMap<u64, Waiting<K, V>> = BTreeMap::new();
+        move |frontiers| {
+            current.set(node);
+            // What a table is built anew from stands before the first epoch, and was said long ago.
+            let first = shared.first_epoch();
+            rows_in.for_each(|cap, data| {
+                // An update may be later than the message that carries it.
+                for (row, epoch, times) in data.drain(..).filter(|(_, epoch, _)| *epoch >= first) {
+                    let open = waiting.entry(epoch).or_insert_with(|| Waiting::new(cap.delayed(&epoch, 0)));
+                    open.changes.push((row, times));
+                }
+            });
+            controls_in.for_each(|cap, data| {
+                let Some(epoch) = cap.least().copied() else { return };
+                for control in data.drain(..).filter(|control| control.signal == Signal::Closed) {
+                    waiting.entry(epoch).or_insert_with(|| Waiting::new(cap.delayed(&epoch, 0))).at = control.at;
+                }
+            });
+            let mut out = out.activate();
+            while let Some(closed) = waiting.first_entry() {
+                if frontiers.iter().any(|frontier| frontier.less_equal(closed.key())) {
+                    break;
+                }
+                let Waiting { cap, mut changes, at } = closed.remove();
+                consolidate(&mut changes);
+                if !changes.is_empty() {
+                    out.session(&cap).give(batch(changes, at));
+                }
+            }
+        }
+    });
+    stream
+}
+
+/// Puts the changes of an epoch into their order.
+fn batch<K: Key, V: Row>(changes: Vec<((K, V), isize)>, at: u64) -> Batch<Change<(K, V)>> {
+    let mut changes: Vec<(u64, (K, V), isize)> =
+        changes.into_iter().map(|(row, times)| (row.0.stable_hash(), row, times)).collect();
+    changes.sort_by(|(hash, row, times), (other_hash, other, other_times)| {
+        (hash, &row.0, *times > 0, &row.1).cmp(&(other_hash, &other.0, *other_times > 0, &other.1))
+    });
+    let (mut rows, mut places) = (Vec::with_capacity(changes.len()), Vec::with_capacity(changes.len()));
+    let (mut of, mut nth) = (0, 0);
+    for (hash, row, times) in changes {
+        (of, nth) = (hash, if of == hash { nth } else { 0 });
+        for _ in 0..times.unsigned_abs() {
+            rows.push(if times > 0 { Change::Insert(row.clone()) } else { Change::Retract(row.clone()) });
+            places.push(place(at, hash, nth));
+            nth += 1;
+        }
+    }
+    Batch { target: 0, split: NO_SPLIT, late: false, places: Places::Tagged(places), rows }
+}
+
+fn place(at: u64, hash: u64, nth: u32) -> Place {
+    Place::top(at).with(0, u32::MAX).with(1, (hash >> 32) as u32).with(2, hash as u32).with(3, nth)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn retractions_come_first_and_each_change_has_its_place() {
+        let row = |key: u32, value: &str| (key, value.to_owned());
+        let changes = vec![(row(1, "b"), 1), (row(1, "c"), -2), (row(2, "a"), 1), (row(1, "a"), 2)];
+        let made = batch(changes, 9);
+        let of = |key| made.rows.iter().filter(move |change| change.row().0 == key).cloned().collect::<Vec<_>>();
+        let [insert, retract] = [Change::Insert, Change::Retract];
+        let (a, b, c) = (row(1, "a"), row(1, "b"), row(1, "c"));
+        assert_eq!(of(1), [retract(c.clone()), retract(c), insert(a.clone()), insert(a), insert(b)]);
+        assert_eq!(of(2), [insert(row(2, "a"))]);
+        let places: Vec<Place> = (0..made.rows.len()).map(|i| made.places.place(i)).collect();
+        assert!(places.windows(2).all(|two| two[0] < two[1]));
+        assert!(places.iter().all(|place| *place > Place::top(9) && *place < Place::top(10)));
+    }
+}

@@ -1,0 +1,299 @@
+//! Tables: views that agree with each other and with a computation from scratch, at every epoch, and after every crash.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod support;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use support::detectors::Sums;
+use support::source::{Lines, written};
+use support::{BY_ROWS, Row, SOON, STANDING, in_time, row};
+use watchfire_engine::decode::{EncodedRow, Encoder};
+use watchfire_engine::sink::CommitMode;
+use watchfire_engine::source::Replay;
+use watchfire_engine::testing::{Lives, World};
+use watchfire_engine::{Change, ChannelOut, Error, Flow, Job, Key, Stream, Table, Timed};
+
+/// Rows below this key say what a key is worth, the others how much it weighs. Less than nothing takes it away.
+const WEIGHTS: u32 = 100;
+
+/// Rows that set, change and take away values and weights of a few keys.
+fn input(rows: i64) -> Vec<Row> {
+    let mut draw = 7_u64;
+    let mut next = |n: u64| {
+        draw = draw.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (draw >> 33) % n
+    };
+    let mut one = |n: i64| {
+        let key = next(12) as u32 + if next(3) == 0 { WEIGHTS } else { 0 };
+        row(n * 10, key, next(9) as i64 - 2)
+    };
+    (0..rows).map(&mut one).collect()
+}
+
+/// A view of the test: its name, key and value.
+type Line = (&'static str, i64, i64);
+
+/// What views say of a state of the two tables, from scratch.
+fn views(state: &BTreeMap<u32, i64>) -> BTreeSet<Line> {
+    let values = || state.iter().filter(|(key, _)| **key < WEIGHTS);
+    let mut counts: BTreeMap<i64, i64> = BTreeMap::new();
+    values().for_each(|(_, value)| *counts.entry(value % 3).or_default() += 1);
+    let worth = values().filter_map(|(key, value)| Some((i64::from(*key), value * state.get(&(key + WEIGHTS))?)));
+    let worth: Vec<(i64, i64)> = worth.collect();
+    let total = (!worth.is_empty()).then(|| ("total", 0, worth.iter().map(|(_, worth)| worth).sum()));
+    let kinds = values().map(|(_, value)| ("kinds", 0, *value));
+    let lines = counts.into_iter().map(|(kind, count)| ("counts", kind, count));
+    let worth = worth.into_iter().map(|(key, worth)| ("worth", key, worth));
+    lines.chain(worth).chain(total).chain(kinds).collect()
+}
+
+fn apply(state: &mut BTreeMap<u32, i64>, row: &Row) {
+    if row.value < 0 {
+        state.remove(&row.key);
+    } else {
+        state.insert(row.key, row.value);
+    }
+}
+
+fn lines<'f, K: Key + Into<i64>>(
+    name: &'static str,
+    table: Table<'f, K, i64>,
+) -> Stream<'f, Change<(String, i64, i64)>> {
+    table.changes().map(move |change| {
+        let named = |(key, value): (K, i64)| (name.to_owned(), key.into(), value);
+        match change {
+            Change::Insert(row) => Change::Insert(named(row)),
+            Change::Retract(row) => Change::Retract(named(row)),
+        }
+    })
+}
+
+/// The same views as tables.
+fn tables<'f>(rows: Stream<'f, Row>) -> Stream<'f, Change<(String, i64, i64)>> {
+    let held = |row: &Row| (row.value >= 0).then_some(row.value);
+    let values = rows.clone().filter(|row| row.key < WEIGHTS).key_by(|row| row.key).latest("values", held).out;
+    let weights = rows.filter(|row| row.key >= WEIGHTS).key_by(|row| row.key - WEIGHTS).latest("weights", held).out;
+    let counts = values.clone().rekey(|_, value| value % 3).count().map(|_, count| count as i64);
+    let worth = values.clone().join(weights, |_, value, weight| value * weight);
+    let sum = |_: &i64, rows: &[(&i64, isize)]| [rows.iter().map(|(row, times)| **row * *times as i64).sum::<i64>()];
+    let total = worth.clone().rekey(|_, _| 0_i64).reduce(sum);
+    let kinds = values.clone().rekey(|_, _| 0_i64).distinct();
+    // Two ways to the same number: where they differ at the end of an epoch, there is a row.
+    let once = values.rekey(|_, _| 0_i64).count();
+    let again = counts.clone().rekey(|_, _| 0_i64).reduce(sum);
+    let differ = once.join(again, |_, once, again| *once as i64 - again).filter(|_, by| *by != 0);
+    lines("counts", counts)
+        .union(lines("worth", worth))
+        .union(lines("total", total))
+        .union(lines("kinds", kinds))
+        .union(lines("differ", differ))
+}
+
+fn job() -> Job {
+    let by_epoch = ChannelOut { by_epoch: true, ..ChannelOut::default() };
+    Job::new(move |flow: &Flow<'_>| tables(flow.channel::<Row>("in")).to_channel_with("out", by_epoch)).ticks(BY_ROWS)
+}
+
+type Told = Change<(String, i64, i64)>;
+
+/// What leaves, epoch by epoch.
+fn run(job: &Job, rows: Vec<Row>) -> Vec<Vec<Told>> {
+    let mut running = job.start().unwrap();
+    let (sender, out) = (running.sender::<Row>("in").unwrap(), running.receiver::<Told>("out").unwrap());
+    std::thread::spawn(move || rows.into_iter().for_each(|row| sender.send(vec![row]).unwrap()));
+    let mut all = Vec::new();
+    while let Some(output) = out.recv() {
+        all.push(output.rows);
+    }
+    in_time(move || running.wait()).unwrap();
+    all
+}
+
+fn left(changes: impl IntoIterator<Item = Told>) -> BTreeSet<(String, i64, i64)> {
+    let rows = Change::consolidate(changes);
+    assert!(rows.iter().all(|(_, times)| *times == 1), "{rows:?}");
+    rows.into_iter().map(|(row, _)| row).collect()
+}
+
+fn owned(lines: BTreeSet<Line>) -> BTreeSet<(String, i64, i64)> {
+    lines.into_iter().map(|(name, key, value)| (name.to_owned(), key, value)).collect()
+}
+
+#[test]
+fn each_epoch_brings_what_a_computation_from_scratch_would() {
+    let rows = input(400);
+    let (mut state, mut expected) = (BTreeMap::new(), Vec::new());
+    let mut before = BTreeSet::new();
+    for row in &rows {
+        apply(&mut state, row);
+        let after = owned(views(&state));
+        let mut changes: Vec<Told> = before.difference(&after).cloned().map(Change::Retract).collect();
+        changes.extend(after.difference(&before).cloned().map(Change::Insert));
+        changes.sort();
+        expected.extend((!changes.is_empty()).then_some(changes));
+        before = after;
+    }
+    for workers in 1..4 {
+        let mut all = run(&job().ticks(STANDING).workers(workers).epoch_rows_max(1), rows.clone());
+        all.iter_mut().for_each(|changes| changes.sort());
+        assert!(all == expected, "{workers} workers");
+    }
+}
+
+#[test]
+fn what_is_left_depends_neither_on_epochs_nor_on_workers() {
+    let rows = input(3_000);
+    let mut state = BTreeMap::new();
+    rows.iter().for_each(|row| apply(&mut state, row));
+    for (workers, rows_max) in [(1, 7), (2, 50), (3, 10_000)] {
+        let all = run(&job().workers(workers).epoch_rows_max(rows_max), rows.clone());
+        assert_eq!(left(all.into_iter().flatten()), owned(views(&state)), "{workers} workers, {rows_max} rows");
+    }
+}
+
+#[test]
+fn a_recording_gives_the_same_bytes_with_other_workers() {
+    let mut first = Vec::new();
+    let job = job().epoch_rows_max(20);
+    let recording = {
+        let mut running = job.clone().record().start().unwrap();
+        let (sender, out) = (running.sender::<Row>("in").unwrap(), running.receiver::<Told>("out").unwrap());
+        let host = std::thread::spawn(move || out.rows().collect::<Vec<Told>>());
+        input(1_000).chunks(13).for_each(|rows| sender.send(rows.to_vec()).unwrap());
+        drop(sender);
+        running.wait().unwrap();
+        first.extend(host.join().unwrap());
+        running.recording().unwrap()
+    };
+    for workers in 1..4 {
+        let mut running = job.clone().workers(workers).rehearse_recovery(3).replay(&recording).unwrap();
+        let out = running.receiver::<Told>("out").unwrap();
+        let again: Vec<Told> = out.rows().collect();
+        running.wait().unwrap();
+        assert!(again == first, "{workers} workers");
+    }
+}
+
+/// A change as a line, and whether it takes it away.
+struct AsLine;
+
+impl Encoder<Told> for AsLine {
+    fn encode(&self, change: &Told) -> Result<EncodedRow, Error> {
+        let retract = matches!(change, Change::Retract(_));
+        Ok(EncodedRow { id: None, retract, body: format!("{:?}", change.row()).into_bytes() })
+    }
+}
+
+const SINKS: [(&str, CommitMode); 2] = [("two phases", CommitMode::TwoPhase), ("by epoch", CommitMode::ByEpoch)];
+
+fn judged(world: &World, expected: &BTreeMap<String, i64>) -> Result<(), String> {
+    for (name, mode) in SINKS {
+        let mut net: BTreeMap<String, i64> = BTreeMap::new();
+        for EncodedRow { retract, body, .. } in world.sink(name, mode).visible() {
+            *net.entry(String::from_utf8_lossy(&body).into_owned()).or_default() += if retract { -1 } else { 1 };
+        }
+        net.retain(|_, times| *times != 0);
+        let odd = net.iter().chain(expected).find(|(line, _)| net.get(*line) != expected.get(*line));
+        if let Some((line, _)) = odd {
+            return Err(format!("\"{name}\" shows {:?} times, not {:?}: {line}", net.get(line), expected.get(line)));
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn after_a_crash_tables_are_built_anew_and_nothing_of_that_leaves() {
+    let rows = input(1_500);
+    let mut state = BTreeMap::new();
+    rows.iter().for_each(|row| apply(&mut state, row));
+    let expected = owned(views(&state)).into_iter().map(|line| (format!("{line:?}"), 1)).collect();
+    let lines: Vec<Vec<u8>> = rows.iter().map(|row| written(row).into_bytes()).collect();
+    let build = |world: &World| {
+        let source = world.source("in", Replay::Exact, [("a", lines.clone())]);
+        let sinks = SINKS.map(|(name, mode)| (name, world.sink(name, mode)));
+        let job = Job::new(move |flow| {
+            let views = tables(flow.source::<Row, _, _>("in", source.clone(), Lines).rows);
+            sinks.iter().for_each(|(name, sink)| views.clone().to_sink(name, sink.clone(), AsLine));
+        });
+        job.ticks(BY_ROWS)
+    };
+    let mut deaths = 0;
+    for lock_step in [true, false] {
+        let lives = Lives { lock_step, ..Lives::default() };
+        deaths += lives.judge("--test tables", 0..8, build, |world| judged(world, &expected));
+    }
+    assert!(deaths > 20, "{deaths}");
+}
+
+/// A row that says when it was.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+struct Said(Row);
+
+impl Timed for Said {
+    fn event_time_ms(&self) -> i64 {
+        self.0.at_ms
+    }
+}
+
+#[test]
+fn a_changelog_holds_rows_as_often_as_they_were_inserted_and_puts_aside_what_is_not_there() {
+    let job = Job::new(|flow: &Flow<'_>| {
+        let said = flow.channel::<Change<Said>>("in").key_by(|change| change.row().0.key).changelog("said");
+        said.out.map(|_, said| said.0.value).changes().to_channel("out");
+        said.late.map(|late| late.row).to_channel("late");
+    });
+    let mut running = job.ticks(BY_ROWS).start().unwrap();
+    let sender = running.sender::<Change<Said>>("in").unwrap();
+    let (out, late) = (running.receiver::<Change<(u32, i64)>>("out").unwrap(), running.receiver("late").unwrap());
+    let one = |value| Said(row(10, 1, value));
+    let [insert, retract] = [Change::Insert, Change::Retract];
+    let all = vec![insert(one(5)), insert(one(5)), insert(one(6)), retract(one(5)), retract(one(7)), retract(one(6))];
+    sender.send(all).unwrap();
+    drop(sender);
+    assert_eq!(Change::consolidate(out.rows()), [((1, 5), 1)]);
+    assert_eq!(late.rows().collect::<Vec<Change<Said>>>(), [Change::Retract(one(7))]);
+    in_time(move || running.wait()).unwrap();
+}
+
+#[test]
+fn changes_go_on_into_detectors_in_one_order() {
+    let flow = |flow: &Flow<'_>| {
+        let rows = flow.channel::<Row>("in").key_by(|row: &Row| row.key);
+        let values = rows.latest("values", |row| (row.value >= 0).then_some(row.value)).out;
+        let changed = values.rekey(|_, value| *value).count().changes().map(|change| {
+            let ((value, count), times) = change.into_parts();
+            row(0, (value % 4) as u32, count as i64 * times)
+        });
+        changed.key_by(|row: &Row| row.key).detect("sums", Sums).out.to_channel("out");
+    };
+    let job = Job::new(flow).ticks(BY_ROWS).epoch_rows_max(30);
+    let (first, recording) = support::recorded(&job, input(600).chunks(11).map(<[Row]>::to_vec).collect());
+    assert!(first.len() > 100);
+    for workers in 1..4 {
+        assert_eq!(support::replayed(&job.clone().workers(workers), &recording), first, "{workers} workers");
+    }
+}
+
+#[test]
+fn a_job_with_tables_stops_and_goes_on() {
+    let store = std::sync::Arc::new(watchfire_engine::testing::FaultyStore::default());
+    let again = watchfire_engine::ChannelIn { replay: Replay::Exact, ..Default::default() };
+    let rows = input(900);
+    let mut all = Vec::new();
+    for (life, upto) in [300, 600, 900].into_iter().enumerate() {
+        let job = Job::new(move |flow| tables(flow.channel_with::<Row>("in", again)).to_channel("out"));
+        let config = watchfire_engine::Checkpointing { every_ms: 0, ..watchfire_engine::Checkpointing::named("site") };
+        let mut running = job.ticks(BY_ROWS).workers(1 + life).checkpoint_to(store.clone(), config).start().unwrap();
+        let (sender, out) = (running.sender::<Row>("in").unwrap(), running.receiver::<Told>("out").unwrap());
+        let host = std::thread::spawn(move || out.rows().collect::<Vec<Told>>());
+        let from = sender.resumes_at() as usize;
+        assert_eq!(from, 300 * life);
+        sender.send(rows[from..upto].to_vec()).unwrap();
+        running.stop(SOON).unwrap();
+        all.extend(host.join().unwrap());
+    }
+    let mut state = BTreeMap::new();
+    rows.iter().for_each(|row| apply(&mut state, row));
+    assert_eq!(left(all), owned(views(&state)));
+}
