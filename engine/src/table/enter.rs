@@ -18,7 +18,8 @@ use crate::{Change, Data, Key, Row, Timed};
 
 impl<'f, T: Data + Timed, F> KeyedStream<'f, T, F> {
     /// The newest row of each key, as a table: `value` says what is to be in it, and nothing takes the key out of it. Rows come in
-    /// the ingest order. A row that changes nothing counts as a duplicate.
+    /// the ingest order. A row that changes nothing counts as a duplicate. Memory: each row, and a few words for each key that ever
+    /// came.
     ///
     /// `name` names the operator and its state; it must be unique and stay the same from release to release. Of the event time
     /// only the bound on skew matters: no row is late.
