@@ -37,15 +37,23 @@ type Line = (&'static str, i64, i64);
 /// What views say of a state of the two tables, from scratch.
 fn views(state: &BTreeMap<u32, i64>) -> BTreeSet<Line> {
     let values = || state.iter().filter(|(key, _)| **key < WEIGHTS);
-    let mut counts: BTreeMap<i64, i64> = BTreeMap::new();
+    let (mut counts, mut sums): (BTreeMap<i64, i64>, BTreeMap<i64, i64>) = Default::default();
     values().for_each(|(_, value)| *counts.entry(value % 3).or_default() += 1);
+    values().for_each(|(_, value)| *sums.entry(value % 3).or_default() += value);
     let worth = values().filter_map(|(key, value)| Some((i64::from(*key), value * state.get(&(key + WEIGHTS))?)));
     let worth: Vec<(i64, i64)> = worth.collect();
+    // A key without a weight counts for minus its value.
+    let maybe = values().map(|(key, value)| {
+        ("maybe", i64::from(*key), state.get(&(key + WEIGHTS)).map_or(-value, |weight| value * weight))
+    });
+    let has_weight = |key: &u32| state.contains_key(&(key + WEIGHTS));
+    let split = values().map(|(key, value)| (if has_weight(key) { "heavy" } else { "light" }, i64::from(*key), *value));
     let total = (!worth.is_empty()).then(|| ("total", 0, worth.iter().map(|(_, worth)| worth).sum()));
     let kinds = values().map(|(_, value)| ("kinds", 0, *value));
     let lines = counts.into_iter().map(|(kind, count)| ("counts", kind, count));
+    let lines = lines.chain(sums.into_iter().map(|(kind, sum)| ("sums", kind, sum)));
     let worth = worth.into_iter().map(|(key, worth)| ("worth", key, worth));
-    lines.chain(worth).chain(total).chain(kinds).collect()
+    lines.chain(maybe).chain(split).chain(worth).chain(total).chain(kinds).collect()
 }
 
 fn apply(state: &mut BTreeMap<u32, i64>, row: &Row) {
@@ -56,17 +64,9 @@ fn apply(state: &mut BTreeMap<u32, i64>, row: &Row) {
     }
 }
 
-fn lines<'f, K: Key + Into<i64>>(
-    name: &'static str,
-    table: Table<'f, K, i64>,
-) -> Stream<'f, Change<(String, i64, i64)>> {
-    table.changes().map(move |change| {
-        let named = |(key, value): (K, i64)| (name.to_owned(), key.into(), value);
-        match change {
-            Change::Insert(row) => Change::Insert(named(row)),
-            Change::Retract(row) => Change::Retract(named(row)),
-        }
-    })
+/// A view among others.
+fn lines<'f, K: Key + Into<i64>>(name: &'static str, table: Table<'f, K, i64>) -> Table<'f, (String, i64), i64> {
+    table.rekey(move |key, _| (name.to_owned(), key.clone().into()))
 }
 
 /// The same views as tables.
@@ -75,6 +75,10 @@ fn tables<'f>(rows: Stream<'f, Row>) -> Stream<'f, Change<(String, i64, i64)>> {
     let values = rows.clone().filter(|row| row.key < WEIGHTS).key_by(|row| row.key).latest("values", held).out;
     let weights = rows.filter(|row| row.key >= WEIGHTS).key_by(|row| row.key - WEIGHTS).latest("weights", held).out;
     let counts = values.clone().rekey(|_, value| value % 3).count().map(|_, count| count as i64);
+    let sums = values.clone().rekey(|_, value| value % 3).sum(|_, value| *value);
+    let maybe = values.clone().left_join(weights.clone(), |_, value, weight| weight.map_or(-value, |w| value * w));
+    let heavy = values.clone().semijoin(weights.clone());
+    let light = values.clone().antijoin(weights.clone());
     let worth = values.clone().join(weights, |_, value, weight| value * weight);
     let sum = |_: &i64, rows: &[(&i64, isize)]| [rows.iter().map(|(row, times)| **row * *times as i64).sum::<i64>()];
     let total = worth.clone().rekey(|_, _| 0_i64).reduce(sum);
@@ -83,11 +87,22 @@ fn tables<'f>(rows: Stream<'f, Row>) -> Stream<'f, Change<(String, i64, i64)>> {
     let once = values.rekey(|_, _| 0_i64).count();
     let again = counts.clone().rekey(|_, _| 0_i64).reduce(sum);
     let differ = once.join(again, |_, once, again| *once as i64 - again).filter(|_, by| *by != 0);
-    lines("counts", counts)
+    let all = lines("counts", counts)
+        .union(lines("sums", sums))
+        .union(lines("maybe", maybe))
+        .union(lines("heavy", heavy))
+        .union(lines("light", light))
         .union(lines("worth", worth))
         .union(lines("total", total))
         .union(lines("kinds", kinds))
-        .union(lines("differ", differ))
+        .union(lines("differ", differ));
+    all.changes().map(|change| {
+        let line = |((name, key), value)| (name, key, value);
+        match change {
+            Change::Insert(row) => Change::Insert(line(row)),
+            Change::Retract(row) => Change::Retract(line(row)),
+        }
+    })
 }
 
 fn job() -> Job {
