@@ -51,7 +51,8 @@ pub struct Checkpointing {
     pub log_epochs: bool,
     /// Fingerprints of other flows from whose checkpoints this one may go on, for somebody has looked at what is different.
     /// Operators, sources and sinks keep what is stored under their names; of an operator each detector takes the next state
-    /// of its type, new ones begin anew, and what nobody takes is dropped. Default none.
+    /// of its type, new ones begin anew, and what nobody takes is dropped. What is new behind a table hears of its changes from then on,
+    /// not of what was in it before. Default none.
     pub from_flows: Vec<u64>,
 }
 

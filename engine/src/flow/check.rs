@@ -115,7 +115,7 @@ impl Plan {
     }
 
     /// A node and all that its rows come through, each once.
-    fn behind(&self, node: usize) -> Vec<usize> {
+    pub(super) fn behind(&self, node: usize) -> Vec<usize> {
         let mut behind = vec![node];
         let mut next = 0;
         while let Some(id) = behind.get(next).copied() {
@@ -127,6 +127,11 @@ impl Plan {
             }
         }
         behind
+    }
+
+    /// Whether what comes to a node depends on where epochs end.
+    pub(super) fn is_behind_table(&self, node: usize) -> bool {
+        self.behind(node).into_iter().any(|id| matches!(self.nodes[id].kind, Kind::Table(_)))
     }
 
     fn check_sinks(&self, all: &mut Vec<Finding>) {
@@ -147,6 +152,12 @@ impl Plan {
                     Weight::Error,
                     "the source cannot give rows again: those after the newest checkpoint would be lost",
                     "set Checkpointing { log_epochs }; or let it replay, as ChannelIn { replay } does for a host that can send again",
+                ),
+                Kind::Sink { commit: Some(CommitMode::ByKey), .. } if !logs_epochs && self.is_behind_table(id) => (
+                    "E0113",
+                    Weight::Error,
+                    "what a table says depends on its epochs, but a job that comes back cuts them otherwise: a row that was shown may never be taken back",
+                    "set Checkpointing { log_epochs }, or use a sink that commits in two phases",
                 ),
                 Kind::Sink { commit: Some(CommitMode::ByEpoch), .. } if !logs_epochs => (
                     "E0113",

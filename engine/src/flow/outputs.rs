@@ -43,7 +43,7 @@ impl<'f, T: Data> Stream<'f, T> {
             start.outlet::<T>(node, Outlet::Host { tx }, nudge);
             Ok(())
         });
-        self.leave(node, name, if config.by_epoch { Waits::ForEpoch } else { Waits::ForSignals });
+        self.leave(node, name, if config.by_epoch { Waits::ForEpoch } else { Waits::ForSignals }, false);
     }
 
     /// Sends the rows to a connector's sink. Nothing is opened before the job starts.
@@ -51,6 +51,8 @@ impl<'f, T: Data> Stream<'f, T> {
     pub fn to_sink<S: Sink, E: Encoder<T>>(self, name: &str, sink: S, encoder: E) {
         let kind = Kind::Sink { commit: Some(sink.commit_mode()), encodes_ids: encoder.gives_ids() };
         let node = self.origin.flow.add(name, kind, vec![self.origin.node], Location::caller());
+        // Not visible before its checkpoint.
+        let two_phase = sink.commit_mode() == CommitMode::TwoPhase;
         let waits = match sink.commit_mode() {
             CommitMode::AtLeastOnce | CommitMode::TwoPhase => Waits::Never,
             CommitMode::ByKey => Waits::ForSignals,
@@ -93,11 +95,13 @@ impl<'f, T: Data> Stream<'f, T> {
             start.later.push(Box::new(move || io.spawn(&task_name, Box::pin(task.run(guard)))));
             Ok(())
         });
-        self.leave(node, name, waits);
+        self.leave(node, name, waits, two_phase);
     }
 
-    fn leave(self, node: usize, name: &str, waits: Waits) {
+    fn leave(self, node: usize, name: &str, waits: Waits, at_once: bool) {
         let flow = self.origin.flow;
+        // What a table says comes again only with the same epochs.
+        let waits = if !at_once && flow.0.plan.borrow().is_behind_table(node) { Waits::ForEpoch } else { waits };
         if let Some((live, rows)) = flow.0.live.as_ref().zip(self.inner) {
             leave(live, node, name, rows, waits);
         }
@@ -109,7 +113,8 @@ impl<'f, T: Data> Stream<'f, T> {
 enum Waits {
     /// A row that comes again replaces nothing, or is not visible before its checkpoint.
     Never,
-    /// Ticks and the health of splits come at other places after a crash, unless they are logged; rows are the same.
+    /// Ticks and the health of splits come at other places after a crash, unless they are logged; rows are the same, where no table
+    /// is before them.
     ForSignals,
     /// Rows are known by their epoch.
     ForEpoch,

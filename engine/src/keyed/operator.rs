@@ -509,7 +509,8 @@ where
             });
             controls_in.for_each(|cap, data| {
                 if let Some(open) = Waiting::at(&cap, ports_count, &mut waiting) {
-                    open.controls.append(data);
+                    // It stands where the last row does, and means nothing here.
+                    open.controls.extend(data.drain(..).filter(|control| control.signal != Signal::Closed));
                 }
             });
             while let Some(first) = waiting.first_entry().filter(|_| rebuilding.is_none()) {
@@ -528,7 +529,8 @@ where
     Detected { out, late: late_out, skewed: skewed_out }
 }
 
-/// What tables behind the operator are built anew from leaves before the first epoch, some keys at a time, each in one of its own.
+/// What tables behind the operator are built anew from leaves before the first epoch: some keys at a time, but all in one epoch, for
+/// views are to see a table whole or not at all.
 struct Rebuilding {
     caps: Vec<Capability<u64>>,
     /// Slots that have said what they hold.
@@ -541,7 +543,6 @@ impl Rebuilding {
         let upto = core.slots.len().min(self.done + REBUILT_AT_ONCE);
         core.rebuild(self.done..upto, &self.caps);
         self.done = upto;
-        self.caps.iter_mut().for_each(|cap| cap.downgrade(&(cap.time() + 1)));
         // For the next, or for the rows that have come meanwhile.
         self.again.activate();
         upto == core.slots.len()

@@ -22,7 +22,7 @@ impl<'f, T: Data + Timed, F> KeyedStream<'f, T, F> {
     /// came.
     ///
     /// `name` names the operator and its state; it must be unique and stay the same from release to release. Of the event time
-    /// only the bound on skew matters: no row is late.
+    /// only the bound on skew matters: rows are late only where a merge of splits says so.
     #[track_caller]
     pub fn latest<K: Key, V: Row>(
         self,
@@ -55,7 +55,8 @@ impl<'f, V: Row + Timed, F> KeyedStream<'f, Change<V>, F> {
     /// The rows that were inserted and not retracted since, each as often as that, as a table: what windows and other tables have
     /// said. A retraction of a row that is not there goes to the late output.
     ///
-    /// `name` as in [`latest`](KeyedStream::latest).
+    /// O(rows of the key) for a row that comes or goes, and for each key that has changed since the last checkpoint; so a key should not
+    /// have too many. `name` as in [`latest`](KeyedStream::latest).
     #[track_caller]
     pub fn changelog<K: Key>(self, name: &str) -> Detected<'f, Table<'f, K, V>, Change<V>>
     where

@@ -23,7 +23,8 @@ const WORDS: usize = 4;
 
 impl<'f, K: Key, V: Row> Table<'f, K, V> {
     /// The changes of the table, as a stream: at the end of each epoch what is left of them, each row as often as it comes or goes,
-    /// for each key retractions first, then by row. They stand behind all other rows of the epoch, and belong to no split.
+    /// for each key retractions first, then by row. They stand behind all other rows of the epoch, but for what other operators make of
+    /// the end of a job, and belong to no split.
     ///
     /// After a crash the table is built anew, and its changes go on where they were.
     #[track_caller]

@@ -25,7 +25,10 @@ pub(crate) type Rows<'f, K, V> = VecCollection<'f, u64, (K, V), isize>;
 /// two runs agree on what is left of their changes ([`Change::consolidate`](crate::Change::consolidate)), and on each change only with
 /// the same epochs (an epoch log, a recording).
 ///
-/// The functions given to a table must be deterministic. Handles are cheap to clone. Memory: the rows of every join and grouping; an
+/// The functions given to a table must be deterministic, must not mind rows and pairs that come and go within an epoch, and must stay what
+/// they are for as long as a store lives: a job that comes back says what is new by the functions that it has, and the outside has what
+/// the old ones said. What depends on a table depends on where epochs end, so it leaves only when its epoch is logged, where
+/// epochs are. Handles are cheap to clone. Memory: the rows of every join and grouping; an
 /// input holds its rows once more.
 ///
 /// # Examples

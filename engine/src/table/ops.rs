@@ -118,7 +118,7 @@ impl<'f, K: Key, V: Row> Table<'f, K, V> {
                     Some((key.clone(), both(key, value, Some(other))))
                 }
             });
-            let without = rows.concat(with_partner(live, node, indexed, others).negate());
+            let without = left_of(live, rows.concat(with_partner(live, node, indexed, others).negate()));
             joined.concat(without.map(move |(key, value)| {
                 current.set(node);
                 let row = alone(&key, &value, None);
@@ -142,7 +142,7 @@ impl<'f, K: Key, V: Row> Table<'f, K, V> {
         let at = Location::caller();
         self.with("antijoin", at, other, |live, node, rows, others| {
             let with = with_partner(live, node, by_key(live, rows.clone()), others);
-            rows.concat(with.negate())
+            left_of(live, rows.concat(with.negate()))
         })
     }
 
@@ -170,11 +170,10 @@ impl<'f, K: Key, V: Row> Table<'f, K, V> {
         self.weighed("sum", Location::caller(), number, move |_, sum| nearest(sum))
     }
 
-    /// Each row once.
+    /// Each row once. O(1) for each change.
     #[track_caller]
     pub fn distinct(self) -> Table<'f, K, V> {
-        let once = |_: &K, rows: &[(&V, isize)]| rows.iter().map(|(row, _)| (*row).clone()).collect::<Vec<V>>();
-        self.reduce_as("distinct", Location::caller(), once)
+        self.view("distinct", Location::caller(), |live, _, rows| once(live, rows))
     }
 
     fn reduce_as<W: Row, I: IntoIterator<Item = W>>(
@@ -284,6 +283,31 @@ fn totals<'f, K: Key, V: Row, W: Row>(
         .as_collection(|key, row| (key.clone(), row.clone()))
 }
 
+/// What is left of the changes of an epoch, so that nobody is asked about rows that come and go within it.
+fn left_of<'f, K: Key, V: Row>(live: &Live<'f>, rows: Rows<'f, K, V>) -> Rows<'f, K, V> {
+    by_key(live, rows).as_collection(|key, value| (key.clone(), value.clone()))
+}
+
+fn once<'f, K: Key, V: Row>(live: &Live<'f>, rows: Rows<'f, K, V>) -> Rows<'f, K, V> {
+    type Once<K, V> = ((K, V), u64, isize);
+    let peers = live.peers();
+    let home = Exchange::new(move |(((key, _), ()), _, _): &(((K, V), ()), u64, isize)| {
+        owner(key.stable_hash(), peers) as u64
+    });
+    let rows = rows.inner.map(|(row, epoch, times): Once<K, V>| ((row, ()), epoch, times));
+    let rows = arrange_core::<_, _, KeyBatcher<(K, V), u64, isize>, KeySpine<(K, V), u64, isize>>(
+        rows,
+        home,
+        "by row",
+        KeyBatcher::new,
+    );
+    let one = |_: &(K, V), _: &[(&(), isize)], out: &mut Vec<((), isize)>| out.push(((), 1));
+    rows.reduce_abelian::<_, ValBuilder<(K, V), (), u64, isize>, ValSpine<(K, V), (), u64, isize>, _, _>(
+        "distinct", one, push,
+    )
+    .as_collection(|row, ()| row.clone())
+}
+
 /// The rows whose keys have rows in another table.
 fn with_partner<'f, K: Key, V: Row, W: Row>(
     live: &Live<'f>,
@@ -296,7 +320,7 @@ fn with_partner<'f, K: Key, V: Row, W: Row>(
 }
 
 /// Changes of a key, as an index takes them.
-fn push<K: Key, W>(all: &mut Vec<((K, W), u64, isize)>, key: &K, changes: &mut Vec<(W, u64, isize)>) {
+fn push<K: Clone, W>(all: &mut Vec<((K, W), u64, isize)>, key: &K, changes: &mut Vec<(W, u64, isize)>) {
     all.clear();
     all.extend(changes.drain(..).map(|(row, epoch, times)| ((key.clone(), row), epoch, times)));
 }
