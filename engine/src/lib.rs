@@ -43,5 +43,5 @@ pub use keyed::operator::Detected;
 pub use keyed::{Both, Compose, Context, Describe, Detector, Fused, Late, Skewed, Then, Verdict, ask_for};
 pub use rkyv;
 pub use state::{State, Stored};
-pub use table::Table;
+pub use table::{Epochs, Iterated, Level, Loop, Rounds, Snapshot, Table, View, Views, expert};
 pub use time::{END_MS, EventTime, FIRST_EPOCH, OnSkew, TickSource};

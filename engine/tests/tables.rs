@@ -17,6 +17,9 @@ use watchfire_engine::{Change, ChannelOut, Error, Flow, Job, Key, Stream, Table,
 /// Rows below this key say what a key is worth, the others how much it weighs. Less than nothing takes it away.
 const WEIGHTS: u32 = 100;
 
+/// Rounds of a loop.
+const ROUNDS: u64 = 3;
+
 /// Rows that set, change and take away values and weights of a few keys.
 fn input(rows: i64) -> Vec<Row> {
     let mut draw = 7_u64;
@@ -50,11 +53,43 @@ fn views(state: &BTreeMap<u32, i64>) -> BTreeSet<Line> {
     let split = values().map(|(key, value)| (if has_weight(key) { "heavy" } else { "light" }, i64::from(*key), *value));
     let total = (!worth.is_empty()).then(|| ("total", 0, worth.iter().map(|(_, worth)| worth).sum()));
     let kinds = values().map(|(_, value)| ("kinds", 0, *value));
+    let top = ranked(values().map(|(key, value)| (value % 3, *value, i64::from(*key))).collect());
     let again: Vec<Line> = counts.iter().map(|(kind, count)| ("again", *kind, *count)).collect();
     let lines = counts.into_iter().map(|(kind, count)| ("counts", kind, count)).chain(again);
     let lines = lines.chain(sums.into_iter().map(|(kind, sum)| ("sums", kind, sum)));
     let worth = worth.into_iter().map(|(key, worth)| ("worth", key, worth));
-    lines.chain(maybe).chain(split).chain(worth).chain(total).chain(kinds).collect()
+    lines.chain(maybe).chain(split).chain(worth).chain(total).chain(kinds).chain(top).chain(reached(state)).collect()
+}
+
+/// Of rows (kind, value, key): the least and the greatest value of each kind, and the three keys with the greatest.
+fn ranked(mut rows: Vec<(i64, i64, i64)>) -> Vec<Line> {
+    rows.sort_by_key(|(kind, value, key)| (*kind, -value, *key));
+    let of_kind = |kind: &[(i64, i64, i64)]| {
+        let (of, most, _) = kind[0];
+        let least = kind.iter().map(|(_, value, _)| *value).min().unwrap();
+        let top = kind.iter().take(3).map(|(of, _, key)| ("top", *of, *key));
+        top.chain([("most", of, most), ("least", of, least)]).collect::<Vec<Line>>()
+    };
+    rows.chunk_by(|a, b| a.0 == b.0).flat_map(of_kind).collect()
+}
+
+/// Keys that can be reached by going from each key to the one that its value names; and where that has not ended after the last round.
+fn reached(state: &BTreeMap<u32, i64>) -> Vec<Line> {
+    let next = |of: i64| state.get(&u32::try_from(of).ok()?).copied().filter(|_| of < i64::from(WEIGHTS));
+    let mut all: BTreeSet<(i64, i64)> =
+        state.keys().filter_map(|key| Some((i64::from(*key), next(i64::from(*key))?))).collect();
+    let mut further: BTreeMap<i64, i64> = BTreeMap::new();
+    for _ in 0..ROUNDS {
+        further.clear();
+        for (of, to) in all.clone() {
+            if let Some(to) = next(to).filter(|to| !all.contains(&(of, *to))) {
+                all.insert((of, to));
+                *further.entry(of).or_default() += 1;
+            }
+        }
+    }
+    let reached = all.into_iter().map(|(of, to)| ("reached", of, to));
+    reached.chain(further.into_iter().map(|(of, rows)| ("further", of, rows))).collect()
 }
 
 fn apply(state: &mut BTreeMap<u32, i64>, row: &Row) {
@@ -90,6 +125,15 @@ fn tables<'f>(rows: Stream<'f, Row>) -> Stream<'f, Change<(String, i64, i64)>> {
     let sum = |_: &i64, rows: &[(&i64, isize)]| [rows.iter().map(|(row, times)| **row * *times as i64).sum::<i64>()];
     let total = worth.clone().rekey(|_, _| 0_i64).reduce(sum);
     let kinds = values.clone().rekey(|_, _| 0_i64).distinct();
+    let of_kind = values.clone().flat_map(|key, value| [(value % 3, (value, i64::from(key)))]);
+    let ends = of_kind.clone().map(|_, (value, _)| value);
+    let top = of_kind.top_k(3, |_, (value, _)| *value).map(|_, (_, key)| key);
+    let next = values.clone().rekey(|key, _| i64::from(*key));
+    let reached = next.clone().iterate(ROUNDS, |inside, reached| {
+        let ends = reached.clone().flat_map(|of, to| [(to, of)]);
+        let further = ends.join(inside.enter(next), |_, of, to| (*of, *to)).flat_map(|_, (of, to)| [(of, to)]);
+        further.union(reached).distinct()
+    });
     // Two ways to the same number: where they differ at the end of an epoch, there is a row.
     let once = values.rekey(|_, _| 0_i64).count();
     let again = counts.clone().rekey(|_, _| 0_i64).reduce(sum);
@@ -103,6 +147,11 @@ fn tables<'f>(rows: Stream<'f, Row>) -> Stream<'f, Change<(String, i64, i64)>> {
         .union(lines("worth", worth))
         .union(lines("total", total))
         .union(lines("kinds", kinds))
+        .union(lines("top", top))
+        .union(lines("most", ends.clone().max()))
+        .union(lines("least", ends.min()))
+        .union(lines("reached", reached.rows))
+        .union(lines("further", reached.unsettled.map(|_, rows| rows as i64)))
         .union(lines("differ", differ));
     all.changes().map(|change| {
         let line = |((name, key), value)| (name, key, value);

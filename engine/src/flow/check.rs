@@ -131,7 +131,7 @@ impl Plan {
 
     /// Whether what comes to a node depends on where epochs end.
     pub(super) fn is_behind_table(&self, node: usize) -> bool {
-        self.behind(node).into_iter().any(|id| matches!(self.nodes[id].kind, Kind::Table(_)))
+        self.behind(node).into_iter().any(|id| matches!(self.nodes[id].kind, Kind::Table { .. }))
     }
 
     fn check_sinks(&self, all: &mut Vec<Finding>) {
@@ -205,7 +205,7 @@ impl Plan {
                     "rows that cannot be decoded are counted, but go nowhere",
                     "send the dead letters to a sink or a channel",
                 ),
-                Kind::Sink { .. } => continue,
+                Kind::Sink { .. } | Kind::View => continue,
                 _ => ("nothing reads this stream", "send it to a sink or a channel, or leave it out"),
             };
             let mut finding = self.finding("E0110", id, what.to_owned(), remedy);

@@ -32,6 +32,7 @@ use crate::ingest::saved::ReadRows;
 use crate::job::shared::{Current, Shared};
 use crate::job::worker::Input;
 use crate::key::owner;
+use crate::table::Shown;
 use crate::{Data, Key};
 
 /// The beginning of a flow: sources enter here.
@@ -42,7 +43,7 @@ use crate::{Data, Key};
 pub struct Flow<'f>(pub(crate) Rc<Inner<'f>>);
 
 pub(crate) struct Inner<'f> {
-    pub(crate) plan: RefCell<Plan>,
+    pub(crate) plan: Rc<RefCell<Plan>>,
     pub(crate) live: Option<Live<'f>>,
     /// What plan mode finds out and the job needs: one entry a source, a sink, a host channel.
     pub(crate) parts: RefCell<Vec<crate::job::parts::Part>>,
@@ -68,6 +69,8 @@ pub(crate) struct Live<'f> {
     pub(crate) inputs: RefCell<Vec<Box<dyn Input>>>,
     /// What keyed operators have stored of checkpoints.
     pub(crate) snapshots: RefCell<Vec<StreamVec<'f, u64, Handed>>>,
+    /// What the host looks into; on worker 0 alone.
+    pub(crate) views: RefCell<Vec<Box<dyn Shown>>>,
 }
 
 impl Live<'_> {
@@ -84,7 +87,7 @@ impl fmt::Debug for Flow<'_> {
 
 impl<'f> Flow<'f> {
     pub(crate) fn new(live: Option<Live<'f>>) -> Self {
-        Flow(Rc::new(Inner { plan: RefCell::default(), live, parts: RefCell::default(), inputs: RefCell::default() }))
+        Flow(Rc::new(Inner { plan: Rc::default(), live, parts: RefCell::default(), inputs: RefCell::default() }))
     }
 
     pub(crate) fn add(&self, name: &str, kind: Kind, inputs: Vec<usize>, at: &'static Location<'static>) -> usize {
@@ -94,7 +97,7 @@ impl<'f> Flow<'f> {
 
 /// The node that a stream comes from, and how deep its rows' places already are.
 #[derive(Clone)]
-pub(crate) struct Origin<'f> {
+pub struct Origin<'f> {
     pub(crate) flow: Flow<'f>,
     pub(crate) node: usize,
     pub(crate) depth: usize,

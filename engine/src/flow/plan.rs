@@ -34,8 +34,13 @@ pub(crate) enum Kind {
         bounds: String,
         states: Vec<Reads>,
     },
-    /// A view of tables, or the changes of one.
-    Table(&'static str),
+    /// What depends on tables, and so on where epochs end.
+    Table {
+        word: &'static str,
+        params: String,
+    },
+    /// A table that the host looks into.
+    View,
     Sink {
         commit: Option<CommitMode>,
         encodes_ids: bool,
@@ -47,7 +52,8 @@ impl Kind {
         match self {
             Kind::Source { .. } => "source",
             Kind::DeadLetters => "dead_letters",
-            Kind::Stateless(word) | Kind::Table(word) => word,
+            Kind::Stateless(word) | Kind::Table { word, .. } => word,
+            Kind::View => "view",
             Kind::Keyed { .. } => "keyed",
             Kind::Sink { .. } => "sink",
         }
@@ -55,7 +61,7 @@ impl Kind {
 
     /// Whether the user gives the name, which must then be unique.
     fn named(&self) -> bool {
-        matches!(self, Kind::Source { .. } | Kind::Keyed { .. } | Kind::Sink { .. })
+        matches!(self, Kind::Source { .. } | Kind::Keyed { .. } | Kind::Sink { .. } | Kind::View)
     }
 
     fn details(&self) -> String {
@@ -71,7 +77,8 @@ impl Kind {
             }
             Kind::Sink { commit: Some(mode), .. } => format!("commits {mode:?}"),
             Kind::Sink { commit: None, .. } => "host channel".into(),
-            Kind::DeadLetters | Kind::Stateless(_) | Kind::Table(_) => String::new(),
+            Kind::Table { params, .. } => params.clone(),
+            Kind::DeadLetters | Kind::Stateless(_) | Kind::View => String::new(),
         }
     }
 }
@@ -109,7 +116,7 @@ impl Plan {
 
     /// Whether anything is known only when an epoch has ended.
     pub(crate) fn has_tables(&self) -> bool {
-        self.nodes.iter().any(|node| matches!(node.kind, Kind::Table(_)))
+        self.nodes.iter().any(|node| matches!(node.kind, Kind::Table { .. }))
     }
 
     /// The place of a node in the user's code, and its name.

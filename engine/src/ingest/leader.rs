@@ -332,6 +332,11 @@ impl Leader {
         self.closed
     }
 
+    /// The first epoch that may be shown: before it the job comes back to where it was.
+    pub(crate) fn back_at(&self) -> u64 {
+        self.next_epoch.max(self.first_epoch) - 1
+    }
+
     /// The next epoch to be cut.
     pub(crate) fn epoch(&self) -> u64 {
         self.epoch

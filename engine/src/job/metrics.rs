@@ -165,7 +165,7 @@ impl Registry {
                 Kind::Source { .. } => drop(self.source(&node.name)),
                 Kind::Keyed { .. } => drop(self.keyed(&node.name)),
                 Kind::Sink { .. } => drop(self.sink(&node.name)),
-                Kind::DeadLetters | Kind::Stateless(_) | Kind::Table(_) => {}
+                Kind::DeadLetters | Kind::Stateless(_) | Kind::Table { .. } | Kind::View => {}
             }
         }
     }

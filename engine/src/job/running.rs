@@ -15,6 +15,7 @@ use super::{BuildFn, LeaderSlot, Receiver, worker};
 use crate::ingest::Sender;
 use crate::ingest::leader::Leader;
 use crate::ingest::record::Recording;
+use crate::table::Views;
 use crate::{Data, Error, turns};
 
 /// A job that runs. Dropping it stops the job without waiting.
@@ -94,6 +95,35 @@ impl Running {
         let end =
             end.ok_or_else(|| wrong(format!("channel \"{name}\" goes the other way or holds rows of another type")))?;
         end.take().ok_or_else(|| wrong(format!("the end of channel \"{name}\" was taken already, or closed by a wait")))
+    }
+
+    /// The tables that the flow shows by [`to_view`](crate::Table::to_view).
+    ///
+    /// # Examples
+    /// ```
+    /// use serde::{Deserialize, Serialize};
+    /// use watchfire_engine::{Job, Timed};
+    /// # #[derive(Clone, Debug, Serialize, Deserialize)]
+    /// # struct Report { at_ms: i64, crew: u32, station: u32 }
+    /// # impl Timed for Report { fn event_time_ms(&self) -> i64 { self.at_ms } }
+    /// let job = Job::new(|flow| {
+    ///     let crews = flow.channel::<Report>("crews").key_by(|report| report.crew).latest("at", |report| Some(report.station)).out;
+    ///     crews.clone().to_view("places");
+    ///     crews.rekey(|_, station| *station).count().to_view("stations");
+    /// });
+    /// let mut running = job.start()?;
+    /// let (crews, views) = (running.sender::<Report>("crews")?, running.views());
+    /// crews.send(vec![Report { at_ms: 0, crew: 1, station: 7 }, Report { at_ms: 0, crew: 2, station: 7 }])?;
+    /// drop(crews);
+    /// running.wait()?;
+    /// let now = views.snapshot().ok_or("nothing is known yet")?;
+    /// let (places, stations) = (now.view::<u32, u32>("places")?, now.view::<u32, u64>("stations")?);
+    /// assert_eq!(places.get(&2).next(), Some((&7, 1)));
+    /// assert_eq!(stations.iter().next(), Some((&7, &2, 1)));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn views(&self) -> Views {
+        Views(self.shared.clone())
     }
 
     /// A snapshot of the counters.

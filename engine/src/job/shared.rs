@@ -7,6 +7,8 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::Thread;
 use std::time::{Duration, Instant};
 
+use arc_swap::ArcSwapOption;
+
 use crate::Error;
 use crate::checkpoint::{Handed, Order};
 use crate::durable::{Body, StateType};
@@ -14,6 +16,7 @@ use crate::ingest::leader::EpochFeed;
 use crate::job::metrics::Registry;
 use crate::job::outlet::{Nudge, Outlet};
 use crate::keyed::Clocks;
+use crate::table::Snapshot;
 use crate::time::FIRST_EPOCH;
 use crate::turns;
 
@@ -71,6 +74,8 @@ pub(crate) struct Shared {
     pub(crate) epochs_wait: AtomicBool,
     /// The store of the recording does not take what it is given.
     pub(crate) recording_waits: AtomicBool,
+    /// What the host sees of the views.
+    pub(crate) views: ArcSwapOption<Snapshot>,
     failed: AtomicBool,
     error: Mutex<Option<Error>>,
     workers: Vec<Worker>,
@@ -144,6 +149,7 @@ impl Shared {
             checkpoints_wait: AtomicBool::new(false),
             epochs_wait: AtomicBool::new(false),
             recording_waits: AtomicBool::new(false),
+            views: ArcSwapOption::empty(),
             failed: AtomicBool::new(false),
             error: Mutex::default(),
             workers: (0..workers).map(|_| worker()).collect(),

@@ -19,6 +19,7 @@ use crate::checkpoint::gather;
 use crate::control::Control;
 use crate::flow::{Flow, Live};
 use crate::ingest::leader::{EpochFeed, Leader};
+use crate::table::Board;
 use crate::turns;
 
 /// How long a worker sleeps when nothing wakes it; it then looks whether the job was poisoned.
@@ -80,6 +81,8 @@ struct Run<'a> {
     index: usize,
     inputs: Vec<Box<dyn Input>>,
     controls: Controls,
+    /// What the host looks into.
+    board: Board,
     probe: ProbeHandle<u64>,
     /// Epochs whose checkpoints are durable everywhere.
     stored: ProbeHandle<u64>,
@@ -97,7 +100,7 @@ impl<'a> Run<'a> {
     ) -> Result<Self, Error> {
         let index = worker.index();
         let (probe, stored) = (ProbeHandle::new(), ProbeHandle::new());
-        let (mut inputs, mut controls, built) = worker.dataflow_named::<u64, _, _>("watchfire", |scope| {
+        let (mut inputs, mut controls, board, built) = worker.dataflow_named::<u64, _, _>("watchfire", |scope| {
             let (controls, control_stream) = scope.new_input::<Vec<Control>>();
             let flow = Flow::new(Some(Live {
                 scope,
@@ -107,13 +110,15 @@ impl<'a> Run<'a> {
                 current: current.clone(),
                 inputs: RefCell::default(),
                 snapshots: RefCell::default(),
+                views: RefCell::default(),
             }));
             build(&flow);
             let built = flow.0.plan.borrow().fingerprint();
-            let (inputs, snapshots) =
-                flow.0.live.as_ref().map(|live| (live.inputs.take(), live.snapshots.take())).unwrap_or_default();
+            let made = flow.0.live.as_ref();
+            let made = made.map(|live| (live.inputs.take(), live.snapshots.take(), live.views.take()));
+            let (inputs, snapshots, views) = made.unwrap_or_default();
             gather(scope, snapshots, &stored, shared);
-            (inputs, controls, built)
+            (inputs, controls, Board::new(views), built)
         });
         if built != fingerprint {
             let what =
@@ -123,7 +128,7 @@ impl<'a> Run<'a> {
         let first = shared.first_epoch();
         inputs.iter_mut().for_each(|input| input.advance_to(first));
         controls.advance_to(first);
-        Ok(Run { shared, index, inputs, controls, probe, stored, current, closed: false })
+        Ok(Run { shared, index, inputs, controls, board, probe, stored, current, closed: false })
     }
 
     fn until_end(&mut self, worker: &mut Worker, leader: &mut Option<Leader>) -> Result<(), Error> {
@@ -155,7 +160,7 @@ impl<'a> Run<'a> {
     }
 
     /// The leader's share: cuts what may be cut, and learns what has passed. How long it may sleep if nothing wakes it.
-    fn lead(&self, leader: &mut Leader) -> Result<Duration, Error> {
+    fn lead(&mut self, leader: &mut Leader) -> Result<Duration, Error> {
         let metrics = &self.shared.metrics;
         let passed = self.passed(leader);
         metrics.epochs_closed.store(passed.saturating_sub(self.shared.first_epoch()), Ordering::Relaxed);
@@ -173,10 +178,14 @@ impl<'a> Run<'a> {
     }
 
     /// Tells the leader what has passed.
-    fn passed(&self, leader: &mut Leader) -> u64 {
+    fn passed(&mut self, leader: &mut Leader) -> u64 {
         let below = |probe: &ProbeHandle<u64>| probe.with_frontier(|frontier| frontier.first().copied());
         let passed = below(&self.probe).unwrap_or(leader.epoch());
         leader.passed(passed, below(&self.stored).unwrap_or(leader.epoch()));
+        let shows = passed.saturating_sub(1).min(self.shared.logged());
+        if shows >= leader.back_at() {
+            self.board.show(shows, self.shared);
+        }
         passed
     }
 
@@ -203,7 +212,7 @@ impl<'a> Run<'a> {
     }
 
     /// After the last epoch: waits for the commits that are still under way.
-    fn settle(&self, leader: &mut Option<Leader>) -> Result<(), Error> {
+    fn settle(&mut self, leader: &mut Option<Leader>) -> Result<(), Error> {
         if let Some(leader) = leader {
             loop {
                 self.passed(leader);

@@ -46,7 +46,7 @@ impl<'f, T: Data + Timed, F> KeyedStream<'f, T, F> {
         F: Fn(&T) -> K + Clone + 'static,
     {
         let Detected { out, late, skewed } = self.detect_at(name, relation, at);
-        let table = Table { origin: out.origin, rows: out.inner.map(collection) };
+        let table = Table { home: out.origin, rows: out.inner.map(collection) };
         Detected { out: table, late, skewed }
     }
 }

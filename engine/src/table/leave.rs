@@ -1,19 +1,19 @@
 //! Where a table becomes a stream: what is left of the changes of an epoch, in an order of their own.
 
-use std::collections::BTreeMap;
 use std::panic::Location;
 
 use differential_dataflow::consolidation::consolidate;
 use timely::dataflow::StreamVec;
 use timely::dataflow::channels::pact::{Exchange, Pipeline};
-use timely::dataflow::operators::Capability;
 use timely::dataflow::operators::generic::OutputBuilder;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 
-use super::{Rows, Table};
+use super::level::{Around, sealed::Times};
+use super::open::Open;
+use super::{Epochs, Rows, Table, Update};
 use crate::batch::{Batch, NO_SPLIT, Place, Places};
 use crate::control::Signal;
-use crate::flow::{Kind, Live, Origin, Stream};
+use crate::flow::{Live, Origin, Stream};
 use crate::key::owner;
 use crate::keyed::Output;
 use crate::{Change, Key, Row};
@@ -29,66 +29,51 @@ impl<'f, K: Key, V: Row> Table<'f, K, V> {
     /// After a crash the table is built anew, and its changes go on where they were.
     #[track_caller]
     pub fn changes(self) -> Stream<'f, Change<(K, V)>> {
-        let Table { origin, rows } = self;
-        let node = origin.flow.add("changes", Kind::Table("changes"), vec![origin.node], Location::caller());
-        let origin = Origin { node, depth: 0, ..origin }.deeper(WORDS);
-        let inner = origin.flow.0.live.as_ref().zip(rows).map(|(live, rows)| leave(live, node, rows));
+        let home = Epochs::add(&self.home, ("changes", String::new()), None, Location::caller());
+        let origin = Origin { depth: 0, ..home }.deeper(WORDS);
+        let node = origin.node;
+        let inner = origin.flow.0.live.as_ref().zip(self.rows).map(|(live, rows)| leave(live, node, rows));
         origin.stream(inner)
     }
 }
 
-/// What an open epoch has brought so far.
-struct Waiting<K, V> {
-    cap: Capability<u64>,
-    changes: Vec<((K, V), isize)>,
-    /// The last place of the ingest order in the epoch.
-    at: u64,
-}
-
-impl<K, V> Waiting<K, V> {
-    fn new(cap: Capability<u64>) -> Self {
-        Waiting { cap, changes: Vec::new(), at: 0 }
-    }
-}
+/// The changes of an epoch, and the last place of the ingest order in it.
+type Said<K, V> = (Vec<((K, V), isize)>, u64);
 
 fn leave<'f, K: Key, V: Row>(
     live: &Live<'f>,
     node: usize,
     rows: Rows<'f, K, V>,
 ) -> StreamVec<'f, u64, Batch<Change<(K, V)>>> {
-    let (peers, current, shared) = (live.peers(), live.current.clone(), live.shared.clone());
+    let (around, peers, shared) = (Around::new(live, node), live.peers(), live.shared.clone());
     let mut builder = OperatorBuilder::new("changes".to_owned(), live.scope);
-    let by_key = Exchange::new(move |((key, _), _, _): &((K, V), u64, isize)| owner(key.stable_hash(), peers) as u64);
+    let by_key = Exchange::new(move |((key, _), _, _): &Update<K, V>| owner(key.stable_hash(), peers) as u64);
     let mut rows_in = builder.new_input(rows.inner, by_key);
     let mut controls_in = builder.new_input(live.controls.clone(), Pipeline);
     let (out, stream) = builder.new_output();
     let mut out: Output<Change<(K, V)>> = OutputBuilder::from(out);
     builder.build(move |caps| {
         drop(caps);
-        let mut waiting: BTreeMap<u64, Waiting<K, V>> = BTreeMap::new();
+        let mut open: Open<Said<K, V>> = Open::new();
         move |frontiers| {
-            current.set(node);
+            around.mark();
             // What a table is built anew from stands before the first epoch, and was said long ago.
             let first = shared.first_epoch();
             rows_in.for_each(|cap, data| {
                 // An update may be later than the message that carries it.
                 for (row, epoch, times) in data.drain(..).filter(|(_, epoch, _)| *epoch >= first) {
-                    let open = waiting.entry(epoch).or_insert_with(|| Waiting::new(cap.delayed(&epoch, 0)));
-                    open.changes.push((row, times));
+                    open.at(epoch, &cap).0.push((row, times));
                 }
             });
             controls_in.for_each(|cap, data| {
                 let Some(epoch) = cap.least().copied() else { return };
                 for control in data.drain(..).filter(|control| control.signal == Signal::Closed) {
-                    waiting.entry(epoch).or_insert_with(|| Waiting::new(cap.delayed(&epoch, 0))).at = control.at;
+                    open.at(epoch, &cap).1 = control.at;
                 }
             });
             let mut out = out.activate();
-            while let Some(closed) = waiting.first_entry() {
-                if frontiers.iter().any(|frontier| frontier.less_equal(closed.key())) {
-                    break;
-                }
-                let Waiting { cap, mut changes, at } = closed.remove();
+            let is_open = |epoch: &u64| frontiers.iter().any(|frontier| frontier.less_equal(epoch));
+            while let Some((_, cap, (mut changes, at))) = open.closed(is_open) {
                 consolidate(&mut changes);
                 if !changes.is_empty() {
                     out.session(&cap).give(batch(changes, at));

@@ -3,19 +3,34 @@
 //! A keyed operator holds what enters a table (`relation.rs`), and is what a checkpoint stores of it; everything behind it is built
 //! anew when a job comes back (`enter.rs`), and what that brings forth is dropped where a table becomes a stream (`leave.rs`).
 
+mod closed;
 mod enter;
+pub mod expert;
+mod grouped;
+mod groups;
+mod iterate;
 mod leave;
+mod level;
+mod look_up;
+mod open;
 mod ops;
 mod relation;
+mod views;
 
 use std::fmt;
 
 use differential_dataflow::VecCollection;
 
-use crate::flow::Origin;
+pub use iterate::{Iterated, Loop};
+pub use level::{Epochs, Level, Rounds};
+pub(crate) use views::{Board, Shown};
+pub use views::{Snapshot, View, Views};
 
-/// Rows of a table, with how often each was added (or, below zero, taken away) at an epoch.
-pub(crate) type Rows<'f, K, V> = VecCollection<'f, u64, (K, V), isize>;
+/// Rows of a table, with how often each was added (or, below zero, taken away) at a time.
+type Rows<'f, K, V, T = u64> = VecCollection<'f, T, (K, V), isize>;
+
+/// A row, the epoch at which it comes or goes, and how often.
+type Update<K, V> = ((K, V), u64, isize);
 
 /// A relation that changes: rows `(K, V)`, each so many times, by key.
 ///
@@ -59,19 +74,19 @@ pub(crate) type Rows<'f, K, V> = VecCollection<'f, u64, (K, V), isize>;
 /// assert_eq!(Change::consolidate(changes), [(("lift".to_owned(), 2), 1)]);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-pub struct Table<'f, K: 'static, V: 'static> {
-    pub(crate) origin: Origin<'f>,
-    pub(crate) rows: Option<Rows<'f, K, V>>,
+pub struct Table<'f, K: 'static, V: 'static, L: Level = Epochs> {
+    home: L::Home<'f>,
+    rows: Option<Rows<'f, K, V, L::Time>>,
 }
 
-impl<K: Clone + 'static, V: Clone + 'static> Clone for Table<'_, K, V> {
+impl<K: Clone + 'static, V: Clone + 'static, L: Level> Clone for Table<'_, K, V, L> {
     fn clone(&self) -> Self {
-        Table { origin: self.origin.clone(), rows: self.rows.clone() }
+        Table { home: self.home.clone(), rows: self.rows.clone() }
     }
 }
 
-impl<K: 'static, V: 'static> fmt::Debug for Table<'_, K, V> {
+impl<K: 'static, V: 'static, L: Level> fmt::Debug for Table<'_, K, V, L> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Table(node {})", self.origin.node)
+        write!(f, "Table(node {})", L::node(&self.home))
     }
 }
