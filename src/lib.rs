@@ -3,11 +3,11 @@
 //! **The answer never depends on how the input was batched, how many workers ran, or how fast it was replayed.**
 //!
 //! This crate only re-exports: the engine at the top, and below it what happens to rows ([`window`], [`alarm`],
-//! [`crane`], [`geo`], [`calendar`]) and how they come in and go out ([`connect`]).
+//! [`crane`], [`geo`], [`road`], [`calendar`]) and how they come in and go out ([`connect`]).
 
 pub use watchfire_connectors as connect;
 pub use watchfire_engine::*;
-pub use watchfire_operators::{alarm, calendar, crane, geo, window};
+pub use watchfire_operators::{alarm, calendar, crane, geo, road, window};
 
 /// The how-to pages: their programs run as documentation tests.
 #[cfg(doctest)]

@@ -10,10 +10,14 @@ use watchfire_connectors::file::{FileSinkConfig, FileSource, FileSourceConfig};
 use watchfire_connectors::format::{Csv, CsvConfig};
 use watchfire_connectors::mqtt::{MqttSinkConfig, MqttSourceConfig};
 use watchfire_operators::alarm::{AlarmMachine, Ladder};
+use watchfire_operators::calendar::Calendar;
 use watchfire_operators::crane::{
     ChartBook, ChartLimits, EpisodeConfig, OverloadConfig, OverloadEpisodes, RatedLoad, ReadingLimits, overload_windows,
 };
+use watchfire_operators::geo::Declares;
+use watchfire_operators::road::CsvNetwork;
 
+use crate::input::EDGES_MS;
 use crate::row::Vital;
 
 /// Bytes as every config there is: refused by its type, or the same after it was written down and read again; and what is
@@ -44,6 +48,15 @@ pub fn configs(bytes: &[u8]) {
             }
         }
     }
+    if let Some(calendar) = read::<Calendar>(text) {
+        calendar_answers(&calendar);
+    }
+    if let Some(Declares { datum, .. }) = read::<Declares>(text) {
+        for (first, second) in [(30.5, 104.07), (-90.0, 180.0), (0.0, f64::NAN), (f64::MAX, 1.0)] {
+            refused(datum.position(first, second).err(), &["E0472", "E0473"]);
+        }
+    }
+    read::<CsvNetwork>(text);
     read::<ReadingLimits>(text);
     read::<ChartLimits>(text);
     read::<DatagenConfig>(text);
@@ -64,5 +77,19 @@ fn read<T: Serialize + DeserializeOwned + Debug>(text: &str) -> Option<T> {
 fn refused(error: Option<watchfire_engine::Error>, codes: &[&str]) {
     if let Some(error) = error {
         assert!(codes.contains(&error.code()) && error.to_string().contains("Remedy: "), "{error}");
+    }
+}
+
+/// A calendar answers for every instant, or says that it does not know.
+fn calendar_answers(calendar: &Calendar) {
+    for at_ms in EDGES_MS.into_iter().chain([1_767_225_600_000]) {
+        refused(calendar.is_work_day(at_ms).err(), &["E0211"]);
+        refused(calendar.shifts_at(at_ms).err(), &["E0211"]);
+        refused(calendar.after_work_days(at_ms, 3).err(), &["E0211"]);
+        refused(calendar.work_ms_between(at_ms, 1_767_225_600_000).err(), &["E0211"]);
+        match calendar.after_work_ms(at_ms, 3_600_000) {
+            Ok(due_ms) => assert_eq!(calendar.work_ms_between(at_ms, due_ms).ok(), Some(3_600_000)),
+            Err(error) => refused(Some(error), &["E0211"]),
+        }
     }
 }

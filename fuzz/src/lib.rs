@@ -18,6 +18,7 @@
 //! | [`mqtt`] | a config in TOML, or an id or filter | configs are refused or work; ids make one level each |
 //! | [`configs`] | a config in TOML | every config is refused or works, and survives being written down |
 //! | [`charts`] | a chart book in TOML | rated loads are finite, capped by rope, and do not rise with the radius |
+//! | [`roads`] | two tables in CSV | an error with lines, or a network whose times are those from scratch while roads close |
 //! | [`windows`] | settings, then rows and cuts | windows and sessions are those of the plain reference, cut and restored at will |
 //! | [`cranes`] | settings, then readings | sums fit into their windows, ratios are finite, books balance |
 //! | [`alarms`] | a ladder, then events | nothing but proof lowers an alarm; ids have no holes |
@@ -36,6 +37,7 @@ mod lines;
 mod mqtt;
 mod refusal;
 mod restored;
+mod roads;
 mod row;
 mod state;
 #[path = "../../operators/tests/support/mod.rs"]
@@ -50,6 +52,7 @@ pub use csv::csv;
 pub use json::json;
 pub use lines::lines;
 pub use mqtt::mqtt;
+pub use roads::roads;
 pub use state::state;
 pub use windows::windows;
 
@@ -66,6 +69,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("json", json),
     ("lines", lines),
     ("mqtt", mqtt),
+    ("roads", roads),
     ("state", state),
     ("windows", windows),
 ];

@@ -215,10 +215,11 @@ impl Calendar {
         loop {
             for (begins, ends) in self.spans(date) {
                 let begins = begins.max(from_ms);
-                if begins + left_ms <= ends {
+                let span_ms = (ends - begins).max(0);
+                if 0 < span_ms && left_ms <= span_ms {
                     return Ok(begins + left_ms);
                 }
-                left_ms -= (ends - begins).max(0);
+                left_ms -= span_ms;
             }
             date = self.known(self.after(date)?)?;
         }
@@ -391,6 +392,7 @@ mod tests {
         assert_eq!(calendar.after_work_ms(late, 2 * HOUR_MS).unwrap_err().code(), "E0211");
         assert_eq!(calendar.after_work_days(late, 1).unwrap_err().code(), "E0211");
         assert_eq!(calendar.work_ms_between(i64::MIN, i64::MAX).unwrap_err().code(), "E0211");
+        assert_eq!(calendar.after_work_ms(late, i64::MAX).unwrap_err().code(), "E0211");
     }
 
     #[test]

@@ -1,0 +1,151 @@
+//! Road times while roads change: always what a computation from scratch gives.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use petgraph::algo::dijkstra;
+use petgraph::graph::{DiGraph, NodeIndex};
+use proptest::prelude::*;
+use watchfire_operators::geo::Position;
+use watchfire_operators::road::{ArcId, Network, NodeId, Reached, RoadChange, RoadState, Roads, Search, Trees};
+
+/// Arcs between a few nodes, with their times.
+fn network(nodes: u32, arcs: &[(u32, u32, u32)]) -> Arc<Network> {
+    let mut map = Network::builder();
+    for node in 0..nodes {
+        let place = Position::from_degrees(30.0 + f64::from(node) / 100.0, 104.0).unwrap();
+        map.node(&node.to_string(), place, true);
+    }
+    for (nth, (from, to, ms)) in arcs.iter().enumerate() {
+        map.arc(&nth.to_string(), &(from % nodes).to_string(), &(to % nodes).to_string(), f64::from(*ms));
+    }
+    Arc::new(map.build().unwrap())
+}
+
+/// The graph of the arcs that are open, either way round.
+fn open(roads: &Roads, turned: bool) -> DiGraph<(), u32> {
+    let network = roads.network();
+    let mut graph = DiGraph::new();
+    (0..network.nodes_len()).for_each(|_| {
+        graph.add_node(());
+    });
+    for arc in (0..network.arcs_len() as u32).map(ArcId) {
+        if let Some(ms) = roads.time_ms(arc) {
+            let (from, to) = (NodeIndex::new(network.from(arc).0 as usize), NodeIndex::new(network.to(arc).0 as usize));
+            if turned {
+                graph.add_edge(to, from, ms)
+            } else {
+                graph.add_edge(from, to, ms)
+            };
+        }
+    }
+    graph
+}
+
+fn times(roads: &Roads, from: NodeId, turned: bool) -> HashMap<NodeIndex, u32> {
+    let times = dijkstra(&open(roads, turned), NodeIndex::new(from.0 as usize), None, |arc| *arc.weight());
+    times.into_iter().collect()
+}
+
+/// Everything that trees and searches say, against plain Dijkstra.
+fn agrees(roads: &Roads, trees: &Trees, stations: &[NodeId], search: &mut Search) -> Result<(), TestCaseError> {
+    let nodes = roads.network().nodes_len() as u32;
+    for (tree, station) in stations.iter().enumerate() {
+        let plain = times(roads, *station, false);
+        for node in (0..nodes).map(NodeId) {
+            let expected = plain.get(&NodeIndex::new(node.0 as usize)).copied();
+            prop_assert_eq!(trees.time_ms(tree, node), expected);
+            let route = trees.route(roads, tree, node);
+            prop_assert_eq!(route.is_some(), expected.is_some());
+            let Some(route) = route else { continue };
+            let takes: u32 = route.iter().map(|arc| roads.time_ms(*arc).unwrap()).sum();
+            prop_assert_eq!(Some(takes), expected);
+            // From node to node without a gap.
+            let mut at = *station;
+            for arc in route {
+                prop_assert_eq!(roads.network().from(arc), at);
+                at = roads.network().to(arc);
+            }
+            prop_assert_eq!(at, node);
+        }
+    }
+    let fire = NodeId(nodes / 2);
+    let plain = times(roads, fire, true);
+    let mut all: Vec<Reached> = stations
+        .iter()
+        .filter_map(|node| Some(Reached { time_ms: *plain.get(&NodeIndex::new(node.0 as usize))?, node: *node }))
+        .collect();
+    all.sort();
+    all.dedup();
+    for count in 0..4 {
+        let found = search.nearest(roads, fire, count, |node| stations.contains(&node));
+        prop_assert_eq!(&found[..], &all[..count.min(all.len())]);
+    }
+    Ok(())
+}
+
+/// What changes on the roads, several at a time.
+fn changes() -> impl Strategy<Value = Vec<Vec<(u32, RoadState)>>> {
+    let becomes = prop_oneof![
+        Just(RoadState::Closed),
+        Just(RoadState::Open),
+        (0_i64..40).prop_map(RoadState::Takes),
+        Just(RoadState::Takes(-1)),
+    ];
+    prop::collection::vec(prop::collection::vec((0_u32..70, becomes), 0..12), 1..12)
+}
+
+proptest! {
+    #[test]
+    fn after_every_change_times_are_what_they_are_from_scratch(
+        nodes in 2_u32..25,
+        arcs in prop::collection::vec((0_u32..25, 0_u32..25, 1_u32..20), 1..60),
+        batches in changes(),
+    ) {
+        let network = network(nodes, &arcs);
+        let stations: Vec<NodeId> = (0..nodes).step_by(5).map(NodeId).collect();
+        let mut roads = Roads::new(network.clone());
+        let (mut trees, mut search) = (Trees::new(&roads, stations.clone()), Search::default());
+        agrees(&roads, &trees, &stations, &mut search)?;
+        for batch in batches {
+            let change = |(arc, becomes): &(u32, RoadState)| RoadChange { arc: ArcId(*arc), becomes: *becomes };
+            let wrong = |(arc, becomes): &&(u32, RoadState)| {
+                *arc as usize >= network.arcs_len() || *becomes == RoadState::Takes(-1)
+            };
+            let refused = roads.apply(batch.iter().map(change));
+            prop_assert!(refused.iter().map(|(of, _)| *of).eq(batch.iter().filter(wrong).map(change)));
+            trees.follow(&roads);
+            agrees(&roads, &trees, &stations, &mut search)?;
+        }
+    }
+}
+
+#[test]
+fn what_cannot_be_reached_has_no_time_until_a_road_opens() {
+    let network = network(4, &[(0, 1, 10), (1, 0, 10), (2, 3, 10)]);
+    let mut roads = Roads::new(network);
+    let mut trees = Trees::new(&roads, [NodeId(0)]);
+    assert_eq!((trees.time_ms(0, NodeId(3)), trees.route(&roads, 0, NodeId(3))), (None, None), "an island");
+    assert_eq!(trees.time_ms(0, NodeId(99)), None);
+    roads.apply([RoadChange { arc: ArcId(0), becomes: RoadState::Closed }]);
+    assert_eq!(trees.follow(&roads).lost, 1);
+    assert_eq!(trees.time_ms(0, NodeId(1)), None);
+    assert!(Search::default().nearest(&roads, NodeId(1), 3, |node| node != NodeId(1)).is_empty());
+    roads.apply([RoadChange { arc: ArcId(0), becomes: RoadState::Open }]);
+    trees.follow(&roads);
+    assert_eq!(trees.time_ms(0, NodeId(1)), Some(10));
+}
+
+#[test]
+fn a_tree_of_which_most_is_touched_is_worked_out_anew() {
+    let arcs: Vec<(u32, u32, u32)> = (0..99).map(|node| (node, node + 1, 10)).collect();
+    let mut roads = Roads::new(network(100, &arcs));
+    let mut trees = Trees::new(&roads, [NodeId(0)]);
+    let takes = |arc, ms| [RoadChange { arc: ArcId(arc), becomes: RoadState::Takes(ms) }];
+    roads.apply(takes(90, 20));
+    assert_eq!(trees.follow(&roads).anew, 0);
+    roads.apply(takes(0, 20));
+    assert_eq!(trees.follow(&roads).anew, 1);
+    assert_eq!(trees.time_ms(0, NodeId(99)), Some(1_010));
+}
