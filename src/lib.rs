@@ -1,6 +1,7 @@
 //! Turns live streams from a city district into safety decisions, incrementally and within milliseconds.
 //!
 //! **The answer never depends on how the input was batched, how many workers ran, or how fast it was replayed.**
+//! (What a [`Table`] says in between, it says of its epochs; what is left of that is the same.)
 //!
 //! This crate only re-exports: the engine at the top, and below it what happens to rows ([`window`], [`alarm`],
 //! [`crane`], [`geo`], [`road`], [`calendar`]) and how they come in and go out ([`connect`]).

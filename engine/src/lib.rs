@@ -4,7 +4,8 @@
 //! epochs, [`Flow`] and [`Stream`] carry them, keyed operators run [`Detector`]s over them, and [`sink`]s or host
 //! channels let them out. [`Job`] runs the whole.
 //!
-//! This is the only crate that names timely and differential dataflow, and neither appears in a public signature.
+//! This is the only crate that names timely and differential dataflow, and neither appears in a public signature, but for those of
+//! [`expert`].
 //!
 //! **Stability.** The traits in [`source`] and [`sink`], and what [`durable`] holds, are unstable.
 

@@ -11,7 +11,7 @@ use std::time::Duration;
 use support::{BY_ROWS, Gate, OpensAtEnd, Row, SOON, STANDING, in_time, row, settles};
 use watchfire_engine::source::Replay;
 use watchfire_engine::testing::{CallKind, FaultyStore, Hooked};
-use watchfire_engine::{Change, ChannelIn, Checkpointing, Flow, Job, Snapshot, Table};
+use watchfire_engine::{Change, ChannelIn, Checkpointing, Flow, Job, Snapshot, Stream, Table};
 
 /// Rows of few keys, some of which take a key away.
 fn input(rows: i64) -> Vec<Row> {
@@ -37,7 +37,10 @@ fn latest<'f>(flow: &Flow<'f>, replay: Replay) -> Table<'f, u32, i64> {
 
 /// Each row with what its neighbour is worth.
 fn beside(flow: &Flow<'_>) {
-    let rows = flow.channel::<Row>("in");
+    beside_of(flow.channel::<Row>("in"));
+}
+
+fn beside_of(rows: Stream<'_, Row>) {
     let values = rows.clone().key_by(|row| row.key).latest("latest", |row| (row.value >= 0).then_some(row.value)).out;
     let seen = rows.key_by(|row| (row.key + 1) % 11).join_as_of(values, |of: Row, values| {
         assert!(values.len() <= 1);
@@ -47,20 +50,25 @@ fn beside(flow: &Flow<'_>) {
     seen.to_channel("out");
 }
 
+/// The same from scratch, where each epoch holds so many rows.
+fn as_of(rows: &[Row], of_epoch: usize) -> Vec<Row> {
+    let mut all = Vec::new();
+    for (n, of) in rows.iter().enumerate() {
+        let upto = (n / of_epoch + 1) * of_epoch;
+        let values = held(&rows[..upto.min(rows.len())]);
+        let value = values.get(&((of.key + 1) % 11)).copied().unwrap_or(-1);
+        all.extend([row(of.at_ms, of.key, value), of.clone()]);
+    }
+    all
+}
+
 #[test]
 fn a_row_finds_what_a_table_holds_at_the_end_of_its_epoch_and_stays_where_it_was() {
     let rows = input(500);
     for (workers, rows_max) in [(1, 1), (2, 1), (3, 4)] {
         let job = Job::new(beside).ticks(STANDING).workers(workers).epoch_rows_max(rows_max);
         let out = support::run(&job, rows.chunks(rows_max).map(<[Row]>::to_vec).collect()).unwrap().0;
-        let mut expected = Vec::new();
-        for (n, of) in rows.iter().enumerate() {
-            let upto = (n / rows_max + 1) * rows_max;
-            let values = held(&rows[..upto.min(rows.len())]);
-            let value = values.get(&((of.key + 1) % 11)).copied().unwrap_or(-1);
-            expected.extend([row(of.at_ms, of.key, value), of.clone()]);
-        }
-        assert!(out == expected, "{workers} workers");
+        assert!(out == as_of(&rows, rows_max), "{workers} workers");
     }
     let (first, recording) =
         support::recorded(&Job::new(beside).ticks(BY_ROWS), rows.chunks(9).map(<[Row]>::to_vec).collect());
@@ -68,6 +76,29 @@ fn a_row_finds_what_a_table_holds_at_the_end_of_its_epoch_and_stays_where_it_was
         let job = Job::new(beside).ticks(BY_ROWS).workers(workers);
         assert!(support::replayed(&job, &recording) == first, "{workers} workers");
     }
+}
+
+#[test]
+fn a_job_that_comes_back_finds_what_the_table_held() {
+    let store = Arc::new(FaultyStore::default());
+    let (rows, mut out) = (input(60), Vec::new());
+    for (life, part) in rows.chunks(20).enumerate() {
+        let flow = |flow: &Flow<'_>| {
+            let rows = flow.channel_with::<Row>("in", ChannelIn { replay: Replay::Exact, ..ChannelIn::default() });
+            beside_of(rows);
+        };
+        let config = Checkpointing { every_ms: 3_600_000, ..Checkpointing::named("site") };
+        let job =
+            Job::new(flow).ticks(STANDING).workers(1 + life).epoch_rows_max(1).checkpoint_to(store.clone(), config);
+        let mut running = job.start().unwrap();
+        let (sender, seen) = (running.sender::<Row>("in").unwrap(), running.receiver::<Row>("out").unwrap());
+        assert_eq!(sender.resumes_at(), 20 * life as u64);
+        part.iter().for_each(|of| sender.send(vec![of.clone()]).unwrap());
+        let host = std::thread::spawn(move || support::rest(&seen));
+        running.stop(SOON).unwrap();
+        out.extend(host.join().unwrap());
+    }
+    assert!(out == as_of(&rows, 1));
 }
 
 #[test]
@@ -146,6 +177,49 @@ fn a_job_that_comes_back_shows_its_views_whole_or_not_at_all() {
             }
         }
     }
+}
+
+/// What is in the log only as a number of rows is not there before the host has sent them again.
+#[test]
+fn a_job_that_waits_for_rows_to_come_again_shows_nothing() {
+    let store = Arc::new(FaultyStore::default());
+    let config = Checkpointing { every_ms: 3_600_000, log_epochs: true, ..Checkpointing::named("site") };
+    let job = shows(Replay::Exact).epoch_rows_max(10).checkpoint_to(store, config);
+    let rows = input(50);
+    let mut running = job.start().unwrap();
+    let (sender, views) = (running.sender::<Row>("in").unwrap(), running.views());
+    rows[..40].chunks(10).for_each(|rows| sender.send(rows.to_vec()).unwrap());
+    let shown = |rows: &[Row]| settles(|| views.snapshot().is_some_and(|now| values(&now) == held(rows)));
+    assert!(shown(&rows[..40]));
+    running.abort();
+
+    // Stopped in the midst of it, at each of the four epochs, and then for good.
+    for again in [0, 10, 20, 30, 40] {
+        let mut running = job.start().unwrap();
+        let (sender, views) = (running.sender::<Row>("in").unwrap(), running.views());
+        assert_eq!(sender.resumes_at(), 0);
+        rows[..again].chunks(10).for_each(|rows| sender.send(rows.to_vec()).unwrap());
+        assert!(settles(|| running.metrics().sources["in"].rows == again as u64));
+        if again < 40 {
+            std::thread::sleep(Duration::from_millis(20));
+            assert!(views.snapshot().is_none(), "after {again} rows");
+            running.stop(SOON).unwrap();
+            assert!(views.snapshot().is_none(), "after {again} rows and a stop");
+        } else {
+            let shown = |rows: &[Row]| settles(|| views.snapshot().is_some_and(|now| values(&now) == held(rows)));
+            assert!(shown(&rows[..40]));
+            sender.send(rows[40..].to_vec()).unwrap();
+            assert!(shown(&rows));
+            drop(sender);
+            in_time(move || running.wait()).unwrap();
+        }
+    }
+
+    // Drained: nothing is left to do, and nothing is known.
+    let mut running = job.start().unwrap();
+    let views = running.views();
+    in_time(move || running.wait()).unwrap();
+    assert!(views.snapshot().is_none());
 }
 
 #[test]

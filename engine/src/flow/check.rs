@@ -199,13 +199,17 @@ impl Plan {
     fn check_outputs(&self, all: &mut Vec<Finding>) {
         for (id, node) in self.nodes.iter().enumerate() {
             let read = self.nodes.iter().any(|other| other.inputs.contains(&id));
-            let (what, remedy) = match node.kind {
+            let (what, remedy) = match &node.kind {
                 _ if read => continue,
                 Kind::DeadLetters => (
                     "rows that cannot be decoded are counted, but go nowhere",
                     "send the dead letters to a sink or a channel",
                 ),
                 Kind::Sink { .. } | Kind::View => continue,
+                Kind::Table { word: "unsettled", .. } => (
+                    "nobody looks whether the loop comes to rest",
+                    "send `unsettled` to a sink, a channel or a view, and alarm on its rows",
+                ),
                 _ => ("nothing reads this stream", "send it to a sink or a channel, or leave it out"),
             };
             let mut finding = self.finding("E0110", id, what.to_owned(), remedy);

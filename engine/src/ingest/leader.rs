@@ -51,6 +51,8 @@ pub(crate) struct Leader {
     again: VecDeque<Logged>,
     /// The first epoch after those.
     next_epoch: u64,
+    /// The epoch at whose end the job is where it was, from which on the host may look; none if it will not come to it.
+    pub(crate) back_at: Option<u64>,
     splits: SplitBook,
     clocks: Clocks,
     /// The job comes back, and has cut no epoch yet.
@@ -88,6 +90,7 @@ impl Leader {
             hears: Vec::new(),
             again: VecDeque::new(),
             next_epoch: FIRST_EPOCH,
+            back_at: Some(FIRST_EPOCH - 1),
             splits: SplitBook::default(),
             clocks: Clocks::new(),
             was_away: false,
@@ -125,6 +128,7 @@ impl Leader {
         (self.epoch, self.again, self.next_epoch) = (self.first_epoch, epochs, next_epoch);
         // Where all rows are in the log, no source has to give any.
         self.shared.set_hears_again(self.again.iter().any(|logged| !logged.given_again().is_empty()));
+        self.back_at = Some(self.again.back().map_or(self.first_epoch - 1, |logged| logged.epoch));
         self.was_away = true;
         self.commits.owe(owed);
         Ok(())
@@ -231,6 +235,7 @@ impl Leader {
     /// Ends in the midst of what was logged, with nothing of the epoch that is the next.
     fn leave(&mut self) -> Vec<EpochFeed> {
         self.again.clear();
+        self.back_at = None;
         self.closed = true;
         self.share_out(Vec::new(), Vec::new(), self.epoch + 1, true)
     }
@@ -330,11 +335,6 @@ impl Leader {
 
     pub(crate) fn closed(&self) -> bool {
         self.closed
-    }
-
-    /// The first epoch that may be shown: before it the job comes back to where it was.
-    pub(crate) fn back_at(&self) -> u64 {
-        self.next_epoch.max(self.first_epoch) - 1
     }
 
     /// The next epoch to be cut.

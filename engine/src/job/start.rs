@@ -74,6 +74,7 @@ impl Job {
             logs: false,
         };
         let mut recording = recording;
+        let replays = recording.is_some();
         let books = if recording.is_none() { self.come_back(&plan, &mut start, &mut recording)? } else { None };
         for part in parts {
             part(&mut start)?;
@@ -99,6 +100,10 @@ impl Job {
             }
             let read: Vec<_> = inputs.iter().map(|input| input.read_held).collect();
             leader.resume(resumed, &read, start.owed_upto)?;
+        }
+        if recording.is_some() && !replays {
+            // Drained before: its states are not loaded, so there is nothing to show.
+            leader.back_at = None;
         }
         if let Some(recording) = recording {
             // Nothing but the record enters: senders are told so.

@@ -183,8 +183,9 @@ impl<'a> Run<'a> {
         let passed = below(&self.probe).unwrap_or(leader.epoch());
         leader.passed(passed, below(&self.stored).unwrap_or(leader.epoch()));
         let shows = passed.saturating_sub(1).min(self.shared.logged());
-        if shows >= leader.back_at() {
-            self.board.show(shows, self.shared);
+        self.board.pass(shows);
+        if leader.back_at.is_some_and(|back_at| shows >= back_at) {
+            self.board.show(self.shared);
         }
         passed
     }

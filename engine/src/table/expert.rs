@@ -2,7 +2,7 @@
 //! changes as they do.
 //!
 //! What is built here is a view like others: its updates are at the epochs of the flow, it is built anew after a crash, and it must be
-//! a deterministic function of its input alone. A panic in it is blamed on whatever operator ran before.
+//! a deterministic function of its input alone, in which at the end of an epoch no row is there less than never. A panic in it is blamed on whatever operator ran before.
 
 use std::panic::Location;
 

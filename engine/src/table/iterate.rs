@@ -62,7 +62,7 @@ impl<'f, K: Key, V: Row> Table<'f, K, V> {
     /// After `rounds_max` rounds (at least 2) no further one is begun, so a loop that has no rest ends too: `rows` are then what that many rounds
     /// make, and `unsettled` says where they would go on. Whoever decides by the rows should look there as well. `step` must end
     /// with what sees a table whole ([`min`](Table::min), [`distinct`](Table::distinct), [`reduce`](Table::reduce) and their like), or
-    /// rows that cancel each other go round for ever.
+    /// rows that cancel each other, or come by two ways, become more from round to round.
     ///
     /// Memory: the rows of every round. It is for relations that settle in few rounds; for road distances use what was made for them.
     ///

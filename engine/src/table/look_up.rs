@@ -75,7 +75,7 @@ impl<'f, T: Data, F> KeyedStream<'f, T, F> {
         let origin = Origin { node, ..origin }.deeper(1);
         let both = inner.zip(table.rows);
         let inner = origin.flow.0.live.as_ref().zip(both).map(|(live, (rows, table))| {
-            let rows = route(live, node, rows, key.clone());
+            let rows = if live.peers() == 1 { rows } else { route(live, node, rows, key.clone()) };
             let each = move |held: &Closed<K, V>, batch: Batch<T>| {
                 batch.flat_map(depth, |row| {
                     let beside: Vec<(&V, isize)> = held.of(&key(&row)).collect();

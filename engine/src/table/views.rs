@@ -120,25 +120,32 @@ fn apply<K: Key, V: Row>(all: &mut All<K, V>, (key, row): (K, V), by: isize) {
 }
 
 /// What the leader shows of all views of the flow.
-#[derive(Default)]
 pub(crate) struct Board {
     views: Vec<Box<dyn Shown>>,
-    shown: Option<u64>,
+    /// The views at the end of the newest epoch that every view has passed and a job that comes back would hear again.
+    passed: Option<Arc<Snapshot>>,
 }
 
 impl Board {
     pub(crate) fn new(views: Vec<Box<dyn Shown>>) -> Self {
-        Board { views, shown: None }
+        Board { views, passed: None }
     }
 
-    /// Every view has passed `epoch`, and a job that comes back would hear it again.
-    pub(crate) fn show(&mut self, epoch: u64, shared: &Shared) {
-        if self.views.is_empty() || self.shown.is_some_and(|shown| shown >= epoch) {
+    /// An epoch has passed. What views were before is let go.
+    pub(crate) fn pass(&mut self, epoch: u64) {
+        if self.views.is_empty() || self.passed.as_ref().is_some_and(|passed| passed.epoch >= epoch) {
             return;
         }
-        self.shown = Some(epoch);
         let views = self.views.iter_mut().map(|view| (view.name().clone(), view.at(epoch))).collect();
-        shared.views.store(Some(Arc::new(Snapshot { epoch, views })));
+        self.passed = Some(Arc::new(Snapshot { epoch, views }));
+    }
+
+    /// Lets the host see the views as they are.
+    pub(crate) fn show(&self, shared: &Shared) {
+        let Some(passed) = &self.passed else { return };
+        if shared.views.load().as_ref().is_none_or(|shown| !Arc::ptr_eq(shown, passed)) {
+            shared.views.store(Some(passed.clone()));
+        }
     }
 }
 
@@ -155,7 +162,7 @@ impl fmt::Debug for Views {
 impl Views {
     /// All views as they were at the end of the newest epoch that has left by every sink and, where epochs are logged, would be
     /// heard again after a crash. Nothing until the job has begun or come back: to where the log ends, or else to its checkpoint, from
-    /// which it goes on with what its sources give again. O(1), and never waits; a snapshot stays what it is.
+    /// which it goes on with what its sources give again; and nothing of a job that was drained before and has nothing left to do. O(1), and never waits; a snapshot stays what it is.
     pub fn snapshot(&self) -> Option<Arc<Snapshot>> {
         self.0.views.load_full()
     }
@@ -205,7 +212,7 @@ impl<K: Key, V: Row> fmt::Debug for View<K, V> {
 
 impl<K: Key, V: Row> View<K, V> {
     /// The rows of a key with how often each is there, rising. O(log keys).
-    pub fn get(&self, key: &K) -> impl Iterator<Item = (&V, u64)> {
+    pub fn get<'a>(&'a self, key: &K) -> impl Iterator<Item = (&'a V, u64)> + use<'a, K, V> {
         self.0.get(key).into_iter().flat_map(there)
     }
 
