@@ -4,11 +4,11 @@
 //! (What a [`Table`] says in between, it says of its epochs; what is left of that is the same.)
 //!
 //! This crate only re-exports: the engine at the top, and below it what happens to rows ([`window`], [`alarm`],
-//! [`crane`], [`geo`], [`road`], [`calendar`]) and how they come in and go out ([`connect`]).
+//! [`crane`], [`dispatch`], [`geo`], [`road`], [`calendar`]) and how they come in and go out ([`connect`]).
 
 pub use watchfire_connectors as connect;
 pub use watchfire_engine::*;
-pub use watchfire_operators::{alarm, calendar, crane, geo, road, window};
+pub use watchfire_operators::{alarm, calendar, crane, dispatch, geo, road, window};
 
 /// The how-to pages: their programs run as documentation tests.
 #[cfg(doctest)]
