@@ -15,7 +15,7 @@ use watchfire_operators::crane::{
     ChartBook, ChartLimits, EpisodeConfig, OverloadConfig, OverloadEpisodes, RatedLoad, ReadingLimits, overload_windows,
 };
 use watchfire_operators::geo::Declares;
-use watchfire_operators::road::CsvNetwork;
+use watchfire_operators::road::{CsvNetwork, OsmNetwork};
 
 use crate::input::EDGES_MS;
 use crate::row::Vital;
@@ -57,6 +57,7 @@ pub fn configs(bytes: &[u8]) {
         }
     }
     read::<CsvNetwork>(text);
+    read::<OsmNetwork>(text);
     read::<ReadingLimits>(text);
     read::<ChartLimits>(text);
     read::<DatagenConfig>(text);

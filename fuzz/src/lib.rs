@@ -18,7 +18,7 @@
 //! | [`mqtt`] | a config in TOML, or an id or filter | configs are refused or work; ids make one level each |
 //! | [`configs`] | a config in TOML | every config is refused or works, and survives being written down |
 //! | [`charts`] | a chart book in TOML | rated loads are finite, capped by rope, and do not rise with the radius |
-//! | [`roads`] | two tables in CSV | an error with lines, or a network whose times are those from scratch while roads close |
+//! | [`roads`] | a map, or two tables in CSV | an error with lines, or a network whose times are those from scratch while roads close |
 //! | [`windows`] | settings, then rows and cuts | windows and sessions are those of the plain reference, cut and restored at will |
 //! | [`cranes`] | settings, then readings | sums fit into their windows, ratios are finite, books balance |
 //! | [`alarms`] | a ladder, then events | nothing but proof lowers an alarm; ids have no holes |

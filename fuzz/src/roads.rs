@@ -2,21 +2,27 @@
 
 use std::sync::Arc;
 
+use watchfire_engine::Error;
 use watchfire_operators::geo::Datum;
-use watchfire_operators::road::{ArcId, CsvNetwork, NodeId, RoadChange, RoadState, Roads, Trees};
+use watchfire_operators::road::{ArcId, CsvNetwork, Network, NodeId, OsmNetwork, RoadChange, RoadState, Roads, Trees};
 
 /// More nodes or arcs than this only take time.
 const MANY: usize = 300;
 
-/// Bytes as two texts, nodes and arcs, with a zero byte between them: refused with what is wrong, or a network on which trees follow
-/// closures and reopenings to the times that a computation from scratch gives.
+/// Bytes as a map of OpenStreetMap and as two texts, nodes and arcs, with a zero byte between them: refused with what is wrong, or a network on
+/// which trees follow closures and reopenings to the times that a computation from scratch gives.
 pub fn roads(bytes: &[u8]) {
     let at = bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());
     let (nodes, arcs) = (&bytes[..at], bytes.get(at + 1..).unwrap_or_default());
-    let network = match CsvNetwork::new(Datum::Gcj02).load(nodes, arcs) {
+    follows(CsvNetwork::new(Datum::Gcj02).load(nodes, arcs));
+    follows(OsmNetwork::default().load(bytes));
+}
+
+fn follows(network: Result<Network, Error>) {
+    let network = match network {
         Ok(network) => Arc::new(network),
         Err(error) => {
-            assert!(error.code() == "E0181" && error.to_string().contains("Remedy: "), "{error}");
+            assert!(["E0181", "E0182"].contains(&error.code()) && error.to_string().contains("Remedy: "), "{error}");
             return;
         }
     };

@@ -7,11 +7,15 @@
 mod live;
 mod load;
 mod network;
+#[cfg(feature = "osm")]
+mod osm;
 mod search;
 mod trees;
 
 pub use live::{RoadChange, RoadState, Roads};
 pub use load::CsvNetwork;
 pub use network::{ArcId, Network, NetworkBuilder, NodeId, TIME_MAX_MS};
+#[cfg(feature = "osm")]
+pub use osm::OsmNetwork;
 pub use search::{Reached, Search};
 pub use trees::{Repair, Trees};
