@@ -57,7 +57,7 @@ struct Written {
     shifts: Vec<Shift>,
 }
 
-/// Hours of a work day, `from` (inclusive) to `until` (exclusive) of the same day.
+/// Hours of a work day, `from` (inclusive) to `until` (exclusive) of the same day; `00:00` is the midnight at its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Hours {
@@ -119,6 +119,13 @@ fn weekend() -> Vec<Weekday> {
     vec![Weekday::Saturday, Weekday::Sunday]
 }
 
+impl Hours {
+    /// Whether they go on to the end of the day.
+    fn to_midnight(self) -> bool {
+        self.until == Time::midnight()
+    }
+}
+
 impl TryFrom<Written> for Calendar {
     type Error = Error;
 
@@ -142,10 +149,10 @@ impl Written {
         if self.hours.is_empty() {
             wrong.push("a work day has no hours".to_owned());
         }
-        for hours in self.hours.iter().filter(|hours| hours.from >= hours.until) {
+        for hours in self.hours.iter().filter(|hours| hours.from >= hours.until && !hours.to_midnight()) {
             wrong.push(format!("hours end at {}, not after they begin at {}", hours.until, hours.from));
         }
-        for two in self.hours.windows(2).filter(|two| two[0].until > two[1].from) {
+        for two in self.hours.windows(2).filter(|two| two[0].until > two[1].from || two[0].to_midnight()) {
             wrong.push(format!("hours from {} begin before those from {} end", two[1].from, two[0].from));
         }
         for (date, _) in self.off.iter().filter(|(date, _)| self.work.contains_key(date)) {
@@ -192,7 +199,10 @@ impl Calendar {
         if until_ms < from_ms {
             return Ok(-self.work_ms_between(until_ms, from_ms)?);
         }
-        let (first, last) = (self.civil(from_ms)?.0, self.civil(until_ms)?.0);
+        if from_ms == until_ms {
+            return self.civil(from_ms).map(|_| 0);
+        }
+        let (first, last) = (self.civil(from_ms)?.0, self.civil(until_ms - 1)?.0);
         let (mut date, mut work_ms) = (first, 0);
         while date <= last {
             let spans = self.spans(date);
@@ -280,10 +290,16 @@ impl Calendar {
     /// The work hours of a day, as instants.
     fn spans(&self, date: Date) -> impl DoubleEndedIterator<Item = (i64, i64)> {
         let hours: &[Hours] = if self.works(date) { &self.written.hours } else { &[] };
-        hours.iter().filter_map(move |hours| {
-            let at = |time| self.written.zone.instant_of(date.to_datetime(time));
-            Some((at(hours.from)?, at(hours.until)?))
-        })
+        let mut before_ms = i64::MIN;
+        let spans = hours.iter().filter_map(|hours| {
+            let at = |date: Date, time| self.written.zone.instant_of(date.to_datetime(time));
+            let last = if hours.to_midnight() { date.tomorrow().ok()? } else { date };
+            // Where clocks are set forward, hours may begin before those before them have ended.
+            let begins = at(date, hours.from)?.max(before_ms);
+            before_ms = at(last, hours.until)?.max(begins);
+            Some((begins, before_ms))
+        });
+        spans.collect::<Vec<_>>().into_iter()
     }
 
     fn civil(&self, at_ms: i64) -> Result<(Date, Time), Error> {
@@ -391,6 +407,8 @@ mod tests {
         let late = at("2025-12-31 17:00:00");
         assert_eq!(calendar.after_work_ms(late, 2 * HOUR_MS).unwrap_err().code(), "E0211");
         assert_eq!(calendar.after_work_days(late, 1).unwrap_err().code(), "E0211");
+        // The first moment that it does not know is the end of what it does.
+        assert_eq!(calendar.work_ms_between(late, at("2026-01-01 00:00:00")).unwrap(), HOUR_MS);
         assert_eq!(calendar.work_ms_between(i64::MIN, i64::MAX).unwrap_err().code(), "E0211");
         assert_eq!(calendar.after_work_ms(late, i64::MAX).unwrap_err().code(), "E0211");
     }
@@ -408,6 +426,24 @@ mod tests {
         assert_eq!(on("2025-03-04 05:59:59"), ["night", "office"]);
         assert_eq!(on("2025-03-04 06:00:00"), ["night"]);
         assert_eq!(calendar.shifts_at(at("2025-01-01 00:00:00")).unwrap_err().code(), "E0211", "who began last year?");
+    }
+
+    #[test]
+    fn hours_go_on_to_midnight_and_through_a_night_that_is_short() {
+        let text = r#"
+            version = "short"
+            zone = "Europe/Berlin"
+            from = "2026-03-28"
+            until = "2026-03-31"
+            hours = [{ from = "01:00", until = "02:30" }, { from = "03:00", until = "05:00" }, { from = "23:00", until = "00:00" }]
+            rest_days = []
+        "#;
+        let calendar: Calendar = toml::from_str(text).unwrap();
+        let at = |text: &str| calendar.zone().instant_ms(text).unwrap();
+        let of = |day: &str, next: &str| calendar.work_ms_between(at(day), at(next)).unwrap();
+        assert_eq!(of("2026-03-28 00:00:00", "2026-03-29 00:00:00"), 9 * HOUR_MS / 2);
+        // At two it is three: 1:00 to 5:00 are three hours.
+        assert_eq!(of("2026-03-29 00:00:00", "2026-03-30 00:00:00"), 4 * HOUR_MS);
     }
 
     #[test]

@@ -61,8 +61,8 @@ impl Zone {
         if let Ok(instant) = text.parse::<Timestamp>() {
             return Ok(instant.as_millisecond());
         }
-        // A date alone would read as its midnight.
-        let civil = text.parse::<DateTime>().ok().filter(|_| text.contains(':'));
+        // A date alone would read as its midnight, and another zone behind it would be passed over.
+        let civil = text.parse::<DateTime>().ok().filter(|_| text.contains(':') && !text.contains('['));
         let instant = civil.and_then(|civil| self.instant_of(civil));
         instant.ok_or_else(|| {
             Error::new("E0474", "a time is neither RFC 3339 nor a date and time of day").remedy(
@@ -129,7 +129,15 @@ mod tests {
 
     #[test]
     fn what_is_no_instant_is_refused() {
-        for text in ["", "2026-11-27", "14:05:00", "27.11.2026 14:05", "2026-02-30 10:00:00", "1764223500"] {
+        for text in [
+            "",
+            "2026-11-27",
+            "14:05:00",
+            "27.11.2026 14:05",
+            "2026-02-30 10:00:00",
+            "2026-11-27T14:05:00[Europe/Berlin]",
+            "1764223500",
+        ] {
             assert_eq!(Zone::default().instant_ms(text).unwrap_err().code(), "E0474", "{text}");
         }
     }

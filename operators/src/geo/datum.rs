@@ -33,29 +33,51 @@ pub enum Datum {
 
 /// The grid of a building site: a plane that touches the earth at its origin.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(try_from = "WrittenGrid", into = "WrittenGrid")]
 pub struct SiteGrid {
-    /// Latitude of the origin, degrees by WGS-84.
-    pub lat_deg: f64,
-    /// Longitude of the origin, degrees by WGS-84.
-    pub lon_deg: f64,
-    /// From true north to the grid's, degrees clockwise.
-    #[serde(default)]
-    pub north_deg: f64,
-    /// A coordinate further away than this is no place of the site, metres. The plane is within 3 cm of the earth at 5 km.
-    #[serde(default = "SiteGrid::default_reach_m")]
-    pub reach_m: f64,
+    origin: Position,
+    north_deg: f64,
+    reach_m: f64,
 }
 
-impl SiteGrid {
+/// As a configuration has it.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenGrid {
+    lat_deg: f64,
+    lon_deg: f64,
+    #[serde(default)]
+    north_deg: f64,
+    #[serde(default = "WrittenGrid::default_reach_m")]
+    reach_m: f64,
+}
+
+impl WrittenGrid {
     fn default_reach_m() -> f64 {
         5_000.0
     }
 }
 
+impl TryFrom<WrittenGrid> for SiteGrid {
+    type Error = Error;
+
+    fn try_from(WrittenGrid { lat_deg, lon_deg, north_deg, reach_m }: WrittenGrid) -> Result<Self, Error> {
+        SiteGrid::new(Position::from_degrees(lat_deg, lon_deg)?, north_deg, reach_m)
+    }
+}
+
+impl From<SiteGrid> for WrittenGrid {
+    fn from(SiteGrid { origin, north_deg, reach_m }: SiteGrid) -> Self {
+        WrittenGrid { lat_deg: origin.lat_deg(), lon_deg: origin.lon_deg(), north_deg, reach_m }
+    }
+}
+
+/// The furthest that a site may reach, metres: there a plane that touches the earth is 200 m above it.
+const REACH_MAX_M: f64 = 50_000.0;
+
 /// Semi-major axis and squared eccentricity of WGS-84.
 const WGS84_AXIS_M: f64 = 6_378_137.0;
-const WGS84_ECCENTRICITY_2: f64 = 0.006_694_379_990_14;
+const WGS84_ECCENTRICITY_2: f64 = 0.006_694_379_990_141_316;
 
 /// Of the ellipsoid by which GCJ-02 is bent (Krassowsky 1940).
 const GCJ02_AXIS_M: f64 = 6_378_245.0;
@@ -72,7 +94,7 @@ impl Datum {
     /// The place that two numbers name: degrees of latitude and longitude, or metres north and east on the site.
     ///
     /// From GCJ-02 and BD-09 the way back is sought until it is exact to 10^-9 degrees; providers differ by centimetres among
-    /// themselves. Outside of the rectangle 0.8 to 55.8 degrees north, 72 to 137.8 east GCJ-02 is WGS-84.
+    /// themselves; at the border of the rectangle it may not be found. Outside of the rectangle from 0.8 to 55.8 degrees north, 72 to 137.8 east GCJ-02 is WGS-84.
     ///
     /// # Errors
     /// `E0472` if a number is not finite or of its range, `E0473` if it is beyond the reach of the site.
@@ -115,13 +137,22 @@ impl Datum {
 }
 
 impl SiteGrid {
-    /// Metres in a degree of latitude and of longitude, at the origin.
-    fn degree_m(&self) -> (f64, f64) {
-        let lat = self.lat_deg.to_radians();
-        let flat = 1.0 - WGS84_ECCENTRICITY_2 * lat.sin().powi(2);
-        let across_m = WGS84_AXIS_M / flat.sqrt();
-        let along_m = across_m * (1.0 - WGS84_ECCENTRICITY_2) / flat;
-        (along_m.to_radians(), (across_m * lat.cos()).to_radians())
+    /// A grid whose north is `north_deg` degrees clockwise from true north. A coordinate further than `reach_m` metres from the origin is no place of
+    /// the site.
+    ///
+    /// # Errors
+    /// `E0173` if the origin is within a degree of a pole, an angle is not finite or beyond a full turn, or the reach is not above 0 and at most
+    /// 50 km.
+    pub fn new(origin: Position, north_deg: f64, reach_m: f64) -> Result<Self, Error> {
+        let sound =
+            origin.lat_deg().abs() <= 89.0 && north_deg.abs() <= 360.0 && reach_m > 0.0 && reach_m <= REACH_MAX_M;
+        if !sound {
+            let what = "the grid of a site lies at a pole, is turned by no angle, or reaches nowhere or too far";
+            return Err(
+                Error::new("E0173", what).remedy("check the origin, north_deg (-360 to 360) and reach_m (to 50000)")
+            );
+        }
+        Ok(SiteGrid { origin, north_deg, reach_m })
     }
 
     fn position(&self, north_m: f64, east_m: f64) -> Result<Position, Error> {
@@ -130,18 +161,62 @@ impl SiteGrid {
             return Err(Error::new("E0473", what).remedy("check which datum the source speaks, or raise reach_m"));
         }
         let (sin, cos) = self.north_deg.to_radians().sin_cos();
-        let (lat_m, lon_m) = self.degree_m();
         let (north_m, east_m) = (north_m * cos - east_m * sin, north_m * sin + east_m * cos);
-        Position::from_degrees(self.lat_deg + north_m / lat_m, self.lon_deg + east_m / lon_m)
+        let Axes { north, east, .. } = Axes::at(self.origin);
+        let at = earth_m(self.origin);
+        let (lat_deg, lon_deg) = degrees(std::array::from_fn(|i| at[i] + north[i] * north_m + east[i] * east_m));
+        Position::from_degrees(lat_deg, lon_deg)
     }
 
     fn of(&self, place: Position) -> (f64, f64) {
         let (sin, cos) = self.north_deg.to_radians().sin_cos();
-        let (lat_m, lon_m) = self.degree_m();
-        let north_m = (place.lat_deg() - self.lat_deg) * lat_m;
-        let east_m = (place.lon_deg() - self.lon_deg) * lon_m;
+        let Axes { north, east, up } = Axes::at(self.origin);
+        let (from, to) = (earth_m(self.origin), earth_m(place));
+        let away: [f64; 3] = std::array::from_fn(|i| to[i] - from[i]);
+        let along = |axis: [f64; 3]| (0..3).map(|i| axis[i] * away[i]).sum::<f64>();
+        // What lies on the earth below the plane, as seen from the middle of the earth.
+        let above = 1.0 - along(up) / WGS84_AXIS_M;
+        let (north_m, east_m) = (along(north) * above, along(east) * above);
         (north_m * cos + east_m * sin, east_m * cos - north_m * sin)
     }
+}
+
+/// North, east and up at a place, in the axes of the earth.
+struct Axes {
+    north: [f64; 3],
+    east: [f64; 3],
+    up: [f64; 3],
+}
+
+impl Axes {
+    fn at(place: Position) -> Self {
+        let (sin_lat, cos_lat) = place.lat_deg().to_radians().sin_cos();
+        let (sin_lon, cos_lon) = place.lon_deg().to_radians().sin_cos();
+        Axes {
+            north: [-sin_lat * cos_lon, -sin_lat * sin_lon, cos_lat],
+            east: [-sin_lon, cos_lon, 0.0],
+            up: [cos_lat * cos_lon, cos_lat * sin_lon, sin_lat],
+        }
+    }
+}
+
+/// A place on the ellipsoid, metres from the middle of the earth.
+fn earth_m(place: Position) -> [f64; 3] {
+    let (sin_lat, cos_lat) = place.lat_deg().to_radians().sin_cos();
+    let (sin_lon, cos_lon) = place.lon_deg().to_radians().sin_cos();
+    let across_m = WGS84_AXIS_M / (1.0 - WGS84_ECCENTRICITY_2 * sin_lat * sin_lat).sqrt();
+    [across_m * cos_lat * cos_lon, across_m * cos_lat * sin_lon, across_m * (1.0 - WGS84_ECCENTRICITY_2) * sin_lat]
+}
+
+/// Latitude and longitude of a point near the ellipsoid (Bowring 1976).
+fn degrees([x, y, z]: [f64; 3]) -> (f64, f64) {
+    let flat = (1.0 - WGS84_ECCENTRICITY_2).sqrt();
+    let across = x.hypot(y);
+    let (sin, cos) = (z / flat).atan2(across).sin_cos();
+    let second = WGS84_ECCENTRICITY_2 / (1.0 - WGS84_ECCENTRICITY_2);
+    let lat = (z + second * WGS84_AXIS_M * flat * sin.powi(3))
+        .atan2(across - WGS84_ECCENTRICITY_2 * WGS84_AXIS_M * cos.powi(3));
+    (lat.to_degrees(), y.atan2(x).to_degrees())
 }
 
 /// What is bent into a coordinate.
@@ -235,23 +310,47 @@ mod tests {
 
         #[test]
         fn a_site_is_as_large_as_it_says(north in -3_000.0_f64..3_000.0, east in -3_000.0_f64..3_000.0, turned in -180.0_f64..180.0) {
-            let grid = SiteGrid { lat_deg: 30.5, lon_deg: 104.07, north_deg: turned, reach_m: 5_000.0 };
+            let grid = site(turned);
             let origin = Position::from_degrees(30.5, 104.07).unwrap();
-            let place = Datum::Site(grid).position(north, east).unwrap();
+            let place = grid.position(north, east).unwrap();
             let away = north.hypot(east);
             // The sphere of `distance_m` is not the ellipsoid.
             prop_assert!((place.distance_m(origin) - away).abs() < 0.006 * away + 0.02);
-            prop_assert!(near(Datum::Site(grid).of(place), (north, east), 0.02));
+            prop_assert!(near(grid.of(place), (north, east), 0.02));
         }
+    }
+
+    fn site(north_deg: f64) -> Datum {
+        Datum::Site(SiteGrid::new(Position::from_degrees(30.5, 104.07).unwrap(), north_deg, 5_000.0).unwrap())
+    }
+
+    #[test]
+    fn a_straight_line_to_the_east_bends_to_the_south() {
+        let place = site(0.0).position(0.0, 5_000.0).unwrap();
+        let south_m = (30.5 - place.lat_deg()) * 110_860.0;
+        // tan(latitude) / 2 / radius times the square of the way.
+        assert!((south_m - 1.15).abs() < 0.03, "{south_m} m");
+        // A degree to the north is 110,860.9 m long here, by the series of the meridian's length.
+        let north = site(0.0).position(1_000.0, 0.0).unwrap();
+        assert!(((north.lat_deg() - 30.5) - 1_000.0 / 110_860.9).abs() < 3e-8, "{}", north.lat_deg());
     }
 
     #[test]
     fn a_turned_grid_points_where_it_says() {
-        let grid = SiteGrid { lat_deg: 30.5, lon_deg: 104.07, north_deg: 90.0, reach_m: 5_000.0 };
-        let place = Datum::Site(grid).position(1_000.0, 0.0).unwrap();
+        let place = site(90.0).position(1_000.0, 0.0).unwrap();
         // Its north is east.
         assert!((place.lat_deg() - 30.5).abs() < 1e-6 && place.lon_deg() > 104.08);
-        assert_eq!(Datum::Site(grid).position(4_000.0, 4_000.0).unwrap_err().code(), "E0473");
+        assert_eq!(site(90.0).position(4_000.0, 4_000.0).unwrap_err().code(), "E0473");
+        for text in [
+            "lat_deg = nan",
+            "lat_deg = 89.5",
+            "lat_deg = 30.5\nreach_m = nan",
+            "lat_deg = 30.5\nreach_m = -1.0",
+            "lat_deg = 30.5\nnorth_deg = inf",
+        ] {
+            let error = toml::from_str::<SiteGrid>(&format!("lon_deg = 104.07\n{text}")).unwrap_err().to_string();
+            assert!(error.contains("E0173") || error.contains("E0472"), "{text}: {error}");
+        }
     }
 
     #[test]

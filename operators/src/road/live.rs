@@ -155,7 +155,9 @@ impl Roads {
     /// The least time of the arcs that lead straight from one node to another, if one is open.
     #[must_use]
     pub fn between_ms(&self, from: NodeId, to: NodeId) -> Option<u32> {
-        let arcs = self.network.out.of(from.0).iter().filter(|(_, other)| *other == to.0);
+        let known = (from.0 as usize) < self.network.nodes_len();
+        let arcs = if known { self.network.out.of(from.0) } else { &[] };
+        let arcs = arcs.iter().filter(|(_, other)| *other == to.0);
         arcs.filter_map(|(arc, _)| self.time_ms(ArcId(*arc))).min()
     }
 }

@@ -9,11 +9,12 @@ use super::network::{Network, NetworkBuilder};
 use crate::geo::Datum;
 
 /// How two CSV texts say what a network is, in the format of JEMSS (Ridler, Mason and Raith 2022): tables that begin with a line of their
-/// name, followed by a line with the names of their columns, and end with an empty line.
+/// name and, if they say it, how many lines they have, followed by a line with the names of their columns, and end with a line in which nothing
+/// stands.
 ///
 /// Table `nodes`: `index`, `x` (longitude), `y` (latitude) and, if it is there, `offRoadAccess` (0 where no road can be left). Table `arcs`:
 /// `index`, `fromNode`, `toNode` and a column with the time of each mode of travel. The table `miscData` of the same text says by
-/// `arcForm` whether an arc leads one way (`directed`) or both (`undirected`; the way back is called `INDEX back`).
+/// `arcForm` whether an arc leads one way (`directed`) or both (`undirected`; the way back is called `INDEX back`). Other tables are passed over.
 ///
 /// # Examples
 /// ```
@@ -37,6 +38,14 @@ pub struct CsvNetwork {
     /// How many milliseconds one is in that column; days, by default.
     #[serde(default = "CsvNetwork::day_ms")]
     pub unit_ms: f64,
+}
+
+/// A table of a text.
+struct Table {
+    name: String,
+    columns: BTreeMap<String, usize>,
+    /// Each with the number of its line.
+    lines: Vec<(u64, csv::StringRecord)>,
 }
 
 /// A line of a table, by the names of its columns.
@@ -90,23 +99,24 @@ impl CsvNetwork {
     /// `E0181` with the first twenty things that are wrong.
     pub fn load(&self, nodes: &[u8], arcs: &[u8]) -> Result<Network, Error> {
         let mut map = Network::builder();
-        for_each_line(nodes, &mut map, |map, line| match line.table {
-            "nodes" => self.node(map, line),
-            _ => Ok(()),
+        if !(self.unit_ms.is_finite() && self.unit_ms > 0.0) {
+            map.wrong(format!("unit_ms is {}, which is no length of time", self.unit_ms));
+        }
+        for_each_line(&tables(nodes, &mut map), "nodes", &mut map, |map, line| self.node(map, line));
+        let tables = tables(arcs, &mut map);
+        let mut both_ways = None;
+        for_each_line(&tables, "miscData", &mut map, |_, line| {
+            both_ways = match line.text("arcForm")? {
+                "directed" => Some(false),
+                "undirected" => Some(true),
+                other => return Err(line.wrong(&format!("has arcForm {other:?}, not directed or undirected"))),
+            };
+            Ok(())
         });
-        let mut both_ways = false;
-        for_each_line(arcs, &mut map, |map, line| match line.table {
-            "arcs" => self.arc(map, line, both_ways),
-            "miscData" => {
-                both_ways = match line.text("arcForm")? {
-                    "directed" => false,
-                    "undirected" => true,
-                    other => return Err(line.wrong(&format!("has arcForm {other:?}, not directed or undirected"))),
-                };
-                Ok(())
-            }
-            _ => Ok(()),
-        });
+        match both_ways {
+            Some(both_ways) => for_each_line(&tables, "arcs", &mut map, |map, line| self.arc(map, line, both_ways)),
+            None => map.wrong("nothing says by arcForm whether arcs lead one way or both".to_owned()),
+        }
         if map.nodes_len() == 0 || map.arcs_len() == 0 {
             map.wrong("there is no table of nodes, or none of arcs, with lines in it".to_owned());
         }
@@ -133,33 +143,77 @@ impl CsvNetwork {
     }
 }
 
-/// Goes through the lines of all tables, and adds to the map what is wrong with them.
+/// The tables of a text. What is wrong with them is told to the map.
+fn tables(text: &[u8], map: &mut NetworkBuilder) -> Vec<Table> {
+    let tables = parts(text).into_iter().filter_map(|(first_line, part)| match table(first_line, part) {
+        Ok(table) => Some(table),
+        Err(wrong) => {
+            map.wrong(wrong);
+            None
+        }
+    });
+    tables.collect()
+}
+
+/// What stands between lines in which nothing does, each with the number of its first line.
+fn parts(text: &[u8]) -> Vec<(u64, &[u8])> {
+    let (mut parts, mut begins, mut at) = (Vec::new(), None, 0);
+    for (nth, line) in (1..).zip(text.split_inclusive(|byte| *byte == b'\n')) {
+        let is_empty = line.iter().all(|byte| byte.is_ascii_whitespace() || *byte == b',');
+        match begins {
+            Some((first, from)) if is_empty => {
+                parts.push((first, &text[from..at]));
+                begins = None;
+            }
+            None if !is_empty => begins = Some((nth, at)),
+            _ => {}
+        }
+        at += line.len();
+    }
+    parts.extend(begins.map(|(first, from)| (first, &text[from..])));
+    parts
+}
+
+fn table(first_line: u64, text: &[u8]) -> Result<Table, String> {
+    let lines = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(text).into_records();
+    let at = |fields: &csv::StringRecord| first_line + fields.position().map_or(0, |at| at.line().saturating_sub(1));
+    let mut lines = lines.map(|line| match line {
+        Ok(fields) => Ok((at(&fields), fields)),
+        Err(error) => Err(format!("after line {first_line} a line cannot be read: {error}")),
+    });
+    let (_, head) = lines.next().unwrap_or_else(|| Ok((first_line, csv::StringRecord::new())))?;
+    let name = head.get(0).unwrap_or_default().trim().to_owned();
+    let count = head.get(1).map(str::trim).filter(|count| !count.is_empty());
+    let count: Option<usize> = match count.map(str::parse) {
+        Some(Err(_)) => {
+            return Err(format!("table {name:?} at line {first_line} has no number of lines beside its name"));
+        }
+        Some(Ok(count)) => Some(count),
+        None => None,
+    };
+    let (_, names) = lines.next().unwrap_or_else(|| Ok((first_line, csv::StringRecord::new())))?;
+    let columns = names.iter().enumerate().map(|(at, name)| (name.trim().to_owned(), at)).collect();
+    let lines = lines.collect::<Result<Vec<_>, String>>()?;
+    match count {
+        Some(count) if count != lines.len() => {
+            Err(format!("table {name:?} says that it has {count} lines, and has {}", lines.len()))
+        }
+        _ => Ok(Table { name, columns, lines }),
+    }
+}
+
+/// Goes through the lines of tables of a name, and tells the map what is wrong with them.
 fn for_each_line(
-    text: &[u8],
+    tables: &[Table],
+    name: &str,
     map: &mut NetworkBuilder,
     mut each: impl FnMut(&mut NetworkBuilder, &Line<'_>) -> Result<(), String>,
 ) {
-    let mut lines = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(text);
-    let (mut table, mut columns): (Option<String>, Option<BTreeMap<String, usize>>) = (None, None);
-    // Empty lines are passed over by the parser, so a table ends where a line begins with the name of one.
-    for line in lines.records() {
-        let fields = match line {
-            Ok(fields) => fields,
-            Err(error) => return map.wrong(format!("a line cannot be read: {error}")),
-        };
-        let first = fields.get(0).unwrap_or_default().trim();
-        if first.is_empty() {
-            (table, columns) = (None, None);
-        } else if matches!(first, "nodes" | "arcs" | "miscData") {
-            (table, columns) = (Some(first.to_owned()), None);
-        } else if let (Some(table), Some(columns)) = (&table, &columns) {
-            let at = fields.position().map_or(0, csv::Position::line);
-            if let Err(wrong) = each(map, &Line { table, at, columns, fields: &fields }) {
+    for Table { name, columns, lines } in tables.iter().filter(|table| table.name == name) {
+        for (at, fields) in lines {
+            if let Err(wrong) = each(map, &Line { table: name, at: *at, columns, fields }) {
                 map.wrong(wrong);
             }
-        } else if table.is_some() {
-            let names = fields.iter().enumerate().map(|(at, name)| (name.trim().to_owned(), at));
-            columns = Some(names.collect());
         }
     }
 }
@@ -207,5 +261,21 @@ mod tests {
         }
         let sideways = ARCS.replace("directed", "sideways");
         assert!(load(NODES, &sideways).unwrap_err().to_string().contains("sideways"));
+        let unsaid = ARCS.split_once("arcs,").map(|(_, arcs)| format!("arcs,{arcs}")).unwrap();
+        assert!(load(NODES, &unsaid).unwrap_err().to_string().contains("arcForm"));
+        // A line that is lost, at the end or in the middle, is missed.
+        let short = ARCS.rsplit_once("2.0,2.0,3.0").unwrap().0;
+        assert!(load(NODES, short).unwrap_err().to_string().contains("says that it has 2 lines, and has 1"));
+        // A text that does not say it is read as it is.
+        assert_eq!(load(&NODES.replace("nodes,3", "nodes,"), &ARCS.replace("arcs,2", "arcs,")).unwrap().arcs_len(), 2);
+        let nameless = ARCS.replace("1.0,1.0,2.0,", ",1.0,2.0,");
+        assert!(load(NODES, &nameless).unwrap_err().to_string().contains("line 7 of table arcs has no index"));
+    }
+
+    #[test]
+    fn tables_stand_in_any_order_among_others() {
+        let (misc, arcs) = ARCS.split_once(",\narcs").unwrap();
+        let turned = format!("arcs{arcs}\nmodes,1\nindex,name\n1,truck\n\n{misc}");
+        assert_eq!(load(NODES, &turned).unwrap().arcs_len(), 2);
     }
 }

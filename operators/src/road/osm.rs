@@ -89,8 +89,13 @@ impl OsmNetwork {
     /// The network of a file.
     ///
     /// # Errors
-    /// `E0182` if the file is no map or has no roads, `E0181` with the first twenty things that are wrong with them.
+    /// `E0183` if a speed is none, `E0182` if the file is no map or has no roads, `E0181` with the first twenty things that are wrong with them.
     pub fn load(&self, file: &[u8]) -> Result<Network, Error> {
+        let wrong = self.speeds_kmh.iter().find(|(_, kmh)| !(kmh.is_finite() && **kmh > 0.0));
+        if let Some((kind, kmh)) = wrong {
+            let what = format!("{kind} would be driven at {kmh} km/h");
+            return Err(Error::new("E0183", what).remedy("give a speed above 0, or leave the kind out"));
+        }
         let mut roads = Vec::new();
         read(file, |element| {
             if let Element::Way(way) = element {
@@ -136,6 +141,8 @@ impl OsmNetwork {
             Some("yes" | "true" | "1") => (true, false),
             Some("-1" | "reverse") => (false, true),
             Some("no" | "false" | "0") => (true, true),
+            // It leads now one way and now the other: which, the map does not say.
+            Some("reversible" | "alternating") => return None,
             _ => (true, !of_itself),
         };
         let leaves = !kind.starts_with("motorway") && tag("tunnel").is_none_or(|tunnel| tunnel == "no");
@@ -262,7 +269,7 @@ mod tests {
         assert_eq!(nothing.load(CROSSING).unwrap_err().code(), "E0182");
         let still =
             OsmNetwork { speeds_kmh: BTreeMap::from([("residential".to_owned(), 0.0)]), ..OsmNetwork::default() };
-        assert_eq!(still.load(CROSSING).unwrap_err().code(), "E0181", "nobody arrives");
+        assert_eq!(still.load(CROSSING).unwrap_err().code(), "E0183", "nobody arrives");
     }
 
     #[test]

@@ -57,7 +57,9 @@ impl Search {
         let (network, now_ms) = (roads.network(), roads.now_ms());
         self.begin(network.nodes_len());
         let mut found: Vec<Reached> = Vec::new();
-        self.reach(to.0, 0);
+        if (to.0 as usize) < network.nodes_len() {
+            self.reach(to.0, 0);
+        }
         while let Some(Reverse((time_ms, node))) = self.heap.pop() {
             if time_ms > self.time_ms[node as usize] {
                 continue;

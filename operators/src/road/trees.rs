@@ -105,12 +105,15 @@ impl Trees {
     /// The time from the station of a tree to a node, milliseconds; nothing if there is no way. O(1).
     #[must_use]
     pub fn time_ms(&self, tree: usize, node: NodeId) -> Option<u32> {
-        self.trees[tree].time_ms.get(node.0 as usize).copied().filter(|ms| *ms != NEVER)
+        self.trees.get(tree)?.time_ms.get(node.0 as usize).copied().filter(|ms| *ms != NEVER)
     }
 
     /// Whether a shortest way of some tree goes over an arc, by the ways that it remembers.
     #[must_use]
     pub fn uses(&self, roads: &Roads, arc: ArcId) -> bool {
+        if arc.0 as usize >= roads.network().arcs_len() {
+            return false;
+        }
         let to = roads.network().to(arc).0 as usize;
         self.trees.iter().any(|tree| tree.by[to] == arc.0)
     }
@@ -119,8 +122,8 @@ impl Trees {
     /// way. O(arcs at the nodes of the way).
     #[must_use]
     pub fn route(&self, roads: &Roads, tree: usize, node: NodeId) -> Option<Vec<ArcId>> {
-        let Tree { station, time_ms, .. } = &self.trees[tree];
         self.time_ms(tree, node)?;
+        let Tree { station, time_ms, .. } = self.trees.get(tree)?;
         let (mut at, mut route) = (node.0, Vec::new());
         while at != *station {
             let is_on = |(arc, from): &&(u32, u32)| {
