@@ -12,7 +12,9 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use watchfire_benches::args::arg;
 use watchfire_benches::city::{City, Draw};
+use watchfire_benches::pairs::tail;
 use watchfire_operators::dispatch::{Crew, Duty, Need, Plan, PlanConfig, Skills, Slot};
 use watchfire_operators::road::{ArcId, NodeId, RoadChange, RoadState, Roads, Trees};
 
@@ -20,12 +22,6 @@ const OPEN: usize = 8;
 const CREWS_A_STATION: u64 = 3;
 /// Slots of an incident, by how many incidents have them: part demand of the stress that the policies are studied under.
 const SLOTS: [usize; OPEN] = [2, 2, 2, 2, 2, 4, 4, 7];
-
-/// The value of `--name`, or a default.
-fn arg(name: &str, default: &str) -> String {
-    let mut args = std::env::args().skip_while(|arg| *arg != format!("--{name}"));
-    args.nth(1).unwrap_or_else(|| default.to_owned())
-}
 
 /// A city with incidents.
 struct Scene {
@@ -111,13 +107,6 @@ impl Scene {
         let route = self.trees.route(&self.roads, tree, self.fires[going.incident as usize])?;
         route.get(draw.below(route.len())).copied()
     }
-}
-
-/// Median and the slowest hundredth, microseconds.
-fn tail(mut all: Vec<Duration>) -> (f64, f64) {
-    all.sort_unstable();
-    let at = |share: f64| all[((all.len() - 1) as f64 * share).round() as usize].as_secs_f64() * 1e6;
-    (at(0.5), at(0.99))
 }
 
 fn events(name: &str, city: &City, of: &str, count: usize) {

@@ -12,15 +12,10 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use watchfire_benches::args::arg;
 use watchfire_benches::city::{City, Draw};
-use watchfire_benches::pairs::Ratios;
+use watchfire_benches::pairs::{Ratios, tail};
 use watchfire_operators::road::{ArcId, RoadChange, RoadState, Roads, Trees};
-
-/// The value of `--name`, or a default.
-fn arg(name: &str, default: &str) -> String {
-    let mut args = std::env::args().skip_while(|arg| *arg != format!("--{name}"));
-    args.nth(1).unwrap_or_else(|| default.to_owned())
-}
 
 fn number(name: &str, default: &str) -> usize {
     arg(name, default).parse().expect("a whole number")
@@ -30,13 +25,6 @@ fn timed(body: impl FnOnce()) -> Duration {
     let began = Instant::now();
     body();
     began.elapsed()
-}
-
-/// Median and the slowest hundredth, microseconds.
-fn tail(mut all: Vec<Duration>) -> (f64, f64) {
-    all.sort_unstable();
-    let at = |share: f64| all[((all.len() - 1) as f64 * share).round() as usize].as_secs_f64() * 1e6;
-    (at(0.5), at(0.99))
 }
 
 fn closures(name: &str, city: &City, of_tree: bool, count: usize) {

@@ -13,6 +13,8 @@ use std::time::{Duration, Instant};
 
 use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
+use watchfire_benches::args::arg;
+use watchfire_benches::city::Draw;
 use watchfire_benches::pairs::Ratios;
 use watchfire_engine::{Change, Flow, Job, Receiver, Running, Sender, Table, TickSource, Timed};
 
@@ -84,29 +86,20 @@ fn views(flow: &Flow<'_>) {
     all.changes().to_channel("views");
 }
 
-/// Draws incidents and changes of them.
-struct Draw(u64);
+/// An incident, or, one time in four, none.
+fn report(draw: &mut Draw, id: u32) -> Report {
+    let kinds = KINDS as usize;
+    let incident = Incident {
+        kind: (draw.below(kinds) * draw.below(kinds) / kinds) as u32,
+        district: draw.below(DISTRICTS as usize) as u32,
+        severity: draw.below(1_000_000) as i64,
+    };
+    Report { id, incident: (draw.below(4) > 0).then_some(incident) }
+}
 
-impl Draw {
-    fn below(&mut self, n: u64) -> u64 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) % n
-    }
-
-    /// Every fourth takes a row away, if it is there.
-    fn report(&mut self, id: u32) -> Report {
-        let incident = Incident {
-            kind: (self.below(u64::from(KINDS)) * self.below(u64::from(KINDS)) / u64::from(KINDS)) as u32,
-            district: self.below(u64::from(DISTRICTS)) as u32,
-            severity: self.below(1_000_000) as i64,
-        };
-        Report { id, incident: (self.below(4) > 0).then_some(incident) }
-    }
-
-    fn change(&mut self, rows: usize) -> Report {
-        let id = self.below(rows as u64) as u32;
-        self.report(id)
-    }
+fn change(draw: &mut Draw, rows: usize) -> Report {
+    let id = draw.below(rows) as u32;
+    report(draw, id)
 }
 
 /// Not one of the rows that change.
@@ -211,17 +204,15 @@ impl Ours {
     }
 }
 
-/// The value of `--name`, or a default.
-fn arg(name: &str, default: usize) -> usize {
-    let mut args = std::env::args().skip_while(|arg| *arg != format!("--{name}"));
-    args.nth(1).map_or(default, |value| value.parse().expect("a whole number"))
+fn number(name: &str, default: &str) -> usize {
+    arg(name, default).parse().expect("a whole number")
 }
 
 fn main() {
     let (rows, epochs, pairs, workers) =
-        (arg("rows", 100_000), arg("epochs", 2_000), arg("pairs", 15), arg("workers", 1));
+        (number("rows", "100000"), number("epochs", "2000"), number("pairs", "15"), number("workers", "1"));
     let mut draw = Draw(7);
-    let first: Vec<Report> = (0..rows as u32).map(|id| draw.report(id)).collect();
+    let first: Vec<Report> = (0..rows as u32).map(|id| report(&mut draw, id)).collect();
     let mut scratch =
         Scratch { weights: (0..KINDS).map(|kind| (kind, weight_of(kind))).collect(), ..Scratch::default() };
     first.iter().chain([&mark(0)]).for_each(|report| scratch.apply(*report));
@@ -229,7 +220,7 @@ fn main() {
     ours.agrees(&scratch);
     let [mut ratio, mut hand_ratio, mut epoch, mut answer, mut anew, mut hand] = [(); 6].map(|()| Vec::new());
     for nth in (1..).step_by(2).take(pairs) {
-        let changes: Vec<Report> = (0..epochs).map(|_| draw.change(rows)).collect();
+        let changes: Vec<Report> = (0..epochs).map(|_| change(&mut draw, rows)).collect();
         let took = ours.flowing(&changes, nth).as_secs_f64();
         let (mut fresh, again) = Ours::start(workers, &first);
         fresh.running.stop(Duration::from_secs(60)).expect("stops");
@@ -240,9 +231,9 @@ fn main() {
             std::hint::black_box(scratch.views());
         }
         let by_hand = began.elapsed().as_secs_f64() / 20.0;
-        let change = draw.change(rows);
-        answer.push(ours.answered(vec![vec![change, mark(nth + 1)]], nth + 1).as_secs_f64() * 1e6);
-        [change, mark(nth + 1)].into_iter().for_each(|report| scratch.apply(report));
+        let one = change(&mut draw, rows);
+        answer.push(ours.answered(vec![vec![one, mark(nth + 1)]], nth + 1).as_secs_f64() * 1e6);
+        [one, mark(nth + 1)].into_iter().for_each(|report| scratch.apply(report));
         ratio.push(again / took);
         hand_ratio.push(by_hand / took);
         epoch.push(took * 1e6);

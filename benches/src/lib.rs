@@ -1,5 +1,6 @@
 //! The hand-written loops that the engine is measured against, and what the benches share.
 
+pub mod args;
 pub mod city;
 pub mod crane_by_hand;
 pub mod pairs;

@@ -22,6 +22,14 @@ impl Ratios {
     }
 }
 
+/// Median and the slowest hundredth of times, microseconds. Of one at least.
+#[must_use]
+pub fn tail(mut all: Vec<Duration>) -> (f64, f64) {
+    all.sort_unstable();
+    let at = |share: f64| all[((all.len() - 1) as f64 * share).round() as usize].as_secs_f64() * 1e6;
+    (at(0.5), at(0.99))
+}
+
 /// Runs `base` and `tested` in turns, `pairs` times, and gives the ratios `base / tested` of their times: above 1 the
 /// tested side is faster.
 pub fn ratios(pairs: usize, mut base: impl FnMut() -> Duration, mut tested: impl FnMut() -> Duration) -> Ratios {
