@@ -16,7 +16,7 @@ use watchfire_engine::durable::Store;
 use watchfire_engine::sink::CommitMode;
 use watchfire_engine::source::Replay;
 use watchfire_engine::testing::{CallKind, Faults, FaultyStore, Hooked};
-use watchfire_engine::{ChannelIn, ChannelOut, Checkpointing, Flow, Job, Output, Running, TickSource, Weight};
+use watchfire_engine::{Change, ChannelIn, ChannelOut, Checkpointing, Flow, Job, Output, Running, TickSource, Weight};
 
 fn store() -> FaultyStore {
     FaultyStore::new(Faults::default())
@@ -186,6 +186,31 @@ fn what_a_tick_caused_waits_until_the_tick_is_logged() {
     assert!(silent.recv_timeout(Duration::from_millis(500)).unwrap().is_none());
     slow.gate.open();
     assert_eq!(silent.recv_timeout(SOON).unwrap().map(|output| output.rows.len()), Some(1));
+    running.stop(SOON).unwrap();
+}
+
+/// Cut otherwise, an epoch makes a table say something else, so what it says rests on the cut.
+#[test]
+fn what_a_table_says_waits_until_its_epoch_is_logged() {
+    let store = store();
+    let (slow, _opens) = held(&store);
+    let again = ChannelIn { replay: Replay::Exact, ..ChannelIn::default() };
+    let job = Job::new(move |flow| {
+        let rows = flow.channel_with::<Row>("in", again).key_by(|row: &Row| row.key);
+        rows.latest("latest", |row| Some(row.value)).out.changes().to_channel("said");
+    });
+    let config = Checkpointing { every_ms: 3_600_000, log_epochs: true, ..Checkpointing::named("site") };
+    // No tick is in the way.
+    let ticks = TickSource::Scaled { interval_ms: 3_600_000, start_ms: 1_000, speed: 1.0 };
+    let mut running = job.ticks(ticks).checkpoint_to(Arc::new(slow.store.clone()), config).start().unwrap();
+    let sender = running.sender::<Row>("in").unwrap();
+    let said = running.receiver::<Change<(u32, i64)>>("said").unwrap();
+    assert!(settles(|| store.list("log").unwrap().len() == 2));
+    slow.holds.store(true, Ordering::SeqCst);
+    sender.send(rows(0..1)).unwrap();
+    assert!(said.recv_timeout(Duration::from_millis(500)).unwrap().is_none());
+    slow.gate.open();
+    assert_eq!(said.recv_timeout(SOON).unwrap().map(|output| output.rows.len()), Some(1));
     running.stop(SOON).unwrap();
 }
 
