@@ -49,10 +49,21 @@ fn times(roads: &Roads, from: NodeId, turned: bool) -> HashMap<NodeIndex, u32> {
 }
 
 /// Everything that trees and searches say, against plain Dijkstra.
-fn agrees(roads: &Roads, trees: &Trees, stations: &[NodeId], search: &mut Search) -> Result<(), TestCaseError> {
+fn agrees(
+    roads: &Roads,
+    [trees, toward]: [&Trees; 2],
+    stations: &[NodeId],
+    search: &mut Search,
+) -> Result<(), TestCaseError> {
+    trees_agree(roads, trees, stations, false)?;
+    trees_agree(roads, toward, stations, true)?;
+    searches_agree(roads, stations, search)
+}
+
+fn trees_agree(roads: &Roads, trees: &Trees, stations: &[NodeId], toward: bool) -> Result<(), TestCaseError> {
     let nodes = roads.network().nodes_len() as u32;
     for (tree, station) in stations.iter().enumerate() {
-        let plain = times(roads, *station, false);
+        let plain = times(roads, *station, toward);
         for node in (0..nodes).map(NodeId) {
             let expected = plain.get(&NodeIndex::new(node.0 as usize)).copied();
             prop_assert_eq!(trees.time_ms(tree, node), expected);
@@ -62,15 +73,20 @@ fn agrees(roads: &Roads, trees: &Trees, stations: &[NodeId], search: &mut Search
             let takes: u32 = route.iter().map(|arc| roads.time_ms(*arc).unwrap()).sum();
             prop_assert_eq!(Some(takes), expected);
             // From node to node without a gap.
-            let mut at = *station;
+            let (begins, ends) = if toward { (node, *station) } else { (*station, node) };
+            let mut at = begins;
             for arc in route {
                 prop_assert_eq!(roads.network().from(arc), at);
                 at = roads.network().to(arc);
             }
-            prop_assert_eq!(at, node);
+            prop_assert_eq!(at, ends);
         }
     }
-    let fire = NodeId(nodes / 2);
+    Ok(())
+}
+
+fn searches_agree(roads: &Roads, stations: &[NodeId], search: &mut Search) -> Result<(), TestCaseError> {
+    let fire = NodeId(roads.network().nodes_len() as u32 / 2);
     let plain = times(roads, fire, true);
     let mut all: Vec<Reached> = stations
         .iter()
@@ -107,7 +123,8 @@ proptest! {
         let stations: Vec<NodeId> = (0..nodes).step_by(5).map(NodeId).collect();
         let mut roads = Roads::new(network.clone());
         let (mut trees, mut search) = (Trees::new(&roads, stations.clone()), Search::default());
-        agrees(&roads, &trees, &stations, &mut search)?;
+        let mut toward = Trees::toward(&roads, stations.clone());
+        agrees(&roads, [&trees, &toward], &stations, &mut search)?;
         for batch in batches {
             let change = |(arc, becomes): &(u32, RoadState)| RoadChange { arc: ArcId(*arc), becomes: *becomes };
             let wrong = |(arc, becomes): &&(u32, RoadState)| {
@@ -116,7 +133,8 @@ proptest! {
             let refused = roads.apply(batch.iter().map(change));
             prop_assert!(refused.iter().map(|(of, _)| *of).eq(batch.iter().filter(wrong).map(change)));
             trees.follow(&roads);
-            agrees(&roads, &trees, &stations, &mut search)?;
+            toward.follow(&roads);
+            agrees(&roads, [&trees, &toward], &stations, &mut search)?;
         }
     }
 }

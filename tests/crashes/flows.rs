@@ -17,13 +17,13 @@ use watchfire::{Compose, EventTime, Job, MergeSplits, TickSource, Timed};
 use crate::Draw;
 
 /// The rows of splits as lines of JSON, in a source that gives them again.
-fn source<T: Serialize>(world: &World, splits: &[Vec<T>]) -> FaultySource {
+pub(crate) fn source<T: Serialize>(world: &World, splits: &[Vec<T>]) -> FaultySource {
     let line = |row: &T| serde_json::to_vec(row).unwrap();
     let lines = splits.iter().enumerate().map(|(n, rows)| (n.to_string(), rows.iter().map(line).collect()));
     world.source("in", Replay::Exact, lines)
 }
 
-fn two_phase(world: &World, name: &str) -> FaultySink {
+pub(crate) fn two_phase(world: &World, name: &str) -> FaultySink {
     world.sink(name, CommitMode::TwoPhase)
 }
 

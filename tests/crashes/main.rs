@@ -4,9 +4,11 @@
 //! `CRASHES` sets how many crashes each flow suffers at least, `WATCHFIRE_SEED` runs one seed alone.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
+mod dispatched;
 mod flows;
 mod unreplayed;
 
+use dispatched::Dispatched;
 use flows::{Cranes, ManySplits, Visits};
 use watchfire::Job;
 use watchfire::testing::{Lives, World};
@@ -78,4 +80,10 @@ fn visits() {
 fn many_splits() {
     let flow = ManySplits::new();
     outlives("many_splits", true, |world| flow.job(world));
+}
+
+#[test]
+fn dispatched() {
+    let flow = Dispatched::new();
+    outlives("dispatched", true, |world| flow.job(world));
 }

@@ -1,6 +1,6 @@
 //! The plan of all open incidents: which crew goes where.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -241,7 +241,19 @@ impl PlanConfig {
             }
         }
         plan.unkept = unkept(&scene, &plan.going);
+        scene.in_rank(&mut plan);
         plan
+    }
+
+    /// What it costs that a crew goes where a plan has it go, the price of its area apart.
+    #[must_use]
+    pub fn costs(&self, needs: &BTreeMap<u64, Need>, crews: &BTreeMap<u64, Crew>, going: &Going) -> Cost {
+        let scene = Scene::new(needs, crews);
+        let asked = scene.needs.iter().find(|asked| asked.incident == going.incident);
+        let asked = asked.filter(|asked| going.slot < asked.need.slots.len());
+        asked
+            .zip(crews.get(&going.crew))
+            .map_or(Cost::ZERO, |(asked, of)| self.pair(&scene, asked, going.slot, going.crew, of))
     }
 
     /// What it costs that a crew fills a slot that it may fill.
@@ -307,6 +319,30 @@ impl<'s> Scene<'s> {
         };
         let needs = needs.iter().map(asked).collect();
         Scene { crews, needs }
+    }
+
+    /// Of slots that are alike the first are filled, by who is there first: the solver cannot tell them apart.
+    fn in_rank(&self, plan: &mut Plan) {
+        let of: BTreeMap<u64, &Asked<'_>> = self.needs.iter().map(|asked| (asked.incident, asked)).collect();
+        let kind = |incident: u64, slot: usize| {
+            let asked = of[&incident];
+            let Slot { asks, weight_pct } = asked.need.slots[slot];
+            (incident, asked.lead == Some(slot), asks, weight_pct)
+        };
+        let mut crews: BTreeMap<_, BTreeSet<(u32, u64)>> = BTreeMap::new();
+        for going in plan.going.drain(..) {
+            crews.entry(kind(going.incident, going.slot)).or_default().insert((going.eta_ms, going.crew));
+        }
+        plan.missing.clear();
+        for asked in &self.needs {
+            for slot in 0..asked.need.slots.len() {
+                let incident = asked.incident;
+                match crews.get_mut(&kind(incident, slot)).and_then(BTreeSet::pop_first) {
+                    Some((eta_ms, crew)) => plan.going.push(Going { incident, slot, crew, eta_ms }),
+                    None => plan.missing.push(Missing { incident, slot }),
+                }
+            }
+        }
     }
 
     /// The incident to which a crew was sent, if it is still open and the crew could still fill a slot of it.

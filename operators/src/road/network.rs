@@ -7,7 +7,7 @@ use std::ops::Range;
 use rstar::RTree;
 use rstar::primitives::GeomWithData;
 use serde::{Deserialize, Serialize};
-use watchfire_engine::Error;
+use watchfire_engine::{Error, Key};
 
 use crate::geo::Position;
 
@@ -197,6 +197,14 @@ impl Network {
     #[must_use]
     pub fn free_ms(&self, arc: ArcId) -> u32 {
         self.free_ms[arc.0 as usize]
+    }
+
+    /// A number of all nodes and arcs, with their places and times: another map has another. O(nodes + arcs).
+    #[must_use]
+    pub fn fingerprint(&self) -> u64 {
+        let nodes = self.positions.iter().fold(0_u64, |all, at| (all, (at.lat_e7(), at.lon_e7())).stable_hash());
+        let arcs = self.from.iter().zip(&self.to).zip(&self.free_ms);
+        arcs.fold(nodes, |all, ((from, to), ms)| ((all, *from), (*to, *ms)).stable_hash())
     }
 
     pub(super) fn all_free_ms(&self) -> &[u32] {

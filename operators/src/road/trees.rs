@@ -1,10 +1,10 @@
-//! Times from every station to every node, kept exact while roads change.
+//! Times from every station to every node, or to one place from everywhere, kept exact while roads change.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 use super::live::{Changed, NEVER, Roads};
-use super::network::{ArcId, Network, NodeId};
+use super::network::{ArcId, Fan, NodeId};
 
 /// No arc leads to the node: it is the station itself, or cannot be reached.
 const NONE: u32 = u32::MAX;
@@ -47,6 +47,8 @@ pub struct Trees {
     trees: Vec<Tree>,
     work: Work,
     anew_share: f64,
+    /// Ways lead to the roots, not from them.
+    toward: bool,
 }
 
 /// What it took to follow changes.
@@ -60,7 +62,7 @@ pub struct Repair {
 
 #[derive(Clone, Debug)]
 struct Tree {
-    station: u32,
+    root: u32,
     time_ms: Vec<u32>,
     /// The arc by which a node is reached.
     by: Vec<u32>,
@@ -76,10 +78,34 @@ struct Work {
 impl Trees {
     /// The trees of stations, in their order. O(stations x nodes), with a heap.
     pub fn new(roads: &Roads, stations: impl IntoIterator<Item = NodeId>) -> Self {
+        Trees::of(roads, stations, false)
+    }
+
+    /// The trees of the ways *to* places, in their order: what it takes to get there from everywhere. Memory and complexity are those of [`new`](Trees::new).
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use watchfire_operators::geo::Position;
+    /// use watchfire_operators::road::{Network, Roads, Trees};
+    /// let mut map = Network::builder();
+    /// let [a, fire] = [("a", 30.50), ("fire", 30.51)].map(|(name, lat)| (name, Position::from_degrees(lat, 104.07)));
+    /// let (a, fire) = (map.node(a.0, a.1?, true), map.node(fire.0, fire.1?, true));
+    /// let arc = map.arc("one way", "a", "fire", 60_000.0);
+    /// let roads = Roads::new(Arc::new(map.build()?));
+    /// let to = Trees::toward(&roads, [fire, a]);
+    /// assert_eq!((to.time_ms(0, a), to.time_ms(1, fire)), (Some(60_000), None));
+    /// assert_eq!(to.route(&roads, 0, a), Some(vec![arc]));
+    /// # Ok::<(), watchfire_engine::Error>(())
+    /// ```
+    pub fn toward(roads: &Roads, places: impl IntoIterator<Item = NodeId>) -> Self {
+        Trees::of(roads, places, true)
+    }
+
+    fn of(roads: &Roads, roots: impl IntoIterator<Item = NodeId>, toward: bool) -> Self {
         let nodes = roads.network().nodes_len();
-        let tree = |station: NodeId| Tree { station: station.0, time_ms: vec![NEVER; nodes], by: vec![NONE; nodes] };
-        let mut trees =
-            Trees { trees: stations.into_iter().map(tree).collect(), work: Work::default(), anew_share: ANEW_SHARE };
+        let tree = |root: NodeId| Tree { root: root.0, time_ms: vec![NEVER; nodes], by: vec![NONE; nodes] };
+        let trees = roots.into_iter().map(tree).collect();
+        let mut trees = Trees { trees, work: Work::default(), anew_share: ANEW_SHARE, toward };
         trees.anew(roads);
         trees
     }
@@ -102,7 +128,7 @@ impl Trees {
         self.trees.is_empty()
     }
 
-    /// The time from the station of a tree to a node, milliseconds; nothing if there is no way. O(1).
+    /// The time from the root of a tree to a node, or from the node to the root, milliseconds; nothing if there is no way. O(1).
     #[must_use]
     pub fn time_ms(&self, tree: usize, node: NodeId) -> Option<u32> {
         self.trees.get(tree)?.time_ms.get(node.0 as usize).copied().filter(|ms| *ms != NEVER)
@@ -114,45 +140,48 @@ impl Trees {
         if arc.0 as usize >= roads.network().arcs_len() {
             return false;
         }
-        let to = roads.network().to(arc).0 as usize;
-        self.trees.iter().any(|tree| tree.by[to] == arc.0)
+        let (_, to) = Ways::of(roads, self.toward).ends(arc.0);
+        self.trees.iter().any(|tree| tree.by[to as usize] == arc.0)
     }
 
-    /// The shortest way to a node; of several that take the same time always the same, whatever the changes before. Nothing if there is no
+    /// The shortest way between the root of a tree and a node, in the order in which it is driven; of several that take the same time always the same, whatever the changes before. Nothing if there is no
     /// way. O(arcs at the nodes of the way).
     #[must_use]
     pub fn route(&self, roads: &Roads, tree: usize, node: NodeId) -> Option<Vec<ArcId>> {
         self.time_ms(tree, node)?;
-        let Tree { station, time_ms, .. } = self.trees.get(tree)?;
-        let (mut at, mut route) = (node.0, Vec::new());
-        while at != *station {
+        let Tree { root, time_ms, .. } = self.trees.get(tree)?;
+        let (ways, mut at, mut route) = (Ways::of(roads, self.toward), node.0, Vec::new());
+        while at != *root {
             let is_on = |(arc, from): &&(u32, u32)| {
-                let (before_ms, arc_ms) = (time_ms[*from as usize], roads.now_ms()[*arc as usize]);
+                let (before_ms, arc_ms) = (time_ms[*from as usize], ways.now_ms[*arc as usize]);
                 before_ms != NEVER && arc_ms != NEVER && before_ms.checked_add(arc_ms) == Some(time_ms[at as usize])
             };
-            let (arc, from) = roads.network().into.of(at).iter().find(is_on)?;
+            let (arc, from) = ways.back.of(at).iter().find(is_on)?;
             route.push(ArcId(*arc));
             at = *from;
         }
-        route.reverse();
+        if !self.toward {
+            route.reverse();
+        }
         Some(route)
     }
 
     /// Works all trees out anew.
     pub fn anew(&mut self, roads: &Roads) {
-        self.trees.iter_mut().for_each(|tree| tree.anew(roads, &mut self.work));
+        let ways = Ways::of(roads, self.toward);
+        self.trees.iter_mut().for_each(|tree| tree.anew(&ways, &mut self.work));
     }
 
     /// Follows the changes of the last [`Roads::apply`]. O(nodes whose times change, and those that hang below arcs that became slower),
     /// with a heap; at most about what working out anew takes.
     pub fn follow(&mut self, roads: &Roads) -> Repair {
-        let mut repair = Repair::default();
+        let (ways, mut repair) = (Ways::of(roads, self.toward), Repair::default());
         for tree in &mut self.trees {
-            if tree.lose(roads, self.anew_share, &mut self.work) {
+            if tree.lose(&ways, self.anew_share, &mut self.work) {
                 repair.lost += self.work.lost.len();
-                tree.find(roads, &mut self.work);
+                tree.find(&ways, &mut self.work);
             } else {
-                tree.anew(roads, &mut self.work);
+                tree.anew(&ways, &mut self.work);
                 repair.anew += 1;
             }
         }
@@ -160,25 +189,47 @@ impl Trees {
     }
 }
 
+/// The roads as a tree follows them: from its root onwards, or against the traffic where ways lead to the root.
+struct Ways<'r> {
+    roads: &'r Roads,
+    on: &'r Fan,
+    back: &'r Fan,
+    now_ms: &'r [u32],
+    toward: bool,
+}
+
+impl<'r> Ways<'r> {
+    fn of(roads: &'r Roads, toward: bool) -> Self {
+        let (out, into) = (&roads.network().out, &roads.network().into);
+        let (on, back) = if toward { (into, out) } else { (out, into) };
+        Ways { roads, on, back, now_ms: roads.now_ms(), toward }
+    }
+
+    /// The end of an arc that is nearer to the root by the direction of the tree, and the other.
+    fn ends(&self, arc: u32) -> (u32, u32) {
+        let (from, to) = (self.roads.network().from(ArcId(arc)).0, self.roads.network().to(ArcId(arc)).0);
+        if self.toward { (to, from) } else { (from, to) }
+    }
+}
+
 impl Tree {
-    fn anew(&mut self, roads: &Roads, work: &mut Work) {
+    fn anew(&mut self, ways: &Ways<'_>, work: &mut Work) {
         self.time_ms.fill(NEVER);
         self.by.fill(NONE);
         work.heap.clear();
-        if let Some(time_ms) = self.time_ms.get_mut(self.station as usize) {
+        if let Some(time_ms) = self.time_ms.get_mut(self.root as usize) {
             *time_ms = 0;
-            work.heap.push(Reverse((0, self.station)));
+            work.heap.push(Reverse((0, self.root)));
         }
-        self.spread(roads, work);
+        self.spread(ways, work);
     }
 
     /// Finds out which nodes hang below arcs that became slower. False if there are so many that mending is not worth it.
-    fn lose(&mut self, roads: &Roads, anew_share: f64, Work { lost, .. }: &mut Work) -> bool {
-        let network: &Network = roads.network();
+    fn lose(&mut self, ways: &Ways<'_>, anew_share: f64, Work { lost, .. }: &mut Work) -> bool {
         let limit = (self.time_ms.len() as f64 * anew_share) as usize;
         lost.clear();
-        for Changed { arc, was_ms, now_ms } in roads.changed() {
-            let to = network.to(ArcId(*arc)).0;
+        for Changed { arc, was_ms, now_ms } in ways.roads.changed() {
+            let (_, to) = ways.ends(*arc);
             if now_ms > was_ms && self.by[to as usize] == *arc {
                 self.cut(to, lost);
             }
@@ -189,7 +240,7 @@ impl Tree {
                 return false;
             }
             next += 1;
-            for (arc, to) in network.out.of(node) {
+            for (arc, to) in ways.on.of(node) {
                 if self.by[*to as usize] == *arc {
                     self.cut(*to, lost);
                 }
@@ -204,27 +255,26 @@ impl Tree {
     }
 
     /// Finds the ways of those that were lost, and follows what became nearer.
-    fn find(&mut self, roads: &Roads, work: &mut Work) {
-        let (network, now_ms): (&Network, _) = (roads.network(), roads.now_ms());
+    fn find(&mut self, ways: &Ways<'_>, work: &mut Work) {
         work.heap.clear();
         for node in &work.lost {
-            for (arc, from) in network.into.of(*node) {
+            for (arc, from) in ways.back.of(*node) {
                 let from_ms = self.time_ms[*from as usize];
                 // From one that was lost too it is found when that one is; its first guess is a way all the same.
-                self.reach(*node, *arc, from_ms, now_ms[*arc as usize]);
+                self.reach(*node, *arc, from_ms, ways.now_ms[*arc as usize]);
             }
             let time_ms = self.time_ms[*node as usize];
             if time_ms != NEVER {
                 work.heap.push(Reverse((time_ms, *node)));
             }
         }
-        for Changed { arc, was_ms, now_ms } in roads.changed() {
-            let (from, to) = (network.from(ArcId(*arc)).0, network.to(ArcId(*arc)).0);
+        for Changed { arc, was_ms, now_ms } in ways.roads.changed() {
+            let (from, to) = ways.ends(*arc);
             if now_ms < was_ms && self.reach(to, *arc, self.time_ms[from as usize], *now_ms) {
                 work.heap.push(Reverse((self.time_ms[to as usize], to)));
             }
         }
-        self.spread(roads, work);
+        self.spread(ways, work);
     }
 
     /// Whether a node is nearer by an arc.
@@ -240,14 +290,13 @@ impl Tree {
     }
 
     /// From the nodes in the heap onwards (Dijkstra 1959).
-    fn spread(&mut self, roads: &Roads, Work { heap, .. }: &mut Work) {
-        let (network, now_ms): (&Network, _) = (roads.network(), roads.now_ms());
+    fn spread(&mut self, ways: &Ways<'_>, Work { heap, .. }: &mut Work) {
         while let Some(Reverse((time_ms, node))) = heap.pop() {
             if time_ms > self.time_ms[node as usize] {
                 continue;
             }
-            for (arc, to) in network.out.of(node) {
-                if self.reach(*to, *arc, time_ms, now_ms[*arc as usize]) {
+            for (arc, to) in ways.on.of(node) {
+                if self.reach(*to, *arc, time_ms, ways.now_ms[*arc as usize]) {
                     heap.push(Reverse((self.time_ms[*to as usize], *to)));
                 }
             }

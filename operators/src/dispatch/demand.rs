@@ -1,0 +1,131 @@
+//! Who is needed, by cause and level.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::incident::{Incident, LEVEL_MAX};
+use super::{Need, Recipient, Skills, Slot, Stage};
+use crate::alarm::Severity;
+
+/// What a level asks for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Demand {
+    /// The crews, in the order of their rank.
+    pub slots: Vec<Slot>,
+    /// Who is told, beside those who are sent.
+    pub tell: Vec<Recipient>,
+}
+
+/// What an incident of a cause asks for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CauseDemand {
+    /// By level, from 1. A level beyond the last asks for what the last does.
+    pub levels: Vec<Demand>,
+    /// When each stage is to be reached, milliseconds from the opening, wall minutes; a stage that is not named has no end.
+    pub within_ms: BTreeMap<Stage, u32>,
+}
+
+/// Who is needed, by cause and level: what a district has agreed on.
+///
+/// The default is that of micro fire stations for `fire`: one crew at level 1, with the head station and the brigade told; four at level 2; six, nine
+/// and twelve above. Within 1, 3 and 5 minutes somebody is on the way, there, and the brigade is there ("1-3-5", the joint defence of
+/// micro stations by 公消\[2015\]301). How many vehicles the brigade brings at a level (at least 2, 7, 10, 25) is the brigade's own decision.
+///
+/// ```
+/// use watchfire_operators::dispatch::{DemandConfig, Stage};
+/// let demand = DemandConfig::default();
+/// let fire = demand.of("fire");
+/// assert_eq!(fire.levels.iter().map(|level| level.slots.len()).collect::<Vec<_>>(), [1, 4, 6, 9, 12]);
+/// assert_eq!(fire.within_ms[&Stage::Joins], 180_000);
+/// // What nobody has thought of gets one who is near, whoever that is, within twenty minutes.
+/// assert_eq!(demand.of("landslide").within_ms[&Stage::Joins], 1_200_000);
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct DemandConfig {
+    /// By cause.
+    pub causes: BTreeMap<String, CauseDemand>,
+    /// Of a cause that is not named.
+    pub otherwise: CauseDemand,
+    /// How grave an incident is for the plan, by how bad it is; 1 to 1,000.
+    pub gravity: BTreeMap<Severity, u32>,
+}
+
+impl Default for DemandConfig {
+    fn default() -> Self {
+        let slots = |count| vec![Slot { asks: Skills(0), weight_pct: 100 }; count];
+        let fire = |count| {
+            let slot = Slot { asks: DemandConfig::FIRE, weight_pct: 100 };
+            Demand { slots: vec![slot; count], tell: vec![Recipient::HeadStation, Recipient::Brigade] }
+        };
+        let minutes = |minutes: [(Stage, u32); 3]| minutes.map(|(stage, of)| (stage, of * 60_000));
+        let fire = CauseDemand {
+            levels: [1, 4, 6, 9, 12].map(fire).to_vec(),
+            within_ms: minutes([(Stage::Acts, 1), (Stage::Joins, 3), (Stage::Brigade, 5)]).into(),
+        };
+        let otherwise = CauseDemand {
+            levels: vec![Demand { slots: slots(1), tell: vec![] }],
+            within_ms: BTreeMap::from([(Stage::Joins, 20 * 60_000)]),
+        };
+        let gravity = [Severity::Unknown, Severity::Caution, Severity::PreWarn, Severity::Alarm];
+        let gravity = gravity.into_iter().zip([3, 1, 2, 3]);
+        DemandConfig {
+            causes: BTreeMap::from([("fire".to_owned(), fire)]),
+            otherwise,
+            gravity: gravity.chain([(Severity::Violation, 5), (Severity::Critical, 10)]).collect(),
+        }
+    }
+}
+
+impl DemandConfig {
+    /// What a crew must be able to do to fight a fire, in the default.
+    pub const FIRE: Skills = Skills(1);
+
+    /// What a cause asks for.
+    #[must_use]
+    pub fn of(&self, cause: &str) -> &CauseDemand {
+        self.causes.get(cause).unwrap_or(&self.otherwise)
+    }
+
+    /// What is wrong with it.
+    pub(super) fn findings(&self) -> Vec<String> {
+        let mut wrong = Vec::new();
+        let causes = self.causes.iter().map(|(cause, demand)| (format!("cause \"{cause}\""), demand));
+        for (of, demand) in causes.chain([("any other cause".to_owned(), &self.otherwise)]) {
+            if demand.levels.is_empty() || demand.levels.len() > usize::from(LEVEL_MAX) {
+                wrong.push(format!("{of} has {} levels, which is not 1 to {LEVEL_MAX}", demand.levels.len()));
+            }
+            if demand.levels.iter().any(|level| level.slots.is_empty() || level.slots.len() > SLOTS_MAX) {
+                wrong.push(format!("a level of {of} asks for nobody, or for more than {SLOTS_MAX}"));
+            }
+            if demand.levels.windows(2).any(|two| two[1].slots.len() < two[0].slots.len()) {
+                wrong.push(format!("a higher level of {of} asks for fewer"));
+            }
+        }
+        wrong
+    }
+
+    /// What an incident asks for.
+    pub(super) fn need(&self, incident: &Incident) -> Need {
+        let mut slots = self.slots(&incident.cause, incident.level).to_vec();
+        if let Some(first) = slots.first_mut() {
+            first.asks.0 |= incident.asks.0;
+        }
+        Need { gravity: self.gravity.get(&incident.severity).copied().unwrap_or(1), slots }
+    }
+
+    pub(super) fn slots(&self, cause: &str, level: u8) -> &[Slot] {
+        self.level(cause, level).map_or(&[], |demand| &demand.slots)
+    }
+
+    pub(super) fn level(&self, cause: &str, level: u8) -> Option<&Demand> {
+        let levels = &self.of(cause).levels;
+        levels.get(usize::from(level.max(1)) - 1).or(levels.last())
+    }
+}
+
+/// The most slots that a level may ask for.
+const SLOTS_MAX: usize = 1_000;

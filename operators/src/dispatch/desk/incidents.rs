@@ -1,0 +1,230 @@
+//! What happens, and how grave it is.
+
+use watchfire_engine::Verdict;
+
+use super::turn::Turn;
+use super::{Over, Road, on_road};
+use crate::dispatch::incident::{LEVEL_MAX, Source};
+use crate::dispatch::{About, Incident, IncidentTold, Mode, Person, Raised, Recipient, RoadTold, Stage};
+use crate::road::RoadChange;
+
+/// The source of levels that nobody in person has told.
+const AUTOMATION: &str = "automation";
+
+impl Turn<'_> {
+    pub(super) fn raised(&mut self, raised: &Raised) -> Verdict {
+        let at_ms = self.reported_ms;
+        if self.state.over.get(&raised.source).is_some_and(|over| at_ms <= over.at_ms) {
+            return Verdict::Duplicate;
+        }
+        match self.same_as(raised) {
+            Some(id) => self.raised_again(id, raised),
+            None => self.open(raised),
+        }
+    }
+
+    /// The incident that is raised once more: that of the same source, or else the nearest.
+    fn same_as(&self, raised: &Raised) -> Option<u64> {
+        let config = &self.desk.config;
+        let since_ms = self.now_ms.saturating_sub(config.merge_ms);
+        let same = self.state.incidents.iter().filter(|(_, of)| of.is_same(raised, config.merge_m, since_ms));
+        let away_mm = |of: &Incident| {
+            let away_m = of.place.zip(raised.place).map_or(f64::MAX, |(a, b)| a.distance_m(b));
+            (!of.sources.contains_key(&raised.source), (away_m * 1e3) as u64)
+        };
+        same.min_by_key(|(_, of)| away_mm(of)).map(|(id, _)| *id)
+    }
+
+    fn open(&mut self, raised: &Raised) -> Verdict {
+        self.state.numbers.incident += 1;
+        let id = self.state.numbers.incident;
+        let node = raised.place.and_then(|place| on_road(&self.desk.network, place, self.desk.config.off_map_m));
+        let sure_max = 1_u8.saturating_add(self.desk.config.sure_jump);
+        let incident = Incident::opened(raised, node, sure_max, self.reported_ms, self.now_ms);
+        self.state.incidents.insert(id, incident.clone());
+        self.tell_of(id, IncidentTold::Opened(Box::new(incident)));
+        if raised.level == 0 || raised.level > LEVEL_MAX {
+            let why = format!(
+                "incident {id} was raised at level {}, which is not 1 to {LEVEL_MAX}: the nearest is taken. Remedy: mend its source.",
+                raised.level
+            );
+            self.refuse("E0492", why);
+        }
+        if node.is_none() {
+            let why = format!(
+                "nobody can be found who is near incident {id}: it has no place, or one more than {} m from every road. Remedy: raise it again with its place, or order somebody there.",
+                self.desk.config.off_map_m
+            );
+            self.refuse("E0499", why);
+        }
+        self.tell_people(id);
+        self.stale = true;
+        Verdict::Applied
+    }
+
+    fn raised_again(&mut self, id: u64, raised: &Raised) -> Verdict {
+        let (at_ms, level) = (self.reported_ms, raised.level.clamp(1, LEVEL_MAX));
+        let node = raised.place.and_then(|place| on_road(&self.desk.network, place, self.desk.config.off_map_m));
+        let now_ms = self.now_ms;
+        let Some(incident) = self.state.incidents.get_mut(&id) else { return Verdict::Applied };
+        let before = incident.sources.get(&raised.source).copied();
+        let worse = raised.severity > incident.severity || raised.asks.0 & !incident.asks.0 != 0;
+        let found = incident.node.is_none() && node.is_some();
+        let known = before.is_some_and(|before| before.at_ms == at_ms && before.level >= level);
+        if known && !worse && !found {
+            return Verdict::Duplicate;
+        }
+        incident.severity = incident.severity.max(raised.severity);
+        incident.asks.0 |= raised.asks.0;
+        incident.raised_ms = now_ms;
+        // A place that was missing is taken; another is not, for people are under way to the first.
+        if found {
+            (incident.place, incident.node) = (raised.place, node);
+        }
+        self.level_by_source(id, &raised.source, level);
+        if before.is_none() {
+            self.tell_of(id, IncidentTold::Joined { source: raised.source.clone() });
+        }
+        self.stale = true;
+        Verdict::Applied
+    }
+
+    /// A source, or automation, says a level: it can only rise, and only by what the source has not said before.
+    fn level_by_source(&mut self, id: u64, source: &str, level: u8) {
+        let (at_ms, sure_max) = (self.reported_ms, 1_u8.saturating_add(self.desk.config.sure_jump));
+        let Some(incident) = self.state.incidents.get_mut(&id) else { return };
+        let told = incident.sources.entry(source.to_owned()).or_insert(Source { at_ms, level: 0 });
+        let news = level > told.level;
+        (told.at_ms, told.level) = (told.at_ms.max(at_ms), told.level.max(level));
+        if news {
+            let sure = incident.sure_level.max(level.min(sure_max));
+            let level = incident.level.max(level);
+            self.set_level(id, level, sure, None);
+        }
+    }
+
+    pub(super) fn level(&mut self, id: u64, level: u8, by: Option<&Person>) -> Verdict {
+        let Some(incident) = self.state.incidents.get(&id) else { return self.no_incident(id) };
+        let (now, sure) = (incident.level, incident.sure_level);
+        if !(1..=LEVEL_MAX).contains(&level) {
+            let why = format!("level {level} of incident {id} is not 1 to {LEVEL_MAX}. Remedy: say which it is.");
+            return self.refuse("E0492", why);
+        }
+        let Some(by) = by else {
+            let known = incident.sources.get(AUTOMATION).is_some_and(|told| told.level >= level);
+            self.level_by_source(id, AUTOMATION, level);
+            return if known { Verdict::Duplicate } else { Verdict::Applied };
+        };
+        if !self.is_named(by, level < now) {
+            return Verdict::Applied;
+        }
+        let jump = sure.saturating_add(self.desk.config.sure_jump);
+        let sure = if level < now { sure.min(level) } else { sure.max(level.min(jump)) };
+        self.set_level(id, level, sure, Some(by));
+        Verdict::Applied
+    }
+
+    fn set_level(&mut self, id: u64, level: u8, sure: u8, by: Option<&Person>) {
+        let Some(incident) = self.state.incidents.get_mut(&id) else { return };
+        let from = incident.level;
+        if (from, incident.sure_level) == (level, sure) {
+            return;
+        }
+        (incident.level, incident.sure_level) = (level, sure);
+        if level > from {
+            incident.timeline.full_ms = None;
+        }
+        self.tell_of(id, IncidentTold::Level { from, to: level, sure, by: by.cloned() });
+        if level > from {
+            self.tell_people(id);
+        }
+        self.stale = true;
+    }
+
+    /// Tells those who are to know of an incident at its level: once more if they have not answered yet.
+    fn tell_people(&mut self, id: u64) {
+        let Some(incident) = self.state.incidents.get(&id) else { return };
+        let (level, district, drill) = (incident.level, incident.district, incident.drill);
+        let demand = self.desk.config.demand.level(&incident.cause, level);
+        let mut tell = demand.map(|demand| demand.tell.clone()).unwrap_or_default();
+        // Where people decide, somebody has to look at what is recommended; and where nobody knows where it is, to ask.
+        if self.state.mode(district) == Mode::Recommend || incident.node.is_none() {
+            tell.push(Recipient::District(district));
+        }
+        self.forget_notices(id, |about| matches!(about, About::Opened { .. }));
+        for to in tell {
+            let rungs = self.rungs(to, district);
+            self.notify(About::Opened { level }, Some(id), drill, rungs);
+        }
+    }
+
+    pub(super) fn closed(&mut self, id: u64, false_alarm: bool, by: &Person) -> Verdict {
+        if !self.state.incidents.contains_key(&id) {
+            return self.no_incident(id);
+        }
+        if !self.is_named(by, true) {
+            return Verdict::Applied;
+        }
+        self.release_all(id, by);
+        self.forget_notices(id, |about| !matches!(about, About::Stop { .. }));
+        self.state.reach.forget(id);
+        if let Some(incident) = self.state.incidents.remove(&id) {
+            let since_ms = self.now_ms;
+            let over = incident.sources.into_iter().map(|(of, told)| (of, Over { at_ms: told.at_ms, since_ms }));
+            self.state.over.extend(over);
+        }
+        self.tell_of(id, IncidentTold::Closed { false_alarm, by: by.clone() });
+        self.stale = true;
+        Verdict::Applied
+    }
+
+    pub(super) fn brigade(&mut self, id: u64) -> Verdict {
+        let now_ms = self.now_ms;
+        let Some(incident) = self.state.incidents.get_mut(&id) else { return self.no_incident(id) };
+        if incident.timeline.brigade_ms.is_some() {
+            return Verdict::Duplicate;
+        }
+        incident.timeline.brigade_ms = Some(now_ms);
+        let after_ms = now_ms.saturating_sub(incident.opened_ms);
+        self.tell_of(id, IncidentTold::Reached { stage: Stage::Brigade, after_ms });
+        Verdict::Applied
+    }
+
+    pub(super) fn no_incident(&mut self, id: u64) -> Verdict {
+        let why = format!("incident {id} is not open. Remedy: none if it is over; else raise it.");
+        self.refuse("E0492", why)
+    }
+
+    /// Roads change, all at once.
+    pub(super) fn roads(&mut self, told: &[RoadTold]) -> Verdict {
+        let (at_ms, desk) = (self.reported_ms, self.desk);
+        let (mut changes, mut refused, mut late) = (Vec::new(), Vec::new(), 0);
+        for RoadTold { road, becomes } in told {
+            match desk.network.arc(road) {
+                None => refused.push((
+                    "E0494",
+                    format!("the map has no road \"{road}\". Remedy: load the map that the source speaks of."),
+                )),
+                Some(_) if !self.state.roads.entry(road.clone()).or_default().is_news(*becomes, at_ms) => late += 1,
+                Some(arc) => changes.push((road, RoadChange { arc, becomes: *becomes })),
+            }
+        }
+        let (reach, ..) = self.state.parts(desk);
+        let wrong = reach.roads.apply(changes.iter().map(|(_, change)| *change));
+        reach.follow();
+        let is_wrong = |change: &RoadChange| wrong.iter().any(|(of, _)| of == change);
+        for (road, change) in changes.iter().filter(|(_, change)| !is_wrong(change)) {
+            self.state.roads.entry((*road).clone()).or_default().hears(change.becomes, at_ms);
+        }
+        self.state.roads.retain(|_, road| *road != Road::default());
+        for (code, why) in refused {
+            self.refuse(code, why);
+        }
+        for (_, error) in wrong {
+            let text = error.to_string();
+            self.refuse(error.code(), text.strip_prefix(error.code()).unwrap_or(&text).trim_start().to_owned());
+        }
+        self.stale = !self.state.incidents.is_empty();
+        if late > 0 && late == told.len() { Verdict::Late } else { Verdict::Applied }
+    }
+}

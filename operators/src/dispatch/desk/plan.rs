@@ -1,0 +1,348 @@
+//! From the plan to what is done and what is recommended.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::turn::Turn;
+use super::{Desk, DeskState};
+use crate::dispatch::cover::MoveUp;
+use crate::dispatch::{
+    About, Because, By, Crew, Eta, Going, Incident, IncidentTold, Member, Mode, Move, Need, Offer, Order, Plan,
+    PlanChange, Recipient, RunnerUp, Standing, Tells,
+};
+
+/// What is planned together: all that is real, or all exercises.
+///
+/// Of [`Desk::planned`], which has an example.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Planned {
+    /// The open incidents.
+    pub needs: BTreeMap<u64, Need>,
+    /// Those who can be sent.
+    pub crews: BTreeMap<u64, Crew>,
+    /// The plan that costs least.
+    pub plan: Plan,
+}
+
+impl Turn<'_> {
+    /// Plans what is real, and exercises with whoever is left; does what may be done, and recommends the rest.
+    pub(super) fn plan(&mut self) {
+        self.state.planned_ms = self.now_ms;
+        let mut taken = BTreeSet::new();
+        for drill in [false, true] {
+            let scene = self.desk.scene(self.state, self.now_ms, drill, &taken);
+            taken.extend(scene.plan.going.iter().map(|going| going.crew));
+            self.carry_out(&scene);
+            self.tell_missing(&scene.plan, drill);
+            self.tell_unkept(&scene);
+            // Who was not planned with is not recommended for anything.
+            taken.extend(self.claimed(drill));
+        }
+        let stray = |(id, member): (&u64, &Member)| member.offer.filter(|offer| is_of_plan(offer.to)).map(|_| *id);
+        let stray: Vec<u64> = self.state.members.iter().filter_map(stray).filter(|id| !taken.contains(id)).collect();
+        stray.into_iter().for_each(|id| self.withdraw(id));
+    }
+
+    /// Responders that an incident of this kind has claimed.
+    fn claimed(&self, drill: bool) -> Vec<u64> {
+        let of = |incident: u64| self.state.incidents.get(&incident).is_some_and(|of| of.drill == drill);
+        let claimed =
+            self.state.members.iter().filter(|(_, member)| member.claim.is_some_and(|claim| of(claim.incident)));
+        claimed.map(|(id, _)| *id).collect()
+    }
+
+    /// Each responder that was planned with, from where it is claimed to where the plan has it.
+    fn carry_out(&mut self, scene: &Planned) {
+        let going: BTreeMap<u64, &Going> = scene.plan.going.iter().map(|going| (going.crew, going)).collect();
+        for id in scene.crews.keys().copied() {
+            let going = going.get(&id).copied();
+            let Some(member) = self.state.members.get_mut(&id) else { continue };
+            let at = member.claim.map(|claim| claim.incident);
+            if let Some(claim) = &mut member.claim {
+                claim.slot = going.filter(|going| going.incident == claim.incident).map(|going| going.slot as u16);
+            }
+            let held = at.is_some_and(|at| scene.needs.contains_key(&at)) && (member.is_on_scene() || is_held(member));
+            let wants = match (at, going) {
+                (None, Some(going)) => Some(Move::Assign { incident: going.incident }),
+                (Some(from), Some(going)) if from != going.incident => {
+                    Some(Move::Reassign { incident: going.incident, from })
+                }
+                (Some(from), None) if !held && scene.needs.contains_key(&from) => Some(Move::Release { from }),
+                _ => None,
+            };
+            self.reconcile(id, wants.filter(|_| !held), going, scene);
+        }
+    }
+
+    /// From what is recommended for a responder to what the plan wants now.
+    fn reconcile(&mut self, id: u64, wants: Option<Move>, going: Option<&Going>, scene: &Planned) {
+        let offer = self.state.members.get(&id).and_then(|member| member.offer);
+        let offered = offer.filter(|offer| is_of_plan(offer.to));
+        if offered.is_some_and(|offer| Some(offer.to) != wants)
+            || offer.is_some() && wants.is_some() && offered.is_none()
+        {
+            self.withdraw(id);
+        }
+        let Some(to) = wants else { return };
+        let standing = offered.filter(|offer| offer.to == to).map(|offer| offer.change);
+        let sends = going.is_some_and(|going| self.decides(to, going.slot));
+        if standing.is_some() && !sends {
+            return;
+        }
+        let change = standing.unwrap_or_else(|| self.new_change());
+        let because = going.map(|going| self.because(scene, going));
+        if sends {
+            let due_ms = going.map(|going| self.now_ms.saturating_add(i64::from(going.eta_ms)));
+            if let Some(member) = self.member(id) {
+                member.offer = None;
+            }
+            self.execute(id, change, to, due_ms, By::Plan, because);
+            if let Some(claim) = self.member(id).and_then(|member| member.claim.as_mut()) {
+                claim.slot = going.map(|going| going.slot as u16);
+            }
+            return;
+        }
+        self.recommend(id, change, to, because);
+    }
+
+    pub(super) fn recommend(&mut self, responder: u64, change: u64, to: Move, because: Option<Because>) {
+        if let Some(member) = self.member(responder) {
+            member.offer = Some(Offer { change, to });
+        }
+        let standing = Standing::Recommended;
+        self.tell(Tells::Plan(Box::new(PlanChange { change, responder, to, standing, because })));
+    }
+
+    /// What was recommended for a responder is not any more.
+    pub(super) fn withdraw(&mut self, responder: u64) {
+        let Some(Offer { change, to }) = self.member(responder).and_then(|member| member.offer.take()) else { return };
+        let standing = Standing::Withdrawn;
+        self.tell(Tells::Plan(Box::new(PlanChange { change, responder, to, standing, because: None })));
+    }
+
+    /// Whether the plan may do this by itself: where it decides, up to the level that is sure, and never to call somebody back.
+    fn decides(&self, to: Move, slot: usize) -> bool {
+        let auto = |incident: u64| {
+            let of = self.state.incidents.get(&incident);
+            of.is_some_and(|of| self.state.mode(of.district) == Mode::Auto)
+        };
+        let drill = |incident: u64| self.state.incidents.get(&incident).is_some_and(|of| of.drill);
+        let is_sure = |incident: u64| {
+            let of = self.state.incidents.get(&incident);
+            of.is_some_and(|of| slot < self.desk.config.demand.slots(&of.cause, of.sure_level).len())
+        };
+        match to {
+            Move::Assign { incident } => auto(incident) && is_sure(incident),
+            Move::Reassign { incident, from } => auto(incident) && (auto(from) || drill(from)) && is_sure(incident),
+            Move::Release { .. } | Move::MoveUp { .. } => false,
+        }
+    }
+
+    fn because(&mut self, scene: &Planned, going: &Going) -> Because {
+        let (desk, now_ms, incident) = (self.desk, self.now_ms, going.incident);
+        let without = desk.config.plan.without(&scene.needs, &scene.crews, incident, going.crew);
+        let went: BTreeSet<u64> =
+            scene.plan.going.iter().filter(|of| of.incident == incident).map(|of| of.crew).collect();
+        let instead = without.going.iter().find(|of| of.incident == incident && !went.contains(&of.crew));
+        Because {
+            eta: desk.eta_of(self.state, going.crew, incident, now_ms),
+            cost: desk.config.plan.costs(&scene.needs, &scene.crews, going),
+            runner_up: instead.map(|of| RunnerUp { responder: of.crew, eta_ms: of.eta_ms }),
+            margin: without.cost - scene.plan.cost,
+        }
+    }
+
+    /// When a responder would be at an incident, arrival clock, milliseconds.
+    pub(super) fn due_ms_of(&mut self, id: u64, incident: u64) -> Option<i64> {
+        let (desk, now_ms) = (self.desk, self.now_ms);
+        let eta = desk.eta_of(self.state, id, incident, now_ms)?;
+        Some(now_ms.saturating_add(i64::from(eta.ms)))
+    }
+
+    /// Tells which slots nobody fills, and asks for mutual aid as long as there are any.
+    fn tell_missing(&mut self, plan: &Plan, drill: bool) {
+        let mut missing: BTreeMap<u64, BTreeSet<u16>> = BTreeMap::new();
+        for of in &plan.missing {
+            missing.entry(of.incident).or_default().insert(of.slot as u16);
+        }
+        let ids = self.state.incidents.iter().filter(|(_, of)| of.drill == drill).map(|(id, _)| *id);
+        for id in ids.collect::<Vec<_>>() {
+            let missing = missing.remove(&id).unwrap_or_default();
+            let Some(incident) = self.state.incidents.get_mut(&id) else { continue };
+            if incident.missing == missing {
+                continue;
+            }
+            let (asked, district) = (!incident.missing.is_empty(), incident.district);
+            incident.missing.clone_from(&missing);
+            let slots: Vec<u16> = missing.into_iter().collect();
+            let asks = !slots.is_empty();
+            self.tell_of(id, IncidentTold::Missing { slots });
+            if asks && !asked {
+                let rungs = self.rungs(Recipient::Neighbours, district);
+                self.notify(About::Aid, Some(id), drill, rungs);
+            } else if !asks {
+                self.forget_notices(id, |about| about == About::Aid);
+            }
+        }
+    }
+
+    /// Tells whoever has ordered somebody to an incident that it does not go there.
+    fn tell_unkept(&mut self, scene: &Planned) {
+        for id in scene.crews.keys().copied() {
+            let unkept = scene.plan.unkept.contains(&id);
+            let Some(member) = self.state.members.get_mut(&id) else { continue };
+            let Some((Order::Goes { incident }, by)) = member.ordered.clone() else { continue };
+            let unkept = unkept && member.claim.is_none_or(|claim| claim.incident != incident);
+            if std::mem::replace(&mut member.unkept, unkept) != unkept && unkept {
+                self.tell(Tells::Unkept { responder: id, incident, by });
+            }
+        }
+    }
+
+    /// Tells how well the theatre is covered, if that has changed, and who should move up.
+    pub(super) fn coverage(&mut self) {
+        let (desk, now_ms) = (self.desk, self.now_ms);
+        let config = &desk.config.cover;
+        let (reach, _, members) = self.state.parts(desk);
+        let trees = &reach.stations;
+        let cover = desk.cover(|tree, node| trees.time_ms(tree, node));
+        let mut standing = vec![0; desk.stations.len()];
+        let mut free: BTreeMap<usize, Vec<u64>> = BTreeMap::new();
+        for (id, member) in members {
+            let leaves = member.offer.is_some_and(|offer| is_of_plan(offer.to));
+            let stands = desk.stands_by(member, now_ms) && desk.can_be_sent(member, now_ms) && !leaves;
+            let tree = desk.station(member.post(now_ms)).filter(|_| stands);
+            if let Some(tree) = tree {
+                standing[tree] += 1;
+                free.entry(tree).or_default().push(*id);
+            }
+        }
+        let mut coverage = cover.by(&standing, config.busy_pct);
+        let bare = desk.stations.iter().zip(&standing).filter(|(_, crews)| **crews == 0);
+        coverage.bare = bare.map(|((number, _), _)| *number).collect();
+        let mut moves = Vec::new();
+        // Crews are moved up while something is open, and where somebody has left.
+        while !self.state.incidents.is_empty() && moves.len() < config.moves_max && !coverage.bare.is_empty() {
+            let (reach, _, members) = self.state.parts(desk);
+            let who = |MoveUp { from, to }: MoveUp| {
+                let to_ms = reach.stations.time_ms(from, desk.stations[to].1);
+                let near = to_ms.is_some_and(|ms| ms <= config.move_max_ms);
+                let wanted = |id: &&u64| members.get(id).is_some_and(|of| !of.not_cover.contains(&desk.stations[to].0));
+                free.get(&from).filter(|_| near).and_then(|crews| crews.iter().find(wanted)).copied()
+            };
+            let Some(way) = cover.best_move(&standing, config, |way| who(way).is_some()) else { break };
+            let Some(id) = who(way) else { break };
+            standing[way.from] -= 1;
+            standing[way.to] += 1;
+            free.entry(way.from).or_default().retain(|of| *of != id);
+            moves.push((id, Move::MoveUp { station: desk.stations[way.to].0 }));
+        }
+        if coverage != self.state.coverage {
+            self.state.coverage = coverage.clone();
+            self.tell(Tells::Coverage(coverage));
+        }
+        self.recommend_moves(&moves);
+    }
+
+    fn recommend_moves(&mut self, moves: &[(u64, Move)]) {
+        let wanted = |id: u64| moves.iter().find(|(of, _)| *of == id).map(|(_, to)| *to);
+        let offered = self.state.members.iter().filter_map(|(id, member)| Some((*id, member.offer?.to)));
+        let offered: Vec<(u64, Move)> = offered.filter(|(_, to)| !is_of_plan(*to)).collect();
+        for (id, to) in offered {
+            if wanted(id) != Some(to) {
+                self.withdraw(id);
+            }
+        }
+        for (id, to) in moves {
+            if self.state.members.get(id).is_some_and(|member| member.offer.is_none()) {
+                let change = self.new_change();
+                self.recommend(*id, change, *to, None);
+            }
+        }
+    }
+
+    /// When a responder that sets out now is at a station, arrival clock, milliseconds.
+    pub(super) fn there_ms(&mut self, id: u64, station: u32) -> i64 {
+        let (desk, now_ms) = (self.desk, self.now_ms);
+        let (reach, _, members) = self.state.parts(desk);
+        let post = members.get(&id).and_then(|member| desk.station(member.post(now_ms)));
+        let way = post.zip(desk.station(station));
+        let way_ms = way.and_then(|(from, to)| reach.stations.time_ms(from, desk.stations[to].1));
+        let way_ms = way_ms.unwrap_or(0).saturating_add(desk.config.turnout_ms);
+        now_ms.saturating_add(i64::from(way_ms))
+    }
+}
+
+impl Desk {
+    /// The plan of all that is real, as it would be made now: for whoever wants to look at it. `now_ms` is the arrival clock.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use watchfire_operators::dispatch::{Desk, DeskState, DispatchConfig, Planned, Station};
+    /// use watchfire_operators::geo::Position;
+    /// use watchfire_operators::road::Network;
+    /// let (mut map, place) = (Network::builder(), Position::from_degrees(30.50, 104.07)?);
+    /// map.node("station", place, true);
+    /// let mut config = DispatchConfig::default();
+    /// config.stations.insert(4, Station { place, district: 1 });
+    /// let desk = Desk::new(config, Arc::new(map.build()?))?;
+    /// assert_eq!(desk.planned(&mut DeskState::default(), 0), Planned::default(), "nothing is open");
+    /// # Ok::<(), watchfire_engine::Error>(())
+    /// ```
+    #[must_use]
+    pub fn planned(&self, state: &mut DeskState, now_ms: i64) -> Planned {
+        self.scene(state, now_ms, false, &BTreeSet::new())
+    }
+
+    /// When a responder would be at an incident, as it looks now; nothing if there is no way, or nobody knows one. `now_ms` is the arrival clock.
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// # use watchfire_operators::dispatch::{Desk, DeskState, DispatchConfig, Station};
+    /// # use watchfire_operators::geo::Position;
+    /// # use watchfire_operators::road::Network;
+    /// # let (mut map, place) = (Network::builder(), Position::from_degrees(30.50, 104.07)?);
+    /// # map.node("station", place, true);
+    /// # let mut config = DispatchConfig::default();
+    /// # config.stations.insert(4, Station { place, district: 1 });
+    /// # let desk = Desk::new(config, Arc::new(map.build()?))?;
+    /// assert!(desk.eta_of(&mut DeskState::default(), 12, 1, 0).is_none(), "neither is known");
+    /// # Ok::<(), watchfire_engine::Error>(())
+    /// ```
+    #[must_use]
+    pub fn eta_of(&self, state: &mut DeskState, responder: u64, incident: u64, now_ms: i64) -> Option<Eta> {
+        let (reach, incidents, members) = state.parts(self);
+        self.eta(reach, members.get(&responder)?, (incident, incidents.get(&incident)?), now_ms)
+    }
+
+    fn scene(&self, state: &mut DeskState, now_ms: i64, drill: bool, taken: &BTreeSet<u64>) -> Planned {
+        let (reach, incidents, members) = state.parts(self);
+        let incidents: BTreeMap<u64, &Incident> =
+            incidents.iter().filter(|(_, of)| of.drill == drill).map(|(id, of)| (*id, of)).collect();
+        let needs: BTreeMap<u64, Need> =
+            incidents.iter().map(|(id, incident)| (*id, self.config.demand.need(incident))).collect();
+        if needs.is_empty() {
+            return Planned::default();
+        }
+        let members = members.iter().filter(|(id, _)| !taken.contains(id));
+        let crews = members.filter_map(|(id, member)| Some((*id, self.crew(reach, member, &incidents, now_ms)?)));
+        let crews: BTreeMap<u64, Crew> = crews.collect();
+        let plan = self.config.plan.plan(&needs, &crews);
+        Planned { needs, crews, plan }
+    }
+
+    /// The tree of a station.
+    pub(super) fn station(&self, number: u32) -> Option<usize> {
+        self.stations.binary_search_by_key(&number, |(of, _)| *of).ok()
+    }
+}
+
+/// Whether a move comes from the plan of incidents, and not from the coverage.
+fn is_of_plan(to: Move) -> bool {
+    !matches!(to, Move::MoveUp { .. })
+}
+
+/// Whether people want a responder to stay with what it was sent to.
+fn is_held(member: &Member) -> bool {
+    let ordered = member.ordered.as_ref().map(|(order, _)| *order);
+    member.claim.is_some_and(|claim| claim.kept || ordered == Some(Order::Goes { incident: claim.incident }))
+}

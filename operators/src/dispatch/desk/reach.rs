@@ -1,0 +1,211 @@
+//! Who is where, and how long it takes from there.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use super::{Desk, DeskState, Road};
+use crate::dispatch::{Basis, Crew, Duty, Eta, Incident, Member, Order, Status};
+use crate::geo::Position;
+use crate::road::{NodeId, RoadChange, RoadState, Roads, Trees};
+
+/// Times on the roads as they are now. Worked out from what is stored, and not stored: a copy of it has nothing.
+#[derive(Default)]
+pub(in crate::dispatch) struct Reach {
+    worked_out: Option<WorkedOut>,
+}
+
+pub(super) struct WorkedOut {
+    pub(super) roads: Roads,
+    /// From each station.
+    pub(super) stations: Trees,
+    /// To each incident for which somebody was asked who is not at a station, and its node.
+    toward: BTreeMap<u64, (NodeId, Trees)>,
+}
+
+impl Clone for Reach {
+    fn clone(&self) -> Self {
+        Reach::default()
+    }
+}
+
+impl fmt::Debug for Reach {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reach").field("worked_out", &self.worked_out.is_some()).finish()
+    }
+}
+
+impl Reach {
+    pub(super) fn get(&mut self, desk: &Desk, told: &BTreeMap<String, Road>) -> &mut WorkedOut {
+        self.worked_out.get_or_insert_with(|| WorkedOut::new(desk, told))
+    }
+
+    /// Forgets what led to incidents that are over.
+    pub(super) fn forget(&mut self, incident: u64) {
+        if let Some(of) = &mut self.worked_out {
+            of.toward.remove(&incident);
+        }
+    }
+}
+
+impl WorkedOut {
+    fn new(desk: &Desk, told: &BTreeMap<String, Road>) -> Self {
+        let mut roads = Roads::new(desk.network.clone());
+        let arcs = told.iter().filter_map(|(name, road)| Some((desk.network.arc(name)?, road)));
+        let changes = arcs.flat_map(|(arc, road)| {
+            let takes = road.takes_ms.map(RoadState::Takes);
+            let closed = road.closed.then_some(RoadState::Closed);
+            takes.into_iter().chain(closed).map(move |becomes| RoadChange { arc, becomes })
+        });
+        roads.apply(changes.collect::<Vec<_>>());
+        let stations = Trees::new(&roads, desk.stations.iter().map(|(_, node)| *node));
+        WorkedOut { roads, stations, toward: BTreeMap::new() }
+    }
+
+    /// Follows the roads after they have changed.
+    pub(super) fn follow(&mut self) {
+        self.stations.follow(&self.roads);
+        self.toward.values_mut().for_each(|(_, trees)| {
+            trees.follow(&self.roads);
+        });
+    }
+
+    fn way_from_ms(&mut self, from: NodeId, incident: u64, to: NodeId) -> Option<u32> {
+        let roads = &self.roads;
+        let (at, trees) = self.toward.entry(incident).or_insert_with(|| (to, Trees::toward(roads, [to])));
+        if *at != to {
+            (*at, *trees) = (to, Trees::toward(roads, [to]));
+        }
+        trees.time_ms(0, from)
+    }
+}
+
+/// Where a responder sets out from.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum From {
+    /// A station: its tree.
+    Station(usize, Basis),
+    Node(NodeId),
+}
+
+impl Desk {
+    /// When a responder would be at an incident; nothing if there is no way, or nobody knows one.
+    pub(super) fn eta(
+        &self,
+        reach: &mut WorkedOut,
+        member: &Member,
+        (incident, of): (u64, &Incident),
+        now_ms: i64,
+    ) -> Option<Eta> {
+        let to = of.node?;
+        let from = self.from(member, now_ms)?;
+        let (travel_ms, basis) = match from {
+            From::Station(tree, basis) => (reach.stations.time_ms(tree, to)?, basis),
+            From::Node(node) => (reach.way_from_ms(node, incident, to)?, Basis::Fix),
+        };
+        let claim = member.claim.filter(|claim| claim.incident == incident);
+        let due_ms = claim
+            .filter(|_| basis == Basis::Fallback)
+            .and_then(|claim| self.reckoned_ms(claim.since_ms, claim.due_ms, now_ms));
+        if let Some(due_ms) = due_ms {
+            return Some(Eta { ms: u32::try_from(due_ms - now_ms).unwrap_or(0), basis: Basis::Reckoned });
+        }
+        let pace = u64::from(member.is.pace_pct.clamp(1, 10_000));
+        let way_ms = u64::from(travel_ms) * pace / 100 + self.turnout_ms(member, now_ms);
+        Some(Eta { ms: u32::try_from(way_ms).unwrap_or(u32::MAX), basis })
+    }
+
+    /// Of one that was sent and has not been seen since: what was expected then holds, as long as a place would.
+    fn reckoned_ms(&self, since_ms: i64, due_ms: Option<i64>, now_ms: i64) -> Option<i64> {
+        due_ms.filter(|_| now_ms.saturating_sub(since_ms) <= self.config.fix_max_age_ms)
+    }
+
+    /// How long it still takes a responder to get going.
+    fn turnout_ms(&self, member: &Member, now_ms: i64) -> u64 {
+        let all_ms = u64::from(member.is.turnout_ms.unwrap_or(self.config.turnout_ms));
+        match (member.status, member.claim) {
+            (Status::Available, _) => all_ms,
+            (Status::Assigned, Some(claim)) => {
+                all_ms.saturating_sub(u64::try_from(now_ms.saturating_sub(claim.since_ms)).unwrap_or(0))
+            }
+            _ => 0,
+        }
+    }
+
+    fn from(&self, member: &Member, now_ms: i64) -> Option<From> {
+        let post = member.post(now_ms);
+        let tree = self.stations.binary_search_by_key(&post, |(number, _)| *number).ok();
+        let seen_at_post = member.fix.map(|fix| self.is_at(post, fix.place));
+        let fresh = member.fix.filter(|fix| now_ms.saturating_sub(fix.at_ms) <= self.config.fix_max_age_ms);
+        if let Some(node) = fresh.and_then(|fix| fix.node).filter(|_| seen_at_post == Some(false)) {
+            return Some(From::Node(node));
+        }
+        let moving_up = member.covers.is_some_and(|(_, from_ms)| from_ms > now_ms);
+        let stands = matches!(member.status, Status::Available | Status::Assigned) && !moving_up;
+        // Who was last seen elsewhere, and not lately, may be anywhere.
+        let known = if fresh.is_some() { seen_at_post == Some(true) } else { stands && seen_at_post != Some(false) };
+        let basis = if known { Basis::Station } else { Basis::Fallback };
+        tree.map(|tree| From::Station(tree, basis))
+    }
+
+    /// Whether a place is that of a station.
+    fn is_at(&self, station: u32, place: Position) -> bool {
+        let station = self.config.stations.get(&station);
+        station.is_some_and(|station| station.place.distance_m(place) <= self.config.at_station_m)
+    }
+
+    /// Whether a responder stands by at the station where it is counted on: it has not been seen elsewhere.
+    pub(super) fn stands_by(&self, member: &Member, now_ms: i64) -> bool {
+        member.status == Status::Available
+            && member.claim.is_none()
+            && matches!(self.from(member, now_ms), Some(From::Station(_, Basis::Station)))
+    }
+
+    /// Whether a responder can be planned with. One who does something that nobody has sent it to cannot.
+    pub(super) fn can_be_sent(&self, member: &Member, now_ms: i64) -> bool {
+        let idle = matches!(member.status, Status::Available | Status::Returning);
+        let is = &member.is;
+        // Whoever was sent is planned with until people say otherwise, whatever the hour.
+        member.claim.is_some() || idle && is.consents && self.on_duty(is.shift.as_deref(), now_ms)
+    }
+
+    /// Whether a shift is on. What the calendar does not know does not keep anybody from being asked.
+    fn on_duty(&self, shift: Option<&str>, now_ms: i64) -> bool {
+        let Some((shift, calendar)) = shift.zip(self.shifts.as_ref()) else { return true };
+        calendar.shifts_at(now_ms).map_or(true, |on| on.iter().any(|on| on.name == shift))
+    }
+
+    /// A responder as the plan of these incidents sees it; none if it has no part in it.
+    pub(super) fn crew(
+        &self,
+        reach: &mut WorkedOut,
+        member: &Member,
+        incidents: &BTreeMap<u64, &Incident>,
+        now_ms: i64,
+    ) -> Option<Crew> {
+        if !self.can_be_sent(member, now_ms) {
+            return None;
+        }
+        let claim = member.claim.filter(|claim| incidents.contains_key(&claim.incident));
+        let duty = match claim {
+            Some(claim) if member.is_on_scene() => Duty::OnScene { incident: claim.incident },
+            Some(claim) => Duty::Sent { incident: claim.incident },
+            None if self.stands_by(member, now_ms) => Duty::Stands { area: member.post(now_ms).into() },
+            None => Duty::Free,
+        };
+        let may = |incident: &u64| !member.not_to.contains(incident);
+        let etas = incidents
+            .iter()
+            .filter(|(incident, _)| may(incident))
+            .filter_map(|(incident, of)| Some((*incident, self.eta(reach, member, (*incident, of), now_ms)?.ms)));
+        let eta_ms = etas.collect();
+        let order: Option<Order> = member.ordered.as_ref().map(|(order, _)| *order);
+        Some(Crew { skills: member.is.skills, duty, eta_ms, order })
+    }
+}
+
+impl DeskState {
+    /// Times on the roads, beside the incidents and the responders.
+    pub(super) fn parts(&mut self, desk: &Desk) -> (&mut WorkedOut, &BTreeMap<u64, Incident>, &BTreeMap<u64, Member>) {
+        (self.reach.get(desk, &self.roads), &self.incidents, &self.members)
+    }
+}

@@ -1,0 +1,188 @@
+//! Who can be sent, what they do and where they are.
+
+use watchfire_engine::Verdict;
+
+use super::on_road;
+use super::turn::Turn;
+use crate::dispatch::{By, Claim, Fix, Member, Move, Person, PlanChange, Responder, Standing, Status, Tells};
+use crate::geo::Position;
+
+impl Turn<'_> {
+    pub(super) fn joined(&mut self, responder: &Responder) -> Verdict {
+        let (id, station) = (responder.id, responder.station);
+        if !self.desk.config.stations.contains_key(&station) {
+            let why = format!(
+                "responder {id} belongs to station {station}, which is not known. Remedy: add the station, or mend the registration."
+            );
+            return self.refuse("E0493", why);
+        }
+        match self.state.members.get_mut(&id) {
+            Some(member) if member.is == *responder => return Verdict::Duplicate,
+            Some(member) if member.is.station != station => {
+                let why = format!(
+                    "responder {id} is registered at station {}, and now at {station} too: the first stays. Remedy: give each a number of its own, or let it leave first.",
+                    member.is.station
+                );
+                return self.refuse("E0498", why);
+            }
+            Some(member) => member.is = responder.clone(),
+            None => {
+                self.state.members.insert(id, Member::new(responder.clone()));
+            }
+        }
+        self.stale = true;
+        Verdict::Applied
+    }
+
+    pub(super) fn left(&mut self, id: u64, by: &Person) -> Verdict {
+        if !self.state.members.contains_key(&id) {
+            return self.no_responder(id);
+        }
+        if !self.is_named(by, true) {
+            return Verdict::Applied;
+        }
+        self.withdraw(id);
+        self.unclaim(id, By::Person(by.clone()));
+        self.drop_go(id);
+        self.state.members.remove(&id);
+        self.stale = true;
+        Verdict::Applied
+    }
+
+    pub(super) fn status(&mut self, id: u64, status: Status, incident: Option<u64>) -> Verdict {
+        let at_ms = self.reported_ms;
+        let Some(member) = self.state.members.get_mut(&id) else { return self.no_responder(id) };
+        if at_ms < member.status_ms {
+            return Verdict::Late;
+        }
+        let for_it = incident.is_none_or(|of| member.claim.is_some_and(|claim| claim.incident == of));
+        if at_ms == member.status_ms && status == member.status && for_it {
+            return Verdict::Duplicate;
+        }
+        member.status_ms = at_ms;
+        let goes = matches!(status, Status::Assigned | Status::Rolling | Status::OnScene);
+        let incident = incident.or(member.claim.map(|claim| claim.incident)).filter(|_| goes);
+        match incident {
+            Some(incident) if self.state.incidents.contains_key(&incident) => self.does(id, status, incident),
+            Some(incident) => {
+                self.no_incident(incident);
+                self.idles(id, status);
+            }
+            None => self.idles(id, status),
+        }
+        Verdict::Applied
+    }
+
+    /// A responder does something for an incident, whether it was sent there or not.
+    pub(super) fn does(&mut self, id: u64, status: Status, incident: u64) {
+        let now_ms = self.now_ms;
+        let Some(member) = self.member(id) else { return };
+        let sent = member.claim.is_some_and(|claim| claim.incident == incident);
+        if !sent {
+            // It has decided for itself, and is where it is: what it was sent to needs another.
+            let to = match member.claim {
+                Some(claim) => Move::Reassign { incident, from: claim.incident },
+                None => Move::Assign { incident },
+            };
+            self.withdraw(id);
+            let change = self.new_change();
+            self.drop_go(id);
+            if let Some(member) = self.member(id) {
+                member.claim =
+                    Some(Claim { incident, slot: None, change, since_ms: now_ms, due_ms: None, kept: false });
+            }
+            self.tell_done(id, change, to, By::Responder(status));
+        }
+        if let Some(member) = self.member(id) {
+            member.status = status;
+            member.covers = None;
+        }
+        self.stale = true;
+    }
+
+    /// A responder does nothing for any incident.
+    fn idles(&mut self, id: u64, status: Status) {
+        let Some(member) = self.member(id) else { return };
+        let waits = member.claim.is_some() && member.status == Status::Assigned;
+        // Before it has got going, "available" is what it says while it does not know yet that it was sent.
+        if status == Status::Available && waits {
+            return;
+        }
+        if member.claim.is_some() && status != Status::Assigned {
+            self.unclaim(id, By::Responder(status));
+        }
+        if let Some(member) = self.member(id) {
+            member.status = status;
+            if status == Status::OutOfService {
+                member.covers = None;
+            }
+        }
+        if status == Status::OutOfService {
+            self.withdraw(id);
+        }
+        self.stale = true;
+    }
+
+    pub(super) fn fix(&mut self, id: u64, place: Position) -> Verdict {
+        let (at_ms, config) = (self.reported_ms, &self.desk.config);
+        let Some(member) = self.state.members.get_mut(&id) else { return self.no_responder(id) };
+        let fix = Fix { place, node: on_road(&self.desk.network, place, config.off_map_m), at_ms };
+        if let Some(before) = member.fix {
+            if at_ms < before.at_ms {
+                return Verdict::Late;
+            }
+            if before.at_ms == at_ms && before.place == place {
+                return Verdict::Duplicate;
+            }
+            let (after_ms, way_m) = (at_ms.saturating_sub(before.at_ms), before.place.distance_m(place));
+            // Around a place that is known to some metres; and what is old says nothing.
+            let far = way_m > config.at_station_m + config.speed_max_mps * after_ms as f64 / 1e3;
+            if far && after_ms <= config.fix_max_age_ms {
+                let why = format!(
+                    "responder {id} was seen {way_m:.0} m from where it was {after_ms} ms before: it stays there. Remedy: see whether two devices have one number."
+                );
+                return self.refuse("E0499", why);
+            }
+        }
+        member.fix = Some(fix);
+        Verdict::Applied
+    }
+
+    /// A responder does not go where it was sent.
+    pub(super) fn refuses(&mut self, id: u64, incident: u64) {
+        self.unclaim(id, By::Responder(Status::Available));
+        if let Some(member) = self.member(id) {
+            member.not_to.insert(incident);
+        }
+        self.stale = true;
+    }
+
+    /// Ends the claim on a responder, and tells so. The responder itself is not told: it has said so, or is gone.
+    pub(super) fn unclaim(&mut self, id: u64, by: By) {
+        let Some(claim) = self.member(id).and_then(|member| member.claim) else { return };
+        self.drop_go(id);
+        self.withdraw(id);
+        if let Some(member) = self.member(id) {
+            member.claim = None;
+            if member.status == Status::Assigned {
+                member.status = Status::Available;
+            }
+        }
+        let change = self.new_change();
+        self.tell_done(id, change, Move::Release { from: claim.incident }, by);
+    }
+
+    pub(super) fn tell_done(&mut self, responder: u64, change: u64, to: Move, by: By) {
+        let standing = Standing::Done { by };
+        self.tell(Tells::Plan(Box::new(PlanChange { change, responder, to, standing, because: None })));
+    }
+
+    pub(super) fn new_change(&mut self) -> u64 {
+        self.state.numbers.change += 1;
+        self.state.numbers.change
+    }
+
+    pub(super) fn no_responder(&mut self, id: u64) -> Verdict {
+        self.refuse("E0491", format!("responder {id} is not registered. Remedy: let it join first."))
+    }
+}

@@ -1,0 +1,208 @@
+//! One report or tick, from what it says to what is told.
+
+use super::{Desk, DeskState};
+use crate::dispatch::notice::Notice;
+use crate::dispatch::{
+    About, Answer, Dispatch, IncidentTold, Member, NoticeId, Person, Recipient, Refused, Stage, Status, Tells,
+};
+use watchfire_engine::Verdict;
+
+/// The turn of a report or a tick.
+pub(super) struct Turn<'t> {
+    pub(super) desk: &'t Desk,
+    pub(super) state: &'t mut DeskState,
+    theatre: u32,
+    /// When the report was made, by the clock of its source.
+    pub(super) reported_ms: i64,
+    /// The arrival clock.
+    pub(super) now_ms: i64,
+    out: &'t mut Vec<Dispatch>,
+    /// The plan has to be looked at again.
+    pub(super) stale: bool,
+}
+
+impl<'t> Turn<'t> {
+    pub(super) fn begin(
+        desk: &'t Desk,
+        state: &'t mut DeskState,
+        theatre: u32,
+        (reported_ms, now_ms): (i64, i64),
+        out: &'t mut Vec<Dispatch>,
+    ) -> Self {
+        let has_clock = now_ms != i64::MIN;
+        if has_clock && state.stood_in {
+            bring_back(state, now_ms);
+        }
+        state.stood_in = !has_clock;
+        let now_ms = if has_clock { now_ms } else { reported_ms };
+        Turn { desk, state, theatre, reported_ms, now_ms, out, stale: false }
+    }
+
+    /// Does what is due.
+    pub(super) fn tick(&mut self) {
+        let now_ms = self.now_ms;
+        let due = self.state.planned_ms.saturating_add(self.desk.config.replan_every_ms) <= now_ms;
+        self.stale = due && !self.state.incidents.is_empty();
+        let ids: Vec<NoticeId> = self.state.notices.keys().copied().collect();
+        for id in ids {
+            if self.state.notices.get(&id).and_then(|notice| notice.next_ms).is_some_and(|next_ms| next_ms <= now_ms) {
+                self.goes_out(id);
+            }
+        }
+        let kept_ms = now_ms.saturating_sub(self.desk.config.remember_ms);
+        self.state.over.retain(|_, over| over.since_ms >= kept_ms);
+    }
+
+    /// Plans, if there is reason to, and tells how far help is.
+    pub(super) fn end(mut self) {
+        if self.stale {
+            self.plan();
+        }
+        self.timelines();
+        if self.stale {
+            self.coverage();
+        }
+    }
+
+    pub(super) fn tell(&mut self, tells: Tells) {
+        self.state.numbers.told += 1;
+        let number = self.state.numbers.told;
+        self.out.push(Dispatch { theatre: self.theatre, at_ms: self.now_ms, number, tells });
+    }
+
+    pub(super) fn tell_of(&mut self, incident: u64, what: IncidentTold) {
+        self.tell(Tells::Incident { incident, what });
+    }
+
+    /// Tells that a report is not taken.
+    pub(super) fn refuse(&mut self, code: &str, why: String) -> Verdict {
+        let reported_ms = self.reported_ms;
+        self.tell(Tells::Refused(Refused { code: code.to_owned(), why, reported_ms }));
+        Verdict::Applied
+    }
+
+    /// Whether a person may decide: refused if nobody is named, or no reason is given where one is needed.
+    pub(super) fn is_named(&mut self, by: &Person, needs_reason: bool) -> bool {
+        let what = match (by.who.is_blank(), needs_reason && by.reason.is_blank()) {
+            (true, _) => "nobody is named who decides this. Remedy: name who answers for it.",
+            (_, true) => "no reason is given for this. Remedy: say why.",
+            _ => return true,
+        };
+        self.refuse("E0497", what.to_owned());
+        false
+    }
+
+    /// Sends a notice out, and repeats it until somebody has read it.
+    pub(super) fn notify(
+        &mut self,
+        about: About,
+        incident: Option<u64>,
+        drill: bool,
+        rungs: Vec<Recipient>,
+    ) -> NoticeId {
+        self.state.numbers.notice += 1;
+        let id = NoticeId(self.state.numbers.notice);
+        self.state.notices.insert(id, Notice::new(about, incident, drill, rungs, self.now_ms));
+        self.goes_out(id);
+        id
+    }
+
+    fn goes_out(&mut self, id: NoticeId) {
+        let (config, now_ms) = (&self.desk.config.notices, self.now_ms);
+        if let Some(message) = self.state.notices.get_mut(&id).map(|notice| notice.goes_out(id, config, now_ms)) {
+            self.tell(Tells::Message(message));
+        }
+    }
+
+    /// Who is told one after the other, if the first does not answer.
+    pub(super) fn rungs(&self, first: Recipient, district: u32) -> Vec<Recipient> {
+        let station = match first {
+            Recipient::Responder(of) => self.state.members.get(&of).map(|member| Recipient::Station(member.is.station)),
+            _ => None,
+        };
+        let district = Some(Recipient::District(district)).filter(|district| *district != first);
+        let district =
+            district.filter(|_| !matches!(first, Recipient::Brigade | Recipient::Neighbours | Recipient::Centre));
+        let centre = Some(Recipient::Centre).filter(|centre| *centre != first);
+        [Some(first), station, district, centre].into_iter().flatten().collect()
+    }
+
+    /// What a notice has come to.
+    pub(super) fn answer(&mut self, id: NoticeId, answer: Answer) -> Verdict {
+        let Some(notice) = self.state.notices.get_mut(&id) else {
+            let why = format!("notice {} is not known, or over. Remedy: none if it was answered late.", id.0);
+            return self.refuse("E0495", why);
+        };
+        if !notice.hears(answer) {
+            return Verdict::Duplicate;
+        }
+        let (meant_for, about) = (notice.meant_for(), notice.about);
+        self.tell(Tells::Answered { notice: id, meant_for, answer });
+        let Recipient::Responder(of) = meant_for else { return Verdict::Applied };
+        let About::Go { change } = about else { return Verdict::Applied };
+        let claim = self.state.members.get(&of).and_then(|member| member.claim).filter(|claim| claim.change == change);
+        let Some(claim) = claim else { return Verdict::Applied };
+        match answer {
+            Answer::Refused => self.refuses(of, claim.incident),
+            Answer::Arrived => self.does(of, Status::OnScene, claim.incident),
+            Answer::Delivered | Answer::Read | Answer::Accepted => {}
+        }
+        Verdict::Applied
+    }
+
+    /// Notes how far help is, and tells what was reached and what was missed.
+    fn timelines(&mut self) {
+        let (desk, now_ms) = (self.desk, self.now_ms);
+        let mut told = Vec::new();
+        for (id, incident) in &mut self.state.incidents {
+            let sent =
+                self.state.members.values().filter(|member| member.claim.is_some_and(|claim| claim.incident == *id));
+            let (mut any, mut acts, mut there, mut filled) = (false, false, false, 0);
+            for member in sent {
+                let on_scene = member.is_on_scene();
+                (any, there) = (true, there || on_scene);
+                acts |= on_scene || member.status == Status::Rolling;
+                filled += usize::from(on_scene && member.claim.is_some_and(|claim| claim.slot.is_some()));
+            }
+            let full = filled > 0 && filled >= desk.config.demand.slots(&incident.cause, incident.level).len();
+            let (after_ms, line) = (now_ms.saturating_sub(incident.opened_ms), &mut incident.timeline);
+            let mut reached = |is: bool, at_ms: &mut Option<i64>, what: IncidentTold| {
+                if is && at_ms.is_none() {
+                    *at_ms = Some(now_ms);
+                    told.push((*id, what));
+                }
+            };
+            if any && line.sent_ms.is_none() {
+                line.sent_ms = Some(now_ms);
+            }
+            reached(acts, &mut line.acts_ms, IncidentTold::Reached { stage: Stage::Acts, after_ms });
+            reached(there, &mut line.joins_ms, IncidentTold::Reached { stage: Stage::Joins, after_ms });
+            reached(full, &mut line.full_ms, IncidentTold::Full { after_ms });
+            let missed: Vec<_> = desk.stages(incident).filter(|(_, _, due_ms)| *due_ms <= now_ms).collect();
+            for (stage, within_ms, _) in missed {
+                incident.missed |= stage.bit();
+                told.push((*id, IncidentTold::Missed { stage, within_ms }));
+            }
+        }
+        told.into_iter().for_each(|(id, what)| self.tell_of(id, what));
+    }
+
+    pub(super) fn member(&mut self, of: u64) -> Option<&mut Member> {
+        self.state.members.get_mut(&of)
+    }
+}
+
+/// An event time stood in for the arrival clock: nothing that was measured from it lies ahead of the clock.
+fn bring_back(state: &mut DeskState, now_ms: i64) {
+    let back = |at_ms: &mut i64| *at_ms = (*at_ms).min(now_ms);
+    for incident in state.incidents.values_mut() {
+        back(&mut incident.opened_ms);
+        back(&mut incident.raised_ms);
+    }
+    for notice in state.notices.values_mut() {
+        back(&mut notice.since_ms);
+        notice.next_ms.iter_mut().for_each(back);
+    }
+    state.members.values_mut().filter_map(|member| member.claim.as_mut()).for_each(|claim| back(&mut claim.since_ms));
+    back(&mut state.planned_ms);
+}

@@ -1,0 +1,161 @@
+//! What is reported to those who dispatch.
+
+use serde::{Deserialize, Serialize};
+use watchfire_engine::Timed;
+
+use super::{Answer, Mode, NoticeId, Order, Raised, Responder, Status};
+use crate::alarm::Private;
+use crate::geo::Position;
+use crate::road::RoadState;
+
+/// Something that those who dispatch are told, by whatever source.
+///
+/// # Examples
+/// ```
+/// use watchfire_operators::dispatch::{Report, Says, Status};
+/// let line = r#"{"theatre":1,"at_ms":1000,"says":{"status":{"responder":7,"status":"rolling","incident":3}}}"#;
+/// let report: Report = serde_json::from_str(line)?;
+/// assert_eq!(report.says, Says::Status { responder: 7, status: Status::Rolling, incident: Some(3) });
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Report {
+    /// Where it belongs: all districts and domains that share responders are one theatre, for a responder is claimed by one incident alone.
+    pub theatre: u32,
+    /// When it was so, by the clock of the source, milliseconds since 1970-01-01 UTC.
+    pub at_ms: i64,
+    /// What is said.
+    pub says: Says,
+}
+
+impl Timed for Report {
+    fn event_time_ms(&self) -> i64 {
+        self.at_ms
+    }
+}
+
+/// What is said in a [`Report`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Says {
+    /// An alarm wants somebody to come.
+    Raised(Raised),
+    /// An incident is graver than it was, or people find that it is not.
+    Level {
+        /// The incident.
+        incident: u64,
+        /// The level, 1 to 5.
+        level: u8,
+        /// Who says so. Without one the level can only rise.
+        by: Option<Person>,
+    },
+    /// An incident is over. Only people can say that.
+    Closed {
+        /// The incident.
+        incident: u64,
+        /// Nothing was the matter.
+        false_alarm: bool,
+        /// Who says so.
+        by: Person,
+    },
+    /// A responder is there to be sent, or something about it has changed.
+    Joined(Responder),
+    /// A responder is not there any more.
+    Left {
+        /// The responder.
+        responder: u64,
+        /// Who says so.
+        by: Person,
+    },
+    /// What a responder does.
+    Status {
+        /// The responder.
+        responder: u64,
+        /// What it does.
+        status: Status,
+        /// For which incident; none is the one to which it was sent.
+        incident: Option<u64>,
+    },
+    /// Where a responder is.
+    Fix {
+        /// The responder.
+        responder: u64,
+        /// The place.
+        place: Position,
+    },
+    /// What becomes of roads, all at once.
+    Roads(Vec<RoadTold>),
+    /// People decide over a responder, until they take it back.
+    Order {
+        /// The responder.
+        responder: u64,
+        /// What they order; none takes back what was ordered before.
+        order: Option<Order>,
+        /// Who orders it.
+        by: Person,
+    },
+    /// What a [`Notice`](super::Notice) has come to.
+    Answer {
+        /// The notice.
+        notice: NoticeId,
+        /// What it has come to.
+        answer: Answer,
+    },
+    /// People decide over a change that was recommended.
+    Decided {
+        /// The change.
+        change: u64,
+        /// Whether it is to be.
+        accept: bool,
+        /// Who decides.
+        by: Person,
+    },
+    /// Who decides in a district.
+    Mode {
+        /// The district.
+        district: u32,
+        /// Who.
+        mode: Mode,
+        /// Who says so.
+        by: Person,
+    },
+    /// The professional brigade is at an incident.
+    Brigade {
+        /// The incident.
+        incident: u64,
+    },
+}
+
+/// What becomes of a road.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RoadTold {
+    /// The arc, by the name that the map gives it.
+    pub road: String,
+    /// What becomes of it.
+    pub becomes: RoadState,
+}
+
+/// A person who decides something, and why.
+#[derive(
+    Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize,
+)]
+pub struct Person {
+    /// Who: not blank.
+    pub who: Private,
+    /// Why; not blank where something is made less than it was.
+    #[serde(default)]
+    pub reason: Private,
+}
+
+impl Person {
+    /// Somebody, with a reason.
+    ///
+    /// ```
+    /// use watchfire_operators::dispatch::Person;
+    /// assert_eq!(Person::named("duty officer 7", "smoke from a barbecue").who.reveal(), "duty officer 7");
+    /// ```
+    #[must_use]
+    pub fn named(who: impl Into<Private>, reason: impl Into<Private>) -> Self {
+        Person { who: who.into(), reason: reason.into() }
+    }
+}

@@ -1,0 +1,9 @@
+//! Those who dispatch: what they do with what they are told.
+#![allow(clippy::unwrap_used, clippy::panic, unreachable_pub)]
+
+mod exact;
+mod incidents;
+mod notices;
+mod people;
+mod responders;
+mod support;
