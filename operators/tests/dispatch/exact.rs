@@ -16,7 +16,7 @@ use super::support::{FIRE, LIFT, SIDE, Watch, config, corner, duty, raised};
 
 /// Something that happens; numbers are taken for what is there, by remainder.
 #[derive(Clone, Debug)]
-enum Event {
+pub enum Event {
     Fire { x: u32, y: u32, level: u8, asks: u64, severity: u8 },
     Level { incident: usize, level: u8 },
     Close { incident: usize },
@@ -30,7 +30,7 @@ enum Event {
     Wait { seconds: i64 },
 }
 
-fn event() -> impl Strategy<Value = Event> {
+pub fn event() -> impl Strategy<Value = Event> {
     let fire = (0..SIDE, 0..SIDE, 1_u8..4, 0_u64..4, 0_u8..3).prop_map(|(x, y, level, asks, severity)| Event::Fire {
         x,
         y,
@@ -55,8 +55,8 @@ fn event() -> impl Strategy<Value = Event> {
 }
 
 /// The city, and what is known of its roads by another way than the desk's.
-struct Scene {
-    watch: Watch,
+pub struct Scene {
+    pub watch: Watch,
     roads: Vec<(String, usize, usize)>,
     takes_ms: Vec<u32>,
     closed: Vec<bool>,
@@ -67,7 +67,7 @@ fn node(x: u32, y: u32) -> usize {
 }
 
 impl Scene {
-    fn new(crews: u64, auto: bool) -> Self {
+    pub fn new(crews: u64, auto: bool) -> Self {
         let mut watch = Watch::over(config());
         let skills = |id: u64| if id.is_multiple_of(4) { Skills(FIRE.0 | LIFT.0) } else { FIRE };
         for id in 1..=crews {
@@ -87,7 +87,7 @@ impl Scene {
         Scene { watch, roads, takes_ms, closed }
     }
 
-    fn happens(&mut self, event: &Event) {
+    pub fn happens(&mut self, event: &Event) {
         let watch = &mut self.watch;
         watch.now_ms += 1_000;
         let nth = |ids: Vec<u64>, at: usize| (!ids.is_empty()).then(|| ids[at % ids.len()]);

@@ -194,3 +194,18 @@ fn crews_move_up_when_stations_are_left_bare() {
     assert!(watch.state.members[&mover].offer.is_some() || watch.state.members[&mover].claim.is_some());
     assert!(watch.state.incidents.values().all(|of| of.timeline.reached_ms(Stage::Brigade).is_none()));
 }
+
+#[test]
+fn who_is_about_to_move_up_is_not_asked_again() {
+    let mut watch = Watch::recommending();
+    for (id, station) in [(11, 1), (12, 1), (13, 1)] {
+        watch.says(Says::Joined(Responder::crew(id, station, FIRE)));
+        watch.seen(id, 0, 0);
+    }
+    watch.fire(5, 4);
+    // It ends, though those who are to move up are still seen at their station.
+    watch.accept_all();
+    assert!(watch.state.members.values().any(|member| member.covers_station().is_some()));
+    watch.wait_s(60);
+    assert!(watch.state.members.values().all(|member| member.offer.is_none()));
+}

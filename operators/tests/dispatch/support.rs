@@ -176,10 +176,13 @@ impl Watch {
         self.says(Says::Closed { incident, false_alarm: false, by: duty() })
     }
 
-    /// Accepts all that is recommended.
+    /// Accepts all that is recommended, until nothing more is.
     pub fn accept_all(&mut self) {
+        let mut accepted = 0;
         while let Some(offer) = self.state.members.values().find_map(|member| member.offer) {
             self.says(Says::Decided { change: offer.change, accept: true, by: duty() });
+            accepted += 1;
+            assert!(accepted < 500, "what was accepted is not what is recommended next: {:?}", self.changes());
         }
     }
 

@@ -153,9 +153,10 @@ impl Desk {
         station.is_some_and(|station| station.place.distance_m(place) <= self.config.at_station_m)
     }
 
-    /// Whether a responder stands by at the station where it is counted on: it has not been seen elsewhere.
+    /// Whether a responder stands by at the station where it is counted on: it has not been seen elsewhere, and is not about to cover another.
     pub(super) fn stands_by(&self, member: &Member, now_ms: i64) -> bool {
         member.status == Status::Available
+            && member.covers.is_none_or(|(_, from_ms)| from_ms <= now_ms)
             && member.claim.is_none()
             && matches!(self.from(member, now_ms), Some(From::Station(_, Basis::Station)))
     }

@@ -1,0 +1,50 @@
+//! What is stored of a desk is all that it needs.
+
+use proptest::prelude::*;
+use watchfire_engine::{Key, State};
+use watchfire_operators::dispatch::{DeskState, Mode, Order, Raised, Says, Skills, Status};
+use watchfire_operators::road::RoadState;
+
+use super::exact::{Scene, event};
+use super::support::{Watch, duty, raised};
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: ProptestConfig::default().cases / 4, ..ProptestConfig::default() })]
+    #[test]
+    fn a_desk_that_comes_back_goes_on_as_if_nothing_had_been(
+        crews in 1_u64..12,
+        auto in any::<bool>(),
+        events in prop::collection::vec(event(), 5..30),
+    ) {
+        let (mut stays, mut comes_back) = (Scene::new(crews, auto), Scene::new(crews, auto));
+        for event in &events {
+            stays.happens(event);
+            comes_back.happens(event);
+            let stored = comes_back.watch.state.encode().unwrap();
+            prop_assert_eq!(&stored, &stays.watch.state.encode().unwrap());
+            comes_back.watch.state = DeskState::decode(&stored).unwrap();
+        }
+        stays.watch.wait_s(600);
+        comes_back.watch.wait_s(600);
+        prop_assert_eq!(stays.watch.told, comes_back.watch.told);
+    }
+}
+
+/// States that were stored are read for ever: another layout needs another version.
+#[test]
+fn a_state_is_stored_as_it_always_was() {
+    let mut watch = Watch::auto();
+    watch.road("2,2-2,3", RoadState::Takes(90_000));
+    let fire = watch.fire(2, 3);
+    watch.raised(Raised { drill: true, level: 2, asks: Skills(1), ..raised("exercise", "fire", 4, 4) });
+    watch.status(5, Status::Rolling);
+    watch.seen(4, 4, 4);
+    watch.says(Says::Order { responder: 1, order: Some(Order::GoesNot { incident: fire }), by: duty() });
+    watch.says(Says::Mode { district: 2, mode: Mode::Recommend, by: duty() });
+    let over = watch.fire(0, 5);
+    watch.wait_s(90);
+    watch.close(over);
+    let stored = watch.state.encode().unwrap();
+    let words: String = stored.iter().map(|byte| format!("{byte:02x}")).collect();
+    assert_eq!((stored.len(), words.stable_hash()), (4_968, 7_331_222_939_475_644_570));
+}
