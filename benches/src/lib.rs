@@ -3,5 +3,6 @@
 pub mod args;
 pub mod city;
 pub mod crane_by_hand;
+pub mod iterated;
 pub mod pairs;
 pub mod yardstick;

@@ -8,7 +8,9 @@ use petgraph::algo::dijkstra;
 use petgraph::graph::{DiGraph, NodeIndex};
 use proptest::prelude::*;
 use watchfire_operators::geo::Position;
-use watchfire_operators::road::{ArcId, Network, NodeId, Reached, RoadChange, RoadState, Roads, Search, Trees};
+use watchfire_operators::road::{
+    ArcId, Network, NodeId, Reached, Repair, RoadChange, RoadState, Roads, Search, TIME_MAX_MS, Trees,
+};
 
 /// Arcs between a few nodes, with their times.
 fn network(nodes: u32, arcs: &[(u32, u32, u32)]) -> Arc<Network> {
@@ -139,6 +141,33 @@ proptest! {
     }
 }
 
+proptest! {
+    /// Days on end, so that times come to the end of their range.
+    #[test]
+    fn what_is_mended_is_what_is_worked_out_anew(
+        arcs in prop::collection::vec((0_u32..70, 0_u32..70, 1_u32..=TIME_MAX_MS), 1..200),
+        batches in changes(),
+    ) {
+        let line: Vec<(u32, u32, u32)> = (0..69).map(|node| (node, node + 1, TIME_MAX_MS)).chain(arcs).collect();
+        let mut roads = Roads::new(network(70, &line));
+        let stations: Vec<NodeId> = (0..70).step_by(9).map(NodeId).collect();
+        let mut trees = Trees::new(&roads, stations.clone()).always_mends();
+        for batch in batches {
+            let slow = |becomes| match becomes {
+                RoadState::Takes(ms) => RoadState::Takes(ms * i64::from(TIME_MAX_MS / 40)),
+                other => other,
+            };
+            roads.apply(batch.into_iter().map(|(arc, becomes)| RoadChange { arc: ArcId(arc), becomes: slow(becomes) }));
+            trees.follow(&roads);
+            let anew = Trees::new(&roads, stations.clone());
+            for (tree, node) in (0..stations.len()).flat_map(|tree| (0..70).map(move |node| (tree, NodeId(node)))) {
+                prop_assert_eq!(trees.time_ms(tree, node), anew.time_ms(tree, node));
+                prop_assert_eq!(trees.route(&roads, tree, node), anew.route(&roads, tree, node));
+            }
+        }
+    }
+}
+
 #[test]
 fn what_cannot_be_reached_has_no_time_until_a_road_opens() {
     let network = network(4, &[(0, 1, 10), (1, 0, 10), (2, 3, 10)]);
@@ -156,14 +185,17 @@ fn what_cannot_be_reached_has_no_time_until_a_road_opens() {
 }
 
 #[test]
-fn a_tree_of_which_most_is_touched_is_worked_out_anew() {
+fn a_tree_of_which_many_arcs_are_slower_is_worked_out_anew() {
     let arcs: Vec<(u32, u32, u32)> = (0..99).map(|node| (node, node + 1, 10)).collect();
     let mut roads = Roads::new(network(100, &arcs));
     let mut trees = Trees::new(&roads, [NodeId(0)]);
-    let takes = |arc, ms| [RoadChange { arc: ArcId(arc), becomes: RoadState::Takes(ms) }];
-    roads.apply(takes(90, 20));
-    assert_eq!(trees.follow(&roads).anew, 0);
-    roads.apply(takes(0, 20));
-    assert_eq!(trees.follow(&roads).anew, 1);
-    assert_eq!(trees.time_ms(0, NodeId(99)), Some(1_010));
+    let takes = |arc, ms| RoadChange { arc: ArcId(arc), becomes: RoadState::Takes(ms) };
+    roads.apply([takes(0, 20)]);
+    assert_eq!(trees.follow(&roads), Repair { lost: 99, anew: 0 });
+    roads.apply((0..10).map(|arc| takes(arc, 30)));
+    assert_eq!(trees.follow(&roads), Repair { lost: 0, anew: 1 });
+    assert_eq!(trees.time_ms(0, NodeId(99)), Some(1_190));
+    roads.apply((0..10).map(|arc| takes(arc, 10)));
+    assert_eq!(trees.follow(&roads), Repair::default());
+    assert_eq!(trees.time_ms(0, NodeId(99)), Some(990));
 }

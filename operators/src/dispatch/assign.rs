@@ -1,6 +1,9 @@
 //! The assignment that costs least.
 
+use std::ops::Range;
+
 use super::Cost;
+use super::cost::{Amount, Packed};
 
 /// No node.
 const NONE: u32 = u32::MAX;
@@ -58,7 +61,8 @@ impl Problem {
     /// Another slot, and what it costs to leave it unfilled. Its number.
     pub fn slot(&mut self, unfilled: Cost) -> usize {
         self.unfilled.push(unfilled);
-        self.may.push(Vec::new());
+        // As many crews, it is likely, may fill it as may fill the one before.
+        self.may.push(Vec::with_capacity(self.may.last().map_or(0, Vec::len)));
         self.unfilled.len() - 1
     }
 
@@ -87,14 +91,11 @@ impl Problem {
 
     /// The assignment that costs least; of several the one that is found first, which ties in [`Cost::tie`] should rule out.
     ///
-    /// Slots are added one by one, each by the cheapest chain of changes (successive shortest paths): O(slots x (crews + slots) x pairs) at worst,
-    /// and in practice a few times the pairs for each slot.
+    /// Slots are added one by one, each by the cheapest chain of changes: O(slots x (pairs + areas x crews + (slots + areas)^2)) at worst, and in practice
+    /// the pairs of a few slots for each. Where a place of a cost is larger than anything in a plan, it takes some times as long.
     #[must_use]
     pub fn solve(&self) -> Assignment {
-        let mut flow = Flow::new(self);
-        (0..self.unfilled.len()).for_each(|slot| flow.add(slot));
-        let crews: Vec<Option<usize>> =
-            flow.crew_of.iter().map(|crew| (*crew != NONE).then_some(*crew as usize)).collect();
+        let crews = if self.packs() { Flow::<Packed>::new(self).solve() } else { Flow::<Cost>::new(self).solve() };
         let cost = self.cost(&crews);
         Assignment { crews, cost }
     }
@@ -117,148 +118,184 @@ impl Problem {
         slots + areas
     }
 
+    /// Whether packed costs tell assignments apart as costs do.
+    fn packs(&self) -> bool {
+        let most = Packed::most(self.unfilled.len());
+        let pairs = self.may.iter().flatten().map(|(_, cost)| cost);
+        pairs.chain(&self.unfilled).chain(self.prices.iter().flatten()).all(|cost| cost.within(&most))
+    }
+
     fn pair(&self, slot: usize, crew: u32) -> Option<Cost> {
         self.may[slot].iter().filter(|(of, _)| *of == crew).map(|(_, cost)| *cost).min()
     }
 
-    /// The price of the crew that leaves after so many others have.
+    /// The price of the crew that leaves after so many others have; nothing if there is no such area.
     fn price(&self, area: usize, gone: usize) -> Cost {
-        let prices = &self.prices[area];
-        prices.get(gone).or(prices.last()).copied().unwrap_or_default()
+        let price = self.prices.get(area).and_then(|prices| prices.get(gone).or(prices.last()));
+        price.copied().unwrap_or_default()
     }
 }
 
-/// An assignment of some slots, and the search for the cheapest way to add one. Nodes are the slots, then the crews, then the areas, then the
-/// end, where every chain of changes ends.
-struct Flow<'p> {
+/// An assignment of some slots, and the search for the cheapest way to add one (successive shortest paths, each by Dijkstra 1959 with potentials).
+///
+/// Nodes are the areas, then the slots that were added; crews without an area share one more that has no price. A chain of changes goes from the slot
+/// that is added from node to node: from a slot over a crew that it takes, to the area or the slot that the crew leaves; from an area over a crew of it
+/// that stays instead, to the slot that is left by that. It ends at a slot that is unfilled then, or at an area whose next price is due.
+///
+/// Potentials are such that no step of any chain costs less than they differ by. They stay so: each search changes those of the nodes that it was at.
+struct Flow<'p, A> {
     of: &'p Problem,
-    crew_of: Vec<u32>,
-    slot_of: Vec<u32>,
-    /// Crews that have left each area.
+    /// Who may fill a slot and for what, slot by slot.
+    pairs: Vec<(u32, A)>,
+    /// Where those of each slot are.
+    rows: Vec<Range<usize>>,
+    /// Which pair each slot has.
+    held: Vec<Option<usize>>,
+    /// The area of each crew, and how many crews have left each.
+    home: Vec<u32>,
     gone: Vec<usize>,
-    dist: Vec<Option<Cost>>,
-    before: Vec<u32>,
-    waits: Vec<bool>,
-    queue: std::collections::VecDeque<u32>,
+    /// What a chain costs that ends at a node.
+    ending: Vec<A>,
+    potential: Vec<A>,
+    /// To which node a chain over each crew leads, and what that adds: less what is saved there, and less the potential.
+    leads: Vec<(u32, A)>,
+    /// How far each node is, beyond what potentials say; of nodes that were not reached, as far as the end was at first.
+    dist: Vec<A>,
+    /// From which node it was reached, and by which pair, or of an area over which crew.
+    from: Vec<(u32, u32)>,
+    is_done: Vec<bool>,
+    done: Vec<usize>,
 }
 
-impl<'p> Flow<'p> {
+impl<'p, A: Amount> Flow<'p, A> {
     fn new(of: &'p Problem) -> Self {
-        let nodes = of.unfilled.len() + of.crews + of.prices.len() + 1;
+        let (areas, zero) = (of.prices.len() + 1, A::of(Cost::ZERO));
+        let ending: Vec<A> = (0..areas).map(|area| A::of(of.price(area, 0))).collect();
         Flow {
             of,
-            crew_of: vec![NONE; of.unfilled.len()],
-            slot_of: vec![NONE; of.crews],
-            gone: vec![0; of.prices.len()],
-            dist: vec![None; nodes],
-            before: vec![NONE; nodes],
-            waits: vec![false; nodes],
-            queue: std::collections::VecDeque::new(),
+            pairs: Vec::with_capacity(of.may.iter().map(Vec::len).sum()),
+            rows: Vec::new(),
+            held: Vec::new(),
+            home: of.area.iter().map(|area| (*area).min(areas as u32 - 1)).collect(),
+            gone: vec![0; areas],
+            // Nobody has left, so it is as far to the end from an area as its first price says.
+            potential: ending.iter().map(|price| zero - *price).collect(),
+            ending,
+            leads: vec![(NONE, zero); of.crews],
+            dist: Vec::new(),
+            from: Vec::new(),
+            is_done: Vec::new(),
+            done: Vec::new(),
         }
     }
 
-    fn crew(&self, crew: u32) -> u32 {
-        self.of.unfilled.len() as u32 + crew
+    /// The crew of each slot.
+    fn solve(mut self) -> Vec<Option<usize>> {
+        (0..self.of.unfilled.len()).for_each(|slot| self.add(slot));
+        self.held.iter().map(|held| held.map(|pair| self.pairs[pair].0 as usize)).collect()
     }
 
-    fn area(&self, area: u32) -> u32 {
-        self.crew(self.of.crews as u32) + area
-    }
-
-    fn end(&self) -> u32 {
-        self.area(self.of.prices.len() as u32)
-    }
-
-    /// Adds a slot by the cheapest chain: it takes a free crew, or that of another slot which takes another, or stays unfilled, or lets another
-    /// be that.
+    /// Adds a slot by the cheapest chain.
     fn add(&mut self, slot: usize) {
-        self.dist.fill(None);
-        self.reach(slot as u32, Cost::ZERO, NONE);
-        while let Some(node) = self.queue.pop_front() {
-            self.waits[node as usize] = false;
-            if let Some(dist) = self.dist[node as usize] {
-                self.leave(node, dist);
+        self.lead();
+        let (begin, unfilled) = (self.pairs.len(), A::of(self.of.unfilled[slot]));
+        self.pairs.extend(self.of.may[slot].iter().map(|(crew, cost)| (*crew, A::of(*cost))));
+        self.rows.push(begin..self.pairs.len());
+        self.held.push(None);
+        self.ending.push(unfilled);
+        self.potential.push(A::of(Cost::ZERO));
+        let (end, last) = self.search();
+        for node in &self.done {
+            self.potential[*node] = self.potential[*node] + self.dist[*node] - end;
+        }
+        self.change(last);
+    }
+
+    /// Where crews lead, as they are assigned now.
+    fn lead(&mut self) {
+        let (areas, zero) = (self.gone.len(), A::of(Cost::ZERO));
+        for (leads, home) in self.leads.iter_mut().zip(&self.home) {
+            *leads = (*home, zero - self.potential[*home as usize]);
+        }
+        for (slot, pair) in self.held.iter().enumerate() {
+            if let Some((crew, cost)) = pair.map(|pair| self.pairs[pair]) {
+                let node = areas + slot;
+                self.leads[crew as usize] = (node as u32, zero - cost - self.potential[node]);
             }
         }
-        self.change();
     }
 
-    fn leave(&mut self, node: u32, dist: Cost) {
-        let (slots, first_area, end) = (self.of.unfilled.len() as u32, self.area(0), self.end());
-        if node < slots {
-            let slot = node as usize;
-            self.reach(end, dist + self.of.unfilled[slot], node);
-            for (crew, cost) in &self.of.may[slot] {
-                if self.crew_of[slot] != *crew {
-                    self.reach(self.crew(*crew), dist + *cost, node);
+    /// Finds the cheapest chain from the newest slot: what it costs, and the node at which it ends.
+    fn search(&mut self) -> (A, usize) {
+        let (nodes, newest) = (self.ending.len(), self.ending.len() - 1);
+        let (mut end, mut last, mut next) = (self.ending[newest], newest, Some(newest));
+        self.done.clear();
+        self.is_done.clear();
+        self.is_done.resize(nodes, false);
+        self.from.resize(nodes, (NONE, NONE));
+        self.dist.clear();
+        self.dist.resize(nodes, end);
+        self.dist[newest] = A::of(Cost::ZERO);
+        while let Some(node) = next {
+            self.is_done[node] = true;
+            self.done.push(node);
+            let base = self.dist[node] + self.potential[node];
+            if base + self.ending[node] < end {
+                (end, last) = (base + self.ending[node], node);
+            }
+            self.leave(node, base);
+            let mut nearest = end;
+            next = None;
+            for (node, dist) in self.dist.iter().enumerate() {
+                if *dist < nearest && !self.is_done[node] {
+                    (nearest, next) = (*dist, Some(node));
                 }
             }
-        } else if node < first_area {
-            let crew = (node - slots) as usize;
-            let (slot, area) = (self.slot_of[crew], self.of.area[crew]);
-            if slot != NONE {
-                // It leaves its slot, whose cost is saved.
-                let saved = self.of.pair(slot as usize, crew as u32).unwrap_or_default();
-                self.reach(slot, dist - saved, node);
-            } else if area == NONE {
-                self.reach(end, dist, node);
-            } else {
-                self.reach(self.area(area), dist, node);
-            }
-        } else if node < end {
-            let area = (node - first_area) as usize;
-            self.reach(end, dist + self.of.price(area, self.gone[area]), node);
-            self.stay(area as u32, node, dist);
         }
+        (end, last)
     }
 
-    /// One goes from the area, and one that had gone stays: no price becomes due.
-    fn stay(&mut self, area: u32, node: u32, dist: Cost) {
-        for crew in 0..self.of.crews {
-            let slot = self.slot_of[crew];
-            if slot != NONE && self.of.area[crew] == area {
-                let saved = self.of.pair(slot as usize, crew as u32).unwrap_or_default();
-                self.reach(slot, dist - saved, node);
+    fn leave(&mut self, node: usize, base: A) {
+        if let Some(slot) = node.checked_sub(self.gone.len()) {
+            for pair in self.rows[slot].clone() {
+                let (crew, cost) = self.pairs[pair];
+                let (to, adds) = self.leads[crew as usize];
+                self.reach(to, base + cost + adds, (node as u32, pair as u32));
+            }
+            return;
+        }
+        for crew in 0..self.home.len() {
+            let (to, adds) = self.leads[crew];
+            if self.home[crew] == node as u32 && to != node as u32 {
+                self.reach(to, base + adds, (node as u32, crew as u32));
             }
         }
     }
 
-    fn reach(&mut self, node: u32, dist: Cost, before: u32) {
+    #[inline]
+    fn reach(&mut self, node: u32, dist: A, from: (u32, u32)) {
         let at = node as usize;
-        if self.dist[at].is_none_or(|was| dist < was) {
-            (self.dist[at], self.before[at]) = (Some(dist), before);
-            if node != self.end() && !std::mem::replace(&mut self.waits[at], true) {
-                self.queue.push_back(node);
-            }
+        if dist < self.dist[at] {
+            (self.dist[at], self.from[at]) = (dist, from);
         }
     }
 
-    /// Carries out the chain that was found.
-    fn change(&mut self) {
-        let (slots, first_area) = (self.of.unfilled.len() as u32, self.area(0));
-        let mut chain = vec![self.end()];
-        while let Some(node) = chain.last().map(|node| self.before[*node as usize]).filter(|node| *node != NONE) {
-            chain.push(node);
+    /// Carries out the chain that was found, from its last node back to the newest slot.
+    fn change(&mut self, last: usize) {
+        let (areas, newest) = (self.gone.len(), self.ending.len() - 1);
+        if last < areas {
+            self.gone[last] += 1;
+            self.ending[last] = A::of(self.of.price(last, self.gone[last]));
+        } else {
+            self.held[last - areas] = None;
         }
-        chain.reverse();
-        // First everyone of the chain lets go, then everyone takes.
-        for node in chain.iter().filter(|node| **node < slots) {
-            let crew = std::mem::replace(&mut self.crew_of[*node as usize], NONE);
-            if crew != NONE {
-                self.slot_of[crew as usize] = NONE;
-                self.count(crew, false);
+        let mut node = last;
+        while node != newest {
+            let (before, by) = self.from[node];
+            node = before as usize;
+            if node >= areas {
+                self.held[node - areas] = Some(by as usize);
             }
-        }
-        for pair in chain.windows(2).filter(|pair| pair[0] < slots && (slots..first_area).contains(&pair[1])) {
-            let crew = pair[1] - slots;
-            (self.crew_of[pair[0] as usize], self.slot_of[crew as usize]) = (crew, pair[0]);
-            self.count(crew, true);
-        }
-    }
-
-    fn count(&mut self, crew: u32, leaves: bool) {
-        if let Some(gone) = self.gone.get_mut(self.of.area[crew as usize] as usize) {
-            *gone = if leaves { *gone + 1 } else { *gone - 1 };
         }
     }
 }
@@ -388,18 +425,29 @@ mod tests {
         Ok(())
     }
 
+    /// Costs with places of so much, none, or up to twice it, of either sign.
+    fn of_places(places: impl Strategy<Value = [i64; 6]> + Clone) -> impl Strategy<Value = Cost> + Clone {
+        let drawn = (places, prop::array::uniform6(-2_i64..3));
+        drawn.prop_map(|(places, times)| {
+            let [orders_broken, first_unfilled, first_ms, unfilled, rest_ms, tie] =
+                std::array::from_fn(|at| places[at] * times[at]);
+            Cost { orders_broken, first_unfilled, first_ms, unfilled, rest_ms, tie }
+        })
+    }
+
     fn any_cost() -> impl Strategy<Value = Cost> + Clone {
-        let place = || -2_i64..3;
-        (place(), place(), place(), place(), place(), place()).prop_map(
-            |(orders_broken, first_unfilled, first_ms, unfilled, rest_ms, tie)| Cost {
-                orders_broken,
-                first_unfilled,
-                first_ms,
-                unfilled,
-                rest_ms,
-                tie,
-            },
-        )
+        of_places(Just([1; 6]))
+    }
+
+    /// Costs of which some are too large to be packed.
+    fn large_cost() -> impl Strategy<Value = Cost> + Clone {
+        of_places(prop::array::uniform6(prop_oneof![Just(1), Just(1 << 20), Just(1 << 54)]))
+    }
+
+    /// The largest costs that a plan knows, of pairs that are told apart.
+    fn planned_cost() -> impl Strategy<Value = Cost> + Clone {
+        let largest = of_places(Just([1, 500, i64::from(u32::MAX) / 2, 5_000_000, i64::from(u32::MAX) * 50, 0]));
+        (largest, 0..1_i64 << 32).prop_map(|(cost, tie)| Cost { tie, ..cost })
     }
 
     proptest! {
@@ -409,6 +457,26 @@ mod tests {
             let plan = problem.solve();
             sound(&problem, &plan)?;
             prop_assert_eq!(plan.cost, tried(&problem, &mut Vec::new()));
+        }
+
+        #[test]
+        fn nor_where_costs_are_as_large_as_can_be(
+            large in drawn(4, 4, large_cost()),
+            planned in drawn(4, 4, planned_cost()),
+        ) {
+            for drawn in [large, planned] {
+                let problem = problem(&drawn);
+                let plan = problem.solve();
+                sound(&problem, &plan)?;
+                prop_assert_eq!(plan.cost, tried(&problem, &mut Vec::new()));
+            }
+        }
+
+        #[test]
+        fn packed_costs_find_what_costs_find(drawn in drawn(20, 16, planned_cost())) {
+            let problem = problem(&drawn);
+            prop_assert!(problem.packs());
+            prop_assert_eq!(Flow::<Packed>::new(&problem).solve(), Flow::<Cost>::new(&problem).solve());
         }
     }
 

@@ -59,6 +59,17 @@ impl Cost {
         }
     }
 
+    /// Whether no place is farther from zero than the same place of another.
+    pub(super) fn within(&self, most: &Cost) -> bool {
+        let place = |of: fn(&Cost) -> i64| of(self).unsigned_abs() <= of(most).unsigned_abs();
+        place(|cost| cost.orders_broken)
+            && place(|cost| cost.first_unfilled)
+            && place(|cost| cost.first_ms)
+            && place(|cost| cost.unfilled)
+            && place(|cost| cost.rest_ms)
+            && place(|cost| cost.tie)
+    }
+
     /// The number by which a crew and a slot are told apart where nothing else does: 32 bits that look drawn, so that no two plans of real size
     /// have the same sum but by a chance of one in millions; it depends on nothing but the two.
     #[must_use]
@@ -71,6 +82,7 @@ impl Cost {
 impl Add for Cost {
     type Output = Cost;
 
+    #[inline]
     fn add(self, other: Cost) -> Cost {
         self.zip(other, |a, b| a + b)
     }
@@ -85,6 +97,7 @@ impl AddAssign for Cost {
 impl Sub for Cost {
     type Output = Cost;
 
+    #[inline]
     fn sub(self, other: Cost) -> Cost {
         self.zip(other, |a, b| a - b)
     }
@@ -101,5 +114,80 @@ impl Neg for Cost {
 impl Sum for Cost {
     fn sum<I: Iterator<Item = Cost>>(costs: I) -> Cost {
         costs.fold(Cost::ZERO, Cost::add)
+    }
+}
+
+/// What a search adds up and compares costs as.
+pub(super) trait Amount: Copy + Ord + Add<Output = Self> + Sub<Output = Self> {
+    fn of(cost: Cost) -> Self;
+}
+
+impl Amount for Cost {
+    fn of(cost: Cost) -> Self {
+        cost
+    }
+}
+
+/// Bits of the places of a [`Packed`]; those that lead a word have what is left of it.
+const FIRST_UNFILLED_BITS: u32 = 30;
+const FIRST_MS_BITS: u32 = 50;
+const REST_MS_BITS: u32 = 48;
+const TIE_BITS: u32 = 42;
+
+/// A cost in two words, three places in each, which add up and compare as the cost does while no place overflows into the one before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Packed(i128, i128);
+
+impl Packed {
+    /// The most that may stand in each place of every cost, of either sign, so that assignments of so many slots compare as their costs do
+    /// and no sum of a search overflows. 128 slots may cost all that a plan lets a slot cost.
+    ///
+    /// An assignment costs one pair and one price a slot, so two of them differ in a place by at most 4 times slots what may stand there: less
+    /// than one of the place before. A search adds up no more than 16 times (slots + 1) costs: each chain of changes passes a slot once, and a
+    /// potential is the difference of two chains.
+    pub(super) fn most(slots: usize) -> Cost {
+        let slots = slots.max(1) as i64;
+        let below = |bits: u32| ((1_i64 << bits) - 1) / (4 * slots);
+        let leads = |bits: u32| (1_i64 << (126 - bits).min(62)) / (16 * (slots + 1)) - 1;
+        Cost {
+            orders_broken: leads(FIRST_UNFILLED_BITS + FIRST_MS_BITS),
+            first_unfilled: below(FIRST_UNFILLED_BITS),
+            first_ms: below(FIRST_MS_BITS),
+            unfilled: leads(REST_MS_BITS + TIE_BITS),
+            rest_ms: below(REST_MS_BITS),
+            tie: below(TIE_BITS),
+        }
+    }
+}
+
+impl Amount for Packed {
+    fn of(cost: Cost) -> Self {
+        let word = |places: [(i64, u32); 3]| places.iter().map(|(place, bits)| i128::from(*place) << bits).sum();
+        Packed(
+            word([
+                (cost.orders_broken, FIRST_UNFILLED_BITS + FIRST_MS_BITS),
+                (cost.first_unfilled, FIRST_MS_BITS),
+                (cost.first_ms, 0),
+            ]),
+            word([(cost.unfilled, REST_MS_BITS + TIE_BITS), (cost.rest_ms, TIE_BITS), (cost.tie, 0)]),
+        )
+    }
+}
+
+impl Add for Packed {
+    type Output = Packed;
+
+    #[inline]
+    fn add(self, other: Packed) -> Packed {
+        Packed(self.0 + other.0, self.1 + other.1)
+    }
+}
+
+impl Sub for Packed {
+    type Output = Packed;
+
+    #[inline]
+    fn sub(self, other: Packed) -> Packed {
+        Packed(self.0 - other.0, self.1 - other.1)
     }
 }

@@ -218,12 +218,17 @@ impl PlanConfig {
     pub fn plan(&self, needs: &BTreeMap<u64, Need>, crews: &BTreeMap<u64, Crew>) -> Plan {
         let scene = Scene::new(needs, crews);
         let (mut problem, mut slots) = (Problem::new(crews.len()), Vec::new());
+        // Looked up once for all slots of an incident, or of all.
+        let bound: Vec<Option<&Asked<'_>>> = scene.crews.iter().map(|(_, crew)| scene.bound_for(crew)).collect();
+        let mut eta_ms: Vec<Option<u32>> = Vec::with_capacity(crews.len());
         for asked in &scene.needs {
+            eta_ms.clear();
+            eta_ms.extend(scene.crews.iter().map(|(_, crew)| crew.may_go(asked.incident)));
             for (nth, slot) in asked.need.slots.iter().enumerate() {
                 let of = problem.slot(asked.unfilled(nth));
                 for (at, (crew, of_crew)) in scene.crews.iter().enumerate() {
-                    if of_crew.may_fill(asked.incident, *slot) {
-                        problem.may_fill(at, of, self.pair(&scene, asked, nth, *crew, of_crew));
+                    if let Some(eta_ms) = eta_ms[at].filter(|_| of_crew.skills.cover(slot.asks)) {
+                        problem.may_fill(at, of, self.pair(asked, nth, (*crew, of_crew), eta_ms, bound[at]));
                     }
                 }
                 slots.push((asked.incident, nth));
@@ -251,14 +256,21 @@ impl PlanConfig {
         let scene = Scene::new(needs, crews);
         let asked = scene.needs.iter().find(|asked| asked.incident == going.incident);
         let asked = asked.filter(|asked| going.slot < asked.need.slots.len());
-        asked
-            .zip(crews.get(&going.crew))
-            .map_or(Cost::ZERO, |(asked, of)| self.pair(&scene, asked, going.slot, going.crew, of))
+        let Some((asked, of)) = asked.zip(crews.get(&going.crew)) else { return Cost::ZERO };
+        let eta_ms = of.eta_ms(going.incident).unwrap_or_default();
+        self.pair(asked, going.slot, (going.crew, of), eta_ms, scene.bound_for(of))
     }
 
-    /// What it costs that a crew fills a slot that it may fill.
-    fn pair(&self, scene: &Scene<'_>, asked: &Asked<'_>, nth: usize, crew: u64, of: &Crew) -> Cost {
-        let (incident, eta_ms) = (asked.incident, of.eta_ms(asked.incident).unwrap_or_default());
+    /// What it costs that a crew fills a slot that it may fill; `bound` is the incident that it is bound for.
+    fn pair(
+        &self,
+        asked: &Asked<'_>,
+        nth: usize,
+        (crew, of): (u64, &Crew),
+        eta_ms: u32,
+        bound: Option<&Asked<'_>>,
+    ) -> Cost {
+        let incident = asked.incident;
         let held = matches!(of.duty, Duty::OnScene { .. }) || matches!(of.order, Some(Order::Goes { .. }));
         let (weight, price_ms) = (asked.need.slots[nth].weight(), i64::from(self.switching_ms));
         let mut cost = Cost {
@@ -273,7 +285,7 @@ impl PlanConfig {
             cost.rest_ms = i64::from(eta_ms) * weight / 100;
         }
         // Going on is paid for, so that turning around costs the same whoever goes instead, and wherever it goes then.
-        match scene.bound_for(of) {
+        match bound {
             Some(to) if to.incident == incident && to.first == Some(crew) => cost.first_ms -= price_ms,
             Some(to) if to.incident == incident => cost.rest_ms -= price_ms * weight / 100,
             // The first of another incident loses what it is paid there.
@@ -382,6 +394,11 @@ impl Crew {
 
     /// Whether it can fill a slot, and no order and no scene keeps it from that.
     fn may_fill(&self, incident: u64, slot: Slot) -> bool {
+        self.skills.cover(slot.asks) && self.may_go(incident).is_some()
+    }
+
+    /// When it is at an incident, milliseconds from now, if there is a way and no order and no scene keeps it from there.
+    fn may_go(&self, incident: u64) -> Option<u32> {
         let free = match (self.duty, self.order) {
             // Who is there stays there, whatever is ordered of where to go.
             (Duty::OnScene { incident: at }, _) => at == incident,
@@ -390,7 +407,7 @@ impl Crew {
             (_, Some(Order::Stays)) => false,
             (_, None) => true,
         };
-        free && self.skills.cover(slot.asks) && self.eta_ms(incident).is_some()
+        free.then(|| self.eta_ms(incident)).flatten()
     }
 }
 

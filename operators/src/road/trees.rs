@@ -9,15 +9,18 @@ use super::network::{ArcId, Fan, NodeId};
 /// No arc leads to the node: it is the station itself, or cannot be reached.
 const NONE: u32 = u32::MAX;
 
-/// A tree of which more than this share of the nodes has lost its way is worked out anew: mending costs about half as much again for a
-/// node as working out anew does.
-const ANEW_SHARE: f64 = 0.6;
+/// The node has lost its way, and none has been found yet. Its time is still what it was.
+const LOST: u32 = u32::MAX - 1;
+
+/// A tree is worked out anew where more than this share of its nodes are reached by an arc that became slower. Whatever hangs below a few such arcs
+/// is mended in little more than half the time of working out anew, be it the whole tree; the more they are, the less nodes keep to those before them.
+const ANEW_SHARE: f64 = 0.015;
 
 /// The trees of shortest times from stations, over [`Roads`] that change.
 ///
 /// Times are exact, always: what a computation from scratch gives. A change is mended where it reaches (Ramalingam and Reps 1996, for
 /// many changes at once): what hung below an arc that became slower looks for another way, what an arc that became faster brings
-/// nearer is followed. A tree of which too much is touched is worked out anew.
+/// nearer is followed. A tree of which too many arcs became slower is worked out anew.
 ///
 /// Memory: 8 bytes a node and station.
 ///
@@ -73,6 +76,10 @@ struct Tree {
 struct Work {
     heap: BinaryHeap<Reverse<(u32, u32)>>,
     lost: Vec<u32>,
+    /// Ways to nodes that are lost: how much later than before one is there, the node, and the arc by which it is reached.
+    queue: BinaryHeap<Reverse<(u32, u32, u32)>>,
+    /// Nodes that have a way again, from which others are to be looked for.
+    found: Vec<u32>,
 }
 
 impl Trees {
@@ -180,6 +187,7 @@ impl Trees {
             if tree.lose(&ways, self.anew_share, &mut self.work) {
                 repair.lost += self.work.lost.len();
                 tree.find(&ways, &mut self.work);
+                tree.near(&ways, &mut self.work);
             } else {
                 tree.anew(&ways, &mut self.work);
                 repair.anew += 1;
@@ -224,21 +232,21 @@ impl Tree {
         self.spread(ways, work);
     }
 
-    /// Finds out which nodes hang below arcs that became slower. False if there are so many that mending is not worth it.
+    /// Finds out which nodes hang below arcs that became slower. False if those arcs are so many that mending is not worth it.
     fn lose(&mut self, ways: &Ways<'_>, anew_share: f64, Work { lost, .. }: &mut Work) -> bool {
-        let limit = (self.time_ms.len() as f64 * anew_share) as usize;
+        let limit = ((self.time_ms.len() as f64 * anew_share) as usize).max(1);
         lost.clear();
         for Changed { arc, was_ms, now_ms } in ways.roads.changed() {
             let (_, to) = ways.ends(*arc);
             if now_ms > was_ms && self.by[to as usize] == *arc {
                 self.cut(to, lost);
             }
-        }
-        let mut next = 0;
-        while let Some(node) = lost.get(next).copied() {
             if lost.len() > limit {
                 return false;
             }
+        }
+        let mut next = 0;
+        while let Some(node) = lost.get(next).copied() {
             next += 1;
             for (arc, to) in ways.on.of(node) {
                 if self.by[*to as usize] == *arc {
@@ -250,24 +258,66 @@ impl Tree {
     }
 
     fn cut(&mut self, node: u32, lost: &mut Vec<u32>) {
-        (self.by[node as usize], self.time_ms[node as usize]) = (NONE, NEVER);
+        self.by[node as usize] = LOST;
         lost.push(node);
     }
 
-    /// Finds the ways of those that were lost, and follows what became nearer.
-    fn find(&mut self, ways: &Ways<'_>, work: &mut Work) {
-        work.heap.clear();
-        for node in &work.lost {
-            for (arc, from) in ways.back.of(*node) {
-                let from_ms = self.time_ms[*from as usize];
-                // From one that was lost too it is found when that one is; its first guess is a way all the same.
-                self.reach(*node, *arc, from_ms, ways.now_ms[*arc as usize]);
-            }
-            let time_ms = self.time_ms[*node as usize];
-            if time_ms != NEVER {
-                work.heap.push(Reverse((time_ms, *node)));
+    /// Finds the ways of those that were lost, those first that are least later than before (Dijkstra 1959 with what times were as potentials). Along
+    /// an arc of the old tree nobody is later than who was before them, so nearly all are found without a heap.
+    ///
+    /// An arc that became faster is taken here for no faster than it may have been before; what it brings nearer is followed afterwards.
+    fn find(&mut self, ways: &Ways<'_>, Work { lost, queue, found, .. }: &mut Work) {
+        queue.clear();
+        for node in &*lost {
+            let from_outside = ways.back.of(*node).iter().filter(|(_, from)| self.by[*from as usize] != LOST);
+            let ways_in = from_outside.filter_map(|(arc, from)| Some((self.later(ways, *from, *arc, *node)?, *arc)));
+            if let Some((later_ms, arc)) = ways_in.min() {
+                queue.push(Reverse((later_ms, *node, arc)));
             }
         }
+        while let Some(Reverse((later_ms, node, arc))) = queue.pop() {
+            self.regain(node, arc, later_ms, found);
+            while let Some(node) = found.pop() {
+                for (arc, to) in ways.on.of(node) {
+                    if self.by[*to as usize] != LOST {
+                        continue;
+                    }
+                    match self.later(ways, node, *arc, *to) {
+                        Some(then_ms) if then_ms > later_ms => queue.push(Reverse((then_ms, *to, *arc))),
+                        Some(_) => self.regain(*to, *arc, later_ms, found),
+                        None => {}
+                    }
+                }
+            }
+        }
+        for node in lost.iter().map(|node| *node as usize) {
+            if self.by[node] == LOST {
+                (self.by[node], self.time_ms[node]) = (NONE, NEVER);
+            }
+        }
+    }
+
+    /// How much later than before one is at a lost node who comes by an arc; nothing if nobody can.
+    #[inline]
+    fn later(&self, ways: &Ways<'_>, from: u32, arc: u32, node: u32) -> Option<u32> {
+        let (from_ms, arc_ms) = (self.time_ms[from as usize], ways.now_ms[arc as usize]);
+        let time_ms = from_ms.saturating_add(arc_ms);
+        (arc_ms != NEVER && time_ms != NEVER).then(|| time_ms.saturating_sub(self.time_ms[node as usize]))
+    }
+
+    #[inline]
+    fn regain(&mut self, node: u32, arc: u32, later_ms: u32, found: &mut Vec<u32>) {
+        let at = node as usize;
+        if self.by[at] == LOST {
+            self.by[at] = arc;
+            self.time_ms[at] = self.time_ms[at].saturating_add(later_ms);
+            found.push(node);
+        }
+    }
+
+    /// Follows what became nearer.
+    fn near(&mut self, ways: &Ways<'_>, work: &mut Work) {
+        work.heap.clear();
         for Changed { arc, was_ms, now_ms } in ways.roads.changed() {
             let (from, to) = ways.ends(*arc);
             if now_ms < was_ms && self.reach(to, *arc, self.time_ms[from as usize], *now_ms) {
