@@ -56,6 +56,8 @@ pub enum Tells {
         notice: NoticeId,
         /// Who it was meant for.
         meant_for: Recipient,
+        /// Of which incident, if it is about one.
+        incident: Option<u64>,
         /// What it has come to.
         answer: Answer,
     },

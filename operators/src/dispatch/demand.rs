@@ -108,11 +108,18 @@ impl DemandConfig {
         wrong
     }
 
-    /// What an incident asks for.
-    pub(super) fn need(&self, incident: &Incident) -> Need {
+    /// What an incident asks for. Who comes first has to be able to do all that is asked for; but if nobody is, as `anybody` tells, one comes first
+    /// and another does the rest.
+    pub(super) fn need(&self, incident: &Incident, anybody: impl Fn(Skills) -> bool) -> Need {
         let mut slots = self.slots(&incident.cause, incident.level).to_vec();
         if let Some(first) = slots.first_mut() {
-            first.asks.0 |= incident.asks.0;
+            let all = Skills(first.asks.0 | incident.asks.0);
+            if anybody(all) {
+                first.asks = all;
+            } else if all != first.asks {
+                let rest = Slot { asks: incident.asks, ..*first };
+                slots.push(rest);
+            }
         }
         Need { gravity: self.gravity.get(&incident.severity).copied().unwrap_or(1), slots }
     }

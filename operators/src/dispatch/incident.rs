@@ -75,6 +75,8 @@ pub struct Incident {
     Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize,
 )]
 pub struct Source {
+    /// When it was told first, by the clock of the source, milliseconds.
+    pub first_ms: i64,
     /// When it was told last, by the clock of the source, milliseconds.
     pub at_ms: i64,
     /// The highest level that it has told: told again, it raises nothing that people have lowered.
@@ -171,7 +173,7 @@ impl Incident {
             sure_level: level.min(sure_max),
             asks: raised.asks,
             drill: raised.drill,
-            sources: BTreeMap::from([(raised.source.clone(), Source { at_ms, level })]),
+            sources: BTreeMap::from([(raised.source.clone(), Source { first_ms: at_ms, at_ms, level })]),
             opened_ms: now_ms,
             raised_ms: now_ms,
             timeline: Timeline::default(),

@@ -111,6 +111,8 @@ pub enum About {
         /// The station.
         station: u32,
     },
+    /// Something is recommended, and waits for you.
+    Decide,
     /// Slots are left that nobody can fill, or nobody knows where to go: help.
     Aid,
 }
@@ -200,8 +202,15 @@ impl Notice {
         let bit = 1 << answer as u8;
         let new = self.heard & bit == 0;
         self.heard |= bit;
-        if answer > Answer::Delivered {
-            self.next_ms = None;
+        let is_to_go = matches!((self.meant_for(), self.about), (Recipient::Responder(_), _));
+        match answer {
+            Answer::Delivered => {}
+            // Whoever else does not help, somebody has to: the next who answers for it, at once.
+            Answer::Refused if !is_to_go => {
+                self.rung = self.rung.saturating_add(1).min(self.rungs.len().saturating_sub(1) as u8);
+                (self.channel, self.next_ms) = (0, Some(self.since_ms));
+            }
+            _ => self.next_ms = None,
         }
         new
     }

@@ -316,7 +316,10 @@ impl<'s> Scene<'s> {
     fn new(needs: &'s BTreeMap<u64, Need>, crews: &'s BTreeMap<u64, Crew>) -> Self {
         let crews: Vec<(u64, &Crew)> = crews.iter().map(|(of, crew)| (*of, crew)).collect();
         let asked = |(incident, need): (&u64, &'s Need)| {
-            let is_there = |crew: &Crew| matches!(crew.duty, Duty::OnScene { incident: at } if at == *incident);
+            // Who is there and can do nothing that is asked for is no first crew.
+            let can = |crew: &Crew| need.slots.iter().any(|slot| crew.skills.cover(slot.asks));
+            let is_there =
+                |crew: &Crew| matches!(crew.duty, Duty::OnScene { incident: at } if at == *incident) && can(crew);
             let may = |slot: &Slot| crews.iter().any(|(_, crew)| crew.may_fill(*incident, *slot));
             // If nobody can fill any, the first is as good as another.
             let lead = need.slots.iter().position(may).unwrap_or_default();

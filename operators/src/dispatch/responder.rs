@@ -160,6 +160,8 @@ pub struct Claim {
     pub since_ms: i64,
     /// When it was expected there as it was sent, arrival clock, milliseconds; none if nobody could tell.
     pub due_ms: Option<i64>,
+    /// It has said something about it since it was sent, so it knows.
+    pub(super) heard: bool,
     /// People want it to go on, though the plan does not need it.
     pub(super) kept: bool,
 }

@@ -239,10 +239,11 @@ impl Program<'_> {
 
     /// The slot whose crew must be there first.
     fn lead(&self, incident: u64) -> Option<usize> {
-        if self.crews.values().any(|crew| crew.duty == Duty::OnScene { incident }) {
+        let slots = &self.needs[&incident].slots;
+        let can = |crew: &Crew| slots.iter().any(|slot| crew.skills.0 & slot.asks.0 == slot.asks.0);
+        if self.crews.values().any(|crew| crew.duty == Duty::OnScene { incident } && can(crew)) {
             return None;
         }
-        let slots = &self.needs[&incident].slots;
         let can = slots.iter().position(|slot| self.crews.keys().any(|crew| self.may(*crew, incident, slot.asks)));
         Some(can.unwrap_or(0))
     }

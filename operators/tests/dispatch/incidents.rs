@@ -226,5 +226,7 @@ fn exercises_take_nobody_from_what_is_real() {
     watch.status(5, Status::OnScene);
     let fire = watch.fire(2, 2);
     assert_eq!(watch.claim(5), Some(fire), "the nearest, though it is at the exercise");
+    let of = &watch.state.incidents[&fire].timeline;
+    assert_eq!((of.acts_ms, of.joins_ms, of.full_ms), (None, None, None), "it has to get there first");
     assert!(watch.messages().iter().any(|message| message.drill));
 }

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, unreachable_pub)]
 
 mod coming_back;
+mod crossing;
 mod exact;
 mod incidents;
 mod notices;

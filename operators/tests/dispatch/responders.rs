@@ -136,6 +136,7 @@ fn what_a_responder_does_is_so_whoever_sent_it() {
     let (near, far) = (watch.fire(2, 3), watch.fire(5, 4));
     watch.accept_all();
     assert_eq!((watch.claim(5), watch.claim(4)), (Some(near), Some(far)));
+    watch.status(5, Status::Rolling);
     // It goes elsewhere by itself: the plan would have it elsewhere, but that is for people to say.
     watch.changes();
     watch.says(Says::Status { responder: 5, status: Status::Rolling, incident: Some(far) });
@@ -155,10 +156,15 @@ fn what_a_responder_does_is_so_whoever_sent_it() {
         Verdict::Duplicate
     );
     assert_eq!(watch.claim(5), Some(far));
-    // Busy with something that nobody knows of, it is not planned with.
+    // What is over takes it from nothing. Busy with something that nobody knows of, it is not planned with.
     watch.fresh();
-    watch.says(Says::Status { responder: 5, status: Status::OnScene, incident: Some(99) });
-    assert_eq!((watch.refusals(), watch.claim(5)), (vec!["E0492".to_owned()], None));
+    let elsewhere = Says::Status { responder: 5, status: Status::OnScene, incident: Some(99) };
+    watch.says(elsewhere.clone());
+    assert_eq!((watch.refusals(), watch.claim(5)), (vec!["E0492".to_owned()], Some(far)));
+    watch.status(5, Status::Returning);
+    watch.says(elsewhere);
+    assert_eq!(watch.state.members[&5].status, Status::OnScene);
+    assert!(!watch.desk.planned(&mut watch.state, watch.now_ms).crews.contains_key(&5));
     // The first incident gets another.
     watch.accept_all();
     // A heartbeat does not take back what it has not heard yet.

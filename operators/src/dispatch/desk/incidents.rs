@@ -5,7 +5,7 @@ use watchfire_engine::Verdict;
 use super::turn::Turn;
 use super::{Over, Road, on_road};
 use crate::dispatch::incident::{LEVEL_MAX, Source};
-use crate::dispatch::{About, Incident, IncidentTold, Mode, Person, Raised, Recipient, RoadTold, Stage};
+use crate::dispatch::{About, Incident, IncidentTold, Person, Raised, Recipient, RoadTold, Stage};
 use crate::road::RoadChange;
 
 /// The source of levels that nobody in person has told.
@@ -13,14 +13,20 @@ const AUTOMATION: &str = "automation";
 
 impl Turn<'_> {
     pub(super) fn raised(&mut self, raised: &Raised) -> Verdict {
-        let at_ms = self.reported_ms;
-        if self.state.over.get(&raised.source).is_some_and(|over| at_ms <= over.at_ms) {
-            return Verdict::Duplicate;
-        }
         match self.same_as(raised) {
             Some(id) => self.raised_again(id, raised),
+            None if self.is_over(raised) => Verdict::Duplicate,
             None => self.open(raised),
         }
+    }
+
+    /// Whether this is what was told of something that is over: by the same source, while it told of that. What comes before or after is news, whatever
+    /// the clock of the source.
+    fn is_over(&self, raised: &Raised) -> bool {
+        let over = self.state.over.get(&over_key(&raised.source, &raised.cause, raised.drill));
+        let kept_ms = self.now_ms.saturating_sub(self.desk.config.remember_ms);
+        let over = over.filter(|over| over.since_ms >= kept_ms);
+        over.is_some_and(|over| (over.first_ms..=over.last_ms).contains(&self.reported_ms))
     }
 
     /// The incident that is raised once more: that of the same source, or else the nearest.
@@ -93,9 +99,10 @@ impl Turn<'_> {
     fn level_by_source(&mut self, id: u64, source: &str, level: u8) {
         let (at_ms, sure_max) = (self.reported_ms, 1_u8.saturating_add(self.desk.config.sure_jump));
         let Some(incident) = self.state.incidents.get_mut(&id) else { return };
-        let told = incident.sources.entry(source.to_owned()).or_insert(Source { at_ms, level: 0 });
+        let told = incident.sources.entry(source.to_owned()).or_insert(Source { first_ms: at_ms, at_ms, level: 0 });
         let news = level > told.level;
-        (told.at_ms, told.level) = (told.at_ms.max(at_ms), told.level.max(level));
+        (told.first_ms, told.at_ms) = (told.first_ms.min(at_ms), told.at_ms.max(at_ms));
+        told.level = told.level.max(level);
         if news {
             let sure = incident.sure_level.max(level.min(sure_max));
             let level = incident.level.max(level);
@@ -135,7 +142,7 @@ impl Turn<'_> {
             incident.timeline.full_ms = None;
         }
         self.tell_of(id, IncidentTold::Level { from, to: level, sure, by: by.cloned() });
-        if level > from {
+        if level != from {
             self.tell_people(id);
         }
         self.stale = true;
@@ -147,8 +154,8 @@ impl Turn<'_> {
         let (level, district, drill) = (incident.level, incident.district, incident.drill);
         let demand = self.desk.config.demand.level(&incident.cause, level);
         let mut tell = demand.map(|demand| demand.tell.clone()).unwrap_or_default();
-        // Where people decide, somebody has to look at what is recommended; and where nobody knows where it is, to ask.
-        if self.state.mode(district) == Mode::Recommend || incident.node.is_none() {
+        // Where nobody knows where it is, somebody has to ask.
+        if incident.node.is_none() {
             tell.push(Recipient::District(district));
         }
         self.forget_notices(id, |about| matches!(about, About::Opened { .. }));
@@ -170,7 +177,10 @@ impl Turn<'_> {
         self.state.reach.forget(id);
         if let Some(incident) = self.state.incidents.remove(&id) {
             let since_ms = self.now_ms;
-            let over = incident.sources.into_iter().map(|(of, told)| (of, Over { at_ms: told.at_ms, since_ms }));
+            let Incident { cause, drill, sources, .. } = incident;
+            let over = sources.into_iter().map(|(of, Source { first_ms, at_ms: last_ms, .. })| {
+                (over_key(&of, &cause, drill), Over { first_ms, last_ms, since_ms })
+            });
             self.state.over.extend(over);
         }
         self.tell_of(id, IncidentTold::Closed { false_alarm, by: by.clone() });
@@ -227,4 +237,9 @@ impl Turn<'_> {
         self.stale = !self.state.incidents.is_empty();
         if late > 0 && late == told.len() { Verdict::Late } else { Verdict::Applied }
     }
+}
+
+/// What a source told of, by what it is about: the alarm of an exercise is not that of a fire.
+fn over_key(source: &str, cause: &str, drill: bool) -> String {
+    format!("{cause}\u{1f}{drill}\u{1f}{source}")
 }

@@ -99,7 +99,7 @@ pub struct DeskState {
     modes: BTreeMap<u32, Mode>,
     roads: BTreeMap<String, Road>,
     notices: BTreeMap<NoticeId, Notice>,
-    /// Sources of what is over: when they told last, and when it was over.
+    /// Sources of what is over, each with what it was about: when they told of it, and since when it is over.
     over: BTreeMap<String, Over>,
     coverage: Coverage,
     /// When the plan was made last, arrival clock, milliseconds.
@@ -154,7 +154,8 @@ impl Road {
 
 #[derive(Clone, Copy, Debug, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
 struct Over {
-    at_ms: i64,
+    first_ms: i64,
+    last_ms: i64,
     since_ms: i64,
 }
 
@@ -247,6 +248,10 @@ impl Desk {
     /// The instant at which [`tick`](Desk::tick) is needed next, arrival clock, milliseconds; none while nothing is open. O(incidents + notices).
     #[must_use]
     pub fn due_ms(&self, state: &DeskState) -> Option<i64> {
+        // The first tick shows what is due by the clock that stood in.
+        if state.stood_in {
+            return Some(i64::MIN);
+        }
         let notices = state.notices.values().filter_map(|notice| notice.next_ms);
         let stages = state.incidents.values().flat_map(|incident| self.stages(incident)).map(|(_, _, due_ms)| due_ms);
         let plan = state.planned_ms.saturating_add(self.config.replan_every_ms);

@@ -20,21 +20,27 @@ impl Turn<'_> {
             return Verdict::Applied;
         }
         let ordered = order.map(|order| (order, by.who.clone()));
-        if before == ordered && ordered.is_some() {
+        let sent_to = claim.map(|claim| claim.incident);
+        let is_kept = !matches!(order, Some(Order::Goes { incident }) if sent_to != Some(incident));
+        if before == ordered && ordered.is_some() && is_kept {
             return Verdict::Duplicate;
         }
         if let Some(member) = self.member(id) {
-            member.ordered = ordered;
-            if order.is_none() {
-                member.not_to.clear();
+            (member.ordered, member.unkept) = (ordered, false);
+            match order {
+                None => member.not_to.clear(),
+                Some(Order::Goes { incident }) => {
+                    member.not_to.remove(&incident);
+                }
+                Some(Order::GoesNot { .. } | Order::Stays) => {}
             }
         }
         self.stale = true;
-        // Who is on scene is released by what it says itself, or when the incident is over.
-        if on_scene {
+        // Who is on scene is released by what it says itself, or when the incident is over; an exercise holds nobody.
+        let drill = |incident: u64| self.state.incidents.get(&incident).is_some_and(|of| of.drill);
+        if on_scene && !sent_to.is_some_and(drill) {
             return Verdict::Applied;
         }
-        let sent_to = claim.map(|claim| claim.incident);
         match order {
             Some(Order::Goes { incident }) if sent_to != Some(incident) => {
                 self.withdraw(id);
@@ -149,8 +155,11 @@ impl Turn<'_> {
             Move::Assign { incident } | Move::Reassign { incident, .. } => {
                 let due_ms = due_ms.or_else(|| self.due_ms_of(id, incident));
                 let Some(member) = self.member(id) else { return };
-                member.claim = Some(Claim { incident, slot: None, change, since_ms: now_ms, due_ms, kept: false });
-                if matches!(member.status, Status::Available | Status::Returning) {
+                let heard = false;
+                member.claim =
+                    Some(Claim { incident, slot: None, change, since_ms: now_ms, due_ms, heard, kept: false });
+                // Whoever was at one scene is not at the next.
+                if member.status != Status::Rolling {
                     member.status = Status::Assigned;
                 }
                 member.covers = None;

@@ -27,19 +27,51 @@ impl Turn<'_> {
     /// Plans what is real, and exercises with whoever is left; does what may be done, and recommends the rest.
     pub(super) fn plan(&mut self) {
         self.state.planned_ms = self.now_ms;
-        let mut taken = BTreeSet::new();
+        let (before, mut taken) = (self.offers(), BTreeSet::new());
+        self.stands.clear();
         for drill in [false, true] {
             let scene = self.desk.scene(self.state, self.now_ms, drill, &taken);
             taken.extend(scene.plan.going.iter().map(|going| going.crew));
             self.carry_out(&scene);
             self.tell_missing(&scene.plan, drill);
             self.tell_unkept(&scene);
-            // Who was not planned with is not recommended for anything.
             taken.extend(self.claimed(drill));
         }
+        // What neither plan wants any more.
         let stray = |(id, member): (&u64, &Member)| member.offer.filter(|offer| is_of_plan(offer.to)).map(|_| *id);
-        let stray: Vec<u64> = self.state.members.iter().filter_map(stray).filter(|id| !taken.contains(id)).collect();
+        let stray: Vec<u64> =
+            self.state.members.iter().filter_map(stray).filter(|id| !self.stands.contains(id)).collect();
         stray.into_iter().for_each(|id| self.withdraw(id));
+        self.ask_to_decide(&before);
+    }
+
+    /// Changes that are recommended and send somebody, by incident.
+    fn offers(&self) -> BTreeMap<u64, BTreeSet<u64>> {
+        let mut offers: BTreeMap<u64, BTreeSet<u64>> = BTreeMap::new();
+        for Offer { change, to } in self.state.members.values().filter_map(|member| member.offer) {
+            if let Move::Assign { incident } | Move::Reassign { incident, .. } = to {
+                offers.entry(incident).or_default().insert(change);
+            }
+        }
+        offers
+    }
+
+    /// Somebody has to look at what is recommended, or nobody goes: the district is told of each incident for which something new is.
+    fn ask_to_decide(&mut self, before: &BTreeMap<u64, BTreeSet<u64>>) {
+        let now = self.offers();
+        let none = BTreeSet::new();
+        for id in self.state.incidents.keys().copied().collect::<Vec<_>>() {
+            let [was, is] = [before, &now].map(|offers| offers.get(&id).unwrap_or(&none));
+            let of = self.state.incidents.get(&id).map(|of| (of.district, of.drill));
+            let Some((district, drill)) = of else { continue };
+            if is.is_empty() || !is.is_subset(was) {
+                self.forget_notices(id, |about| about == About::Decide);
+            }
+            if !is.is_subset(was) {
+                let rungs = self.rungs(Recipient::District(district), district);
+                self.notify(About::Decide, Some(id), drill, rungs);
+            }
+        }
     }
 
     /// Responders that an incident of this kind has claimed.
@@ -75,16 +107,14 @@ impl Turn<'_> {
 
     /// From what is recommended for a responder to what the plan wants now.
     fn reconcile(&mut self, id: u64, wants: Option<Move>, going: Option<&Going>, scene: &Planned) {
+        let Some(to) = wants else { return };
+        self.stands.insert(id);
         let offer = self.state.members.get(&id).and_then(|member| member.offer);
-        let offered = offer.filter(|offer| is_of_plan(offer.to));
-        if offered.is_some_and(|offer| Some(offer.to) != wants)
-            || offer.is_some() && wants.is_some() && offered.is_none()
-        {
+        if offer.is_some_and(|offer| offer.to != to) {
             self.withdraw(id);
         }
-        let Some(to) = wants else { return };
-        let standing = offered.filter(|offer| offer.to == to).map(|offer| offer.change);
-        let sends = going.is_some_and(|going| self.decides(to, going.slot));
+        let standing = offer.filter(|offer| offer.to == to).map(|offer| offer.change);
+        let sends = going.is_some() && self.decides(id, to);
         if standing.is_some() && !sends {
             return;
         }
@@ -120,15 +150,28 @@ impl Turn<'_> {
     }
 
     /// Whether the plan may do this by itself: where it decides, up to the level that is sure, and never to call somebody back.
-    fn decides(&self, to: Move, slot: usize) -> bool {
+    fn decides(&self, id: u64, to: Move) -> bool {
+        // What people have ordered, people have decided.
+        let ordered = self.state.members.get(&id).and_then(|member| member.ordered.as_ref()).map(|(order, _)| *order);
+        if let (Some(Order::Goes { incident: by }), Move::Assign { incident } | Move::Reassign { incident, .. }) =
+            (ordered, to)
+            && by == incident
+        {
+            return true;
+        }
         let auto = |incident: u64| {
             let of = self.state.incidents.get(&incident);
             of.is_some_and(|of| self.state.mode(of.district) == Mode::Auto)
         };
         let drill = |incident: u64| self.state.incidents.get(&incident).is_some_and(|of| of.drill);
+        let sent = |incident: u64| {
+            let to = self.state.members.values().filter_map(|member| member.claim);
+            to.filter(|claim| claim.incident == incident).count()
+        };
         let is_sure = |incident: u64| {
             let of = self.state.incidents.get(&incident);
-            of.is_some_and(|of| slot < self.desk.config.demand.slots(&of.cause, of.sure_level).len())
+            let few = |of: &Incident| sent(incident) < self.desk.config.demand.slots(&of.cause, of.sure_level).len();
+            of.is_some_and(|of| of.sure_level >= of.level || few(of))
         };
         match to {
             Move::Assign { incident } => auto(incident) && is_sure(incident),
@@ -171,16 +214,17 @@ impl Turn<'_> {
             if incident.missing == missing {
                 continue;
             }
-            let (asked, district) = (!incident.missing.is_empty(), incident.district);
+            let (more, district) = (!missing.is_subset(&incident.missing), incident.district);
             incident.missing.clone_from(&missing);
             let slots: Vec<u16> = missing.into_iter().collect();
             let asks = !slots.is_empty();
             self.tell_of(id, IncidentTold::Missing { slots });
-            if asks && !asked {
+            if more || !asks {
+                self.forget_notices(id, |about| about == About::Aid);
+            }
+            if more {
                 let rungs = self.rungs(Recipient::Neighbours, district);
                 self.notify(About::Aid, Some(id), drill, rungs);
-            } else if !asks {
-                self.forget_notices(id, |about| about == About::Aid);
             }
         }
     }
@@ -318,8 +362,9 @@ impl Desk {
         let (reach, incidents, members) = state.parts(self);
         let incidents: BTreeMap<u64, &Incident> =
             incidents.iter().filter(|(_, of)| of.drill == drill).map(|(id, of)| (*id, of)).collect();
+        let anybody = |asks| members.values().any(|member| member.is.skills.cover(asks));
         let needs: BTreeMap<u64, Need> =
-            incidents.iter().map(|(id, incident)| (*id, self.config.demand.need(incident))).collect();
+            incidents.iter().map(|(id, incident)| (*id, self.config.demand.need(incident, anybody))).collect();
         if needs.is_empty() {
             return Planned::default();
         }

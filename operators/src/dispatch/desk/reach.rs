@@ -107,16 +107,17 @@ impl Desk {
             .filter(|_| basis == Basis::Fallback)
             .and_then(|claim| self.reckoned_ms(claim.since_ms, claim.due_ms, now_ms));
         if let Some(due_ms) = due_ms {
-            return Some(Eta { ms: u32::try_from(due_ms - now_ms).unwrap_or(0), basis: Basis::Reckoned });
+            let ms = u32::try_from(due_ms.saturating_sub(now_ms)).unwrap_or(u32::MAX);
+            return Some(Eta { ms, basis: Basis::Reckoned });
         }
         let pace = u64::from(member.is.pace_pct.clamp(1, 10_000));
         let way_ms = u64::from(travel_ms) * pace / 100 + self.turnout_ms(member, now_ms);
         Some(Eta { ms: u32::try_from(way_ms).unwrap_or(u32::MAX), basis })
     }
 
-    /// Of one that was sent and has not been seen since: what was expected then holds, as long as a place would.
+    /// Of one that was sent and has not been seen since: what was expected then holds, as long as a place would, and until it is overdue.
     fn reckoned_ms(&self, since_ms: i64, due_ms: Option<i64>, now_ms: i64) -> Option<i64> {
-        due_ms.filter(|_| now_ms.saturating_sub(since_ms) <= self.config.fix_max_age_ms)
+        due_ms.filter(|due_ms| *due_ms >= now_ms && now_ms.saturating_sub(since_ms) <= self.config.fix_max_age_ms)
     }
 
     /// How long it still takes a responder to get going.
@@ -199,7 +200,9 @@ impl Desk {
             .filter(|(incident, _)| may(incident))
             .filter_map(|(incident, of)| Some((*incident, self.eta(reach, member, (*incident, of), now_ms)?.ms)));
         let eta_ms = etas.collect();
-        let order: Option<Order> = member.ordered.as_ref().map(|(order, _)| *order);
+        // Who is to go on by the word of people is not counted on elsewhere.
+        let kept = claim.filter(|claim| claim.kept).map(|claim| Order::Goes { incident: claim.incident });
+        let order = member.ordered.as_ref().map(|(order, _)| *order).or(kept);
         Some(Crew { skills: member.is.skills, duty, eta_ms, order })
     }
 }

@@ -4,7 +4,9 @@ use watchfire_engine::Verdict;
 
 use super::on_road;
 use super::turn::Turn;
-use crate::dispatch::{By, Claim, Fix, Member, Move, Person, PlanChange, Responder, Standing, Status, Tells};
+use crate::dispatch::{
+    By, Claim, Fix, Member, Move, Person, PlanChange, Recipient, Responder, Standing, Status, Tells,
+};
 use crate::geo::Position;
 
 impl Turn<'_> {
@@ -60,17 +62,48 @@ impl Turn<'_> {
             return Verdict::Duplicate;
         }
         member.status_ms = at_ms;
+        let (repeats, named) = (status == member.status, incident.is_some());
         let goes = matches!(status, Status::Assigned | Status::Rolling | Status::OnScene);
         let incident = incident.or(member.claim.map(|claim| claim.incident)).filter(|_| goes);
+        let claim = member.claim.map(|claim| claim.incident);
         match incident {
+            // It says what it did before: it has not heard yet that it was turned around, or called back.
+            Some(incident) if (claim != Some(incident) || repeats && !named) && self.has_not_heard(id) => {}
             Some(incident) if self.state.incidents.contains_key(&incident) => self.does(id, status, incident),
             Some(incident) => {
                 self.no_incident(incident);
-                self.idles(id, status);
+                if claim.is_none() {
+                    self.idles(id, status);
+                }
             }
             None => self.idles(id, status),
         }
         Verdict::Applied
+    }
+
+    /// Whether something was told to a responder that it has not acknowledged.
+    fn has_not_heard(&self, id: u64) -> bool {
+        let open = self.state.notices.values().filter(|notice| notice.next_ms.is_some());
+        open.into_iter().any(|notice| notice.meant_for() == Recipient::Responder(id))
+    }
+
+    /// What a responder does shows that it knows what it was told.
+    fn knows(&mut self, id: u64) {
+        let to = Recipient::Responder(id);
+        self.state
+            .notices
+            .values_mut()
+            .filter(|notice| notice.meant_for() == to)
+            .for_each(|notice| notice.next_ms = None);
+    }
+
+    /// A responder does not cover a station, by its own word.
+    pub(super) fn does_not_cover(&mut self, id: u64, station: u32) {
+        if let Some(member) = self.member(id) {
+            member.covers = None;
+            member.not_cover.insert(station);
+        }
+        self.stale = true;
     }
 
     /// A responder does something for an incident, whether it was sent there or not.
@@ -87,13 +120,17 @@ impl Turn<'_> {
             self.withdraw(id);
             let change = self.new_change();
             self.drop_go(id);
+            let claim =
+                Claim { incident, slot: None, change, since_ms: now_ms, due_ms: None, heard: true, kept: false };
             if let Some(member) = self.member(id) {
-                member.claim =
-                    Some(Claim { incident, slot: None, change, since_ms: now_ms, due_ms: None, kept: false });
+                member.claim = Some(claim);
             }
             self.tell_done(id, change, to, By::Responder(status));
         }
+        self.knows(id);
         if let Some(member) = self.member(id) {
+            member.claim.iter_mut().for_each(|claim| claim.heard = true);
+            member.not_to.remove(&incident);
             member.status = status;
             member.covers = None;
         }
@@ -105,15 +142,18 @@ impl Turn<'_> {
         let Some(member) = self.member(id) else { return };
         let waits = member.claim.is_some() && member.status == Status::Assigned;
         // Before it has got going, "available" is what it says while it does not know yet that it was sent.
-        if status == Status::Available && waits {
-            return;
+        if matches!(status, Status::Available | Status::Returning) {
+            if waits {
+                return;
+            }
+            self.knows(id);
         }
-        if member.claim.is_some() && status != Status::Assigned {
+        if status != Status::Assigned {
             self.unclaim(id, By::Responder(status));
         }
         if let Some(member) = self.member(id) {
             member.status = status;
-            if status == Status::OutOfService {
+            if matches!(status, Status::OutOfService | Status::Returning) {
                 member.covers = None;
             }
         }

@@ -1,9 +1,11 @@
 //! One report or tick, from what it says to what is told.
 
+use std::collections::BTreeSet;
+
 use super::{Desk, DeskState};
 use crate::dispatch::notice::Notice;
 use crate::dispatch::{
-    About, Answer, Dispatch, IncidentTold, Member, NoticeId, Person, Recipient, Refused, Stage, Status, Tells,
+    About, Answer, Dispatch, IncidentTold, Member, NoticeId, Person, Recipient, Refused, Stage, Status, Tells, Timeline,
 };
 use watchfire_engine::Verdict;
 
@@ -19,6 +21,8 @@ pub(super) struct Turn<'t> {
     out: &'t mut Vec<Dispatch>,
     /// The plan has to be looked at again.
     pub(super) stale: bool,
+    /// Responders for whom the plan wants what is recommended.
+    pub(super) stands: BTreeSet<u64>,
 }
 
 impl<'t> Turn<'t> {
@@ -35,7 +39,7 @@ impl<'t> Turn<'t> {
         }
         state.stood_in = !has_clock;
         let now_ms = if has_clock { now_ms } else { reported_ms };
-        Turn { desk, state, theatre, reported_ms, now_ms, out, stale: false }
+        Turn { desk, state, theatre, reported_ms, now_ms, out, stale: false, stands: BTreeSet::new() }
     }
 
     /// Does what is due.
@@ -136,18 +140,37 @@ impl<'t> Turn<'t> {
         if !notice.hears(answer) {
             return Verdict::Duplicate;
         }
-        let (meant_for, about) = (notice.meant_for(), notice.about);
-        self.tell(Tells::Answered { notice: id, meant_for, answer });
-        let Recipient::Responder(of) = meant_for else { return Verdict::Applied };
-        let About::Go { change } = about else { return Verdict::Applied };
-        let claim = self.state.members.get(&of).and_then(|member| member.claim).filter(|claim| claim.change == change);
-        let Some(claim) = claim else { return Verdict::Applied };
-        match answer {
-            Answer::Refused => self.refuses(of, claim.incident),
-            Answer::Arrived => self.does(of, Status::OnScene, claim.incident),
-            Answer::Delivered | Answer::Read | Answer::Accepted => {}
+        let (meant_for, about, incident) = (notice.meant_for(), notice.about, notice.incident);
+        self.tell(Tells::Answered { notice: id, meant_for, incident, answer });
+        match (meant_for, about, incident) {
+            (Recipient::Responder(of), About::Go { change }, _) => self.answers_go(of, change, answer),
+            (Recipient::Responder(of), About::Cover { station, .. }, _) if answer == Answer::Refused => {
+                self.does_not_cover(of, station);
+            }
+            (Recipient::Brigade, _, Some(incident)) if answer == Answer::Arrived => {
+                self.brigade(incident);
+            }
+            _ => {}
         }
         Verdict::Applied
+    }
+
+    fn answers_go(&mut self, of: u64, change: u64, answer: Answer) {
+        let reported_ms = self.reported_ms;
+        let Some(member) = self.member(of) else { return };
+        let on_scene = member.is_on_scene();
+        let Some(claim) = member.claim.as_mut().filter(|claim| claim.change == change) else { return };
+        let incident = claim.incident;
+        claim.heard |= answer == Answer::Accepted;
+        match answer {
+            // Who is there does not go back by an answer that comes late.
+            Answer::Refused if !on_scene => self.refuses(of, incident),
+            Answer::Arrived => {
+                member.status_ms = member.status_ms.max(reported_ms);
+                self.does(of, Status::OnScene, incident);
+            }
+            _ => {}
+        }
     }
 
     /// Notes how far help is, and tells what was reached and what was missed.
@@ -161,7 +184,8 @@ impl<'t> Turn<'t> {
             for member in sent {
                 let on_scene = member.is_on_scene();
                 (any, there) = (true, there || on_scene);
-                acts |= on_scene || member.status == Status::Rolling;
+                // Who was turned around rolls, but does not know yet where to.
+                acts |= on_scene || member.status == Status::Rolling && member.claim.is_some_and(|claim| claim.heard);
                 filled += usize::from(on_scene && member.claim.is_some_and(|claim| claim.slot.is_some()));
             }
             let full = filled > 0 && filled >= desk.config.demand.slots(&incident.cause, incident.level).len();
@@ -198,11 +222,20 @@ fn bring_back(state: &mut DeskState, now_ms: i64) {
     for incident in state.incidents.values_mut() {
         back(&mut incident.opened_ms);
         back(&mut incident.raised_ms);
+        let Timeline { sent_ms, acts_ms, joins_ms, brigade_ms, full_ms } = &mut incident.timeline;
+        [sent_ms, acts_ms, joins_ms, brigade_ms, full_ms].into_iter().flatten().for_each(back);
     }
+    state.over.values_mut().for_each(|over| back(&mut over.since_ms));
     for notice in state.notices.values_mut() {
         back(&mut notice.since_ms);
         notice.next_ms.iter_mut().for_each(back);
     }
-    state.members.values_mut().filter_map(|member| member.claim.as_mut()).for_each(|claim| back(&mut claim.since_ms));
+    for member in state.members.values_mut() {
+        if let Some(claim) = &mut member.claim {
+            let ahead_ms = claim.since_ms.saturating_sub(now_ms).max(0);
+            back(&mut claim.since_ms);
+            claim.due_ms.iter_mut().for_each(|due_ms| *due_ms = due_ms.saturating_sub(ahead_ms));
+        }
+    }
     back(&mut state.planned_ms);
 }
