@@ -9,7 +9,7 @@ use crate::world::Traffic;
 #[command(name = "dispatch_study")]
 pub struct Args {
     /// Worlds that are drawn; every policy meets each of them.
-    #[arg(long, default_value_t = 75, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, default_value_t = 120, value_parser = clap::value_parser!(u64).range(1..))]
     pub seeds: u64,
     /// Hours of each world in which fires break out; it is followed until the last crew has left.
     #[arg(long, default_value_t = 24, value_parser = clap::value_parser!(u64).range(1..=10_000))]

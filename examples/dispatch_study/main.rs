@@ -1,7 +1,7 @@
 //! What turning crews around is worth: the same fires under several prices of sending a crew elsewhere that is on its way.
 //!
 //! ```text
-//! cargo run --release --example dispatch_study                            75 worlds of 24 hours each, on all cores
+//! cargo run --release --example dispatch_study                            120 worlds of 24 hours each, on all cores
 //! cargo run --release --example dispatch_study -- --seeds N --hours H --seed S
 //! cargo run --release --example dispatch_study -- --traffic-stays         times as if the traffic of the moment stayed
 //! cargo run --release --example dispatch_study -- --traffic-of-crews      traffic by crew in place of by way
@@ -10,8 +10,9 @@
 //! Twelve stations with two crews each in a district of 6 by 6 km, six fires an hour, traffic that is another one every
 //! 30 s. What is asked and what is assumed stands in `world.rs`, a constant each. At each step, call, growth of a fire,
 //! arrival and end of a crew's work, `PlanConfig::plan` decides who goes where. Lateness counts for each fire, whichever crew
-//! comes. A crew is diverted if it was on its way to a fire and does not go there any more; again if it had been diverted before
-//! and has come to no fire and not to its station since. What is printed is the same for the same arguments, however many cores there are.
+//! comes. A crew is diverted if it was on its way to a fire and does not go there any more; again if it had been diverted
+//! before and has come to no fire and not to its station since. What is printed is the same for the same arguments, however
+//! many cores there are.
 // A program, not a library: it prints, and its modules share by `pub`.
 #![allow(clippy::print_stdout, unreachable_pub)]
 
