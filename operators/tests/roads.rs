@@ -127,6 +127,7 @@ proptest! {
         let (mut trees, mut search) = (Trees::new(&roads, stations.clone()), Search::default());
         let mut toward = Trees::toward(&roads, stations.clone());
         agrees(&roads, [&trees, &toward], &stations, &mut search)?;
+        let [mut mended, mut mended_toward] = [&trees, &toward].map(|trees| trees.clone().always_mends());
         for batch in batches {
             let change = |(arc, becomes): &(u32, RoadState)| RoadChange { arc: ArcId(*arc), becomes: *becomes };
             let wrong = |(arc, becomes): &&(u32, RoadState)| {
@@ -137,6 +138,9 @@ proptest! {
             trees.follow(&roads);
             toward.follow(&roads);
             agrees(&roads, [&trees, &toward], &stations, &mut search)?;
+            mended.follow(&roads);
+            mended_toward.follow(&roads);
+            agrees(&roads, [&mended, &mended_toward], &stations, &mut search)?;
         }
     }
 }
