@@ -94,7 +94,7 @@ pub enum Says {
         /// Who orders it.
         by: Person,
     },
-    /// What a [`Notice`](super::Notice) has come to.
+    /// What a notice, sent as a [`Message`](super::Message), has come to.
     Answer {
         /// The notice.
         notice: NoticeId,
