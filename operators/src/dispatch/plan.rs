@@ -119,7 +119,7 @@ pub enum Order {
 #[serde(default, deny_unknown_fields)]
 pub struct PlanConfig {
     /// A crew that was sent is turned around only if that saves more than this, milliseconds (of slots with another weight, by that). 60 s keep nearly all that turning around
-    /// gains, and rule out nearly all turning to and fro.
+    /// gains, and rule out most turning to and fro (the example `dispatch_study`).
     pub switching_ms: u32,
     /// The price of each crew that leaves an area, milliseconds, the first to leave first. The price of the last that is left is the last
     /// one: an area with fewer crews than prices begins further on. The prices must not fall.

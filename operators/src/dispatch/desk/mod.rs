@@ -34,7 +34,7 @@ use turn::Turn;
 /// - **People** order, decide and change their minds; what they order holds until they take it back.
 /// - **Notices** go out until somebody has read them, up a ladder that ends at the governance centre.
 ///
-/// Pure and deterministic: the same reports at the same instants give the same changes. A report costs O(open incidents x responders), and the plan;
+/// Pure and deterministic: the same reports at the same instants give the same changes. A report costs O(open incidents x responders), and the plan, once more for each change that it explains;
 /// a closure what [`Trees::follow`](crate::road::Trees::follow) takes for each station, and each incident that somebody is under way to.
 ///
 /// # Examples
@@ -89,7 +89,8 @@ impl fmt::Debug for Desk {
 /// What those who dispatch know of a theatre.
 ///
 /// Memory: about 1 KiB for an incident, a responder and a notice that is open; 100 bytes for a road that is not as the map says, and for a source of what was
-/// over in the last day. Times on the roads are worked out again when a job comes back: 8 bytes a node and station.
+/// over in the last day. Times on the roads are worked out again when a job comes back: 8 bytes a node for each station, and for each
+/// incident that somebody is not at a station for.
 #[derive(Clone, Debug, Default, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
 pub struct DeskState {
     /// The open incidents.
@@ -245,7 +246,7 @@ impl Desk {
         turn.end();
     }
 
-    /// The instant at which [`tick`](Desk::tick) is needed next, arrival clock, milliseconds; none while nothing is open. O(incidents + notices).
+    /// The instant at which [`tick`](Desk::tick) is needed next, arrival clock, milliseconds; none while nothing is open and nobody is still to be told. O(incidents + notices).
     #[must_use]
     pub fn due_ms(&self, state: &DeskState) -> Option<i64> {
         // The first tick shows what is due by the clock that stood in.
