@@ -51,7 +51,7 @@ impl Scene {
         let fires = (0..OPEN).map(|_| NodeId(draw.below(city.network.nodes_len()) as u32)).collect();
         let crew = |crew: u64| {
             let duty = Duty::Stands { area: crew / CREWS_A_STATION };
-            (crew, Crew { skills: Skills(1), duty, eta_ms: BTreeMap::new(), order: None })
+            (crew, Crew { skills: Skills(1), duty, eta_ms: BTreeMap::new(), order: None, offered: None })
         };
         let need = |(incident, slots): (u64, &usize)| {
             let slots = vec![Slot { asks: Skills(1), weight_pct: 100 }; *slots];

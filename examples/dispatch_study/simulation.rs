@@ -145,7 +145,7 @@ impl<'w> Simulation<'w> {
         let needs = open.iter().map(|fire| (*fire as u64, self.need(*fire))).collect();
         let crews = (0..).zip(&self.crews).map(|(n, crew)| (n, self.as_planned(crew, &open))).collect();
         // Areas have no price: what is studied is that of turning around alone.
-        PlanConfig { switching_ms, area_ms: Vec::new() }.plan(&needs, &crews)
+        PlanConfig { switching_ms, area_ms: Vec::new(), ..PlanConfig::default() }.plan(&needs, &crews)
     }
 
     /// As many slots as crews that are there or are still to come, all alike.
@@ -168,7 +168,7 @@ impl<'w> Simulation<'w> {
         };
         // To the planner, a crew that must not turn around is one that people have ordered where it goes.
         let order = to.filter(|_| self.policy == Policy::Never).map(|incident| Order::Goes { incident });
-        dispatch::Crew { skills: Skills::default(), duty, eta_ms, order }
+        dispatch::Crew { skills: Skills::default(), duty, eta_ms, order, offered: None }
     }
 
     /// Sends everyone where the plan has them.

@@ -13,7 +13,7 @@ impl PlanConfig {
     /// use std::collections::BTreeMap;
     /// use watchfire_operators::dispatch::{Crew, Duty, Need, PlanConfig, Skills, Slot};
     /// let needs = BTreeMap::from([(7, Need { gravity: 1, slots: vec![Slot { asks: Skills(1), weight_pct: 100 }] })]);
-    /// let crew = |eta_ms| Crew { skills: Skills(1), duty: Duty::Free, eta_ms: BTreeMap::from([(7, eta_ms)]), order: None };
+    /// let crew = |eta_ms| Crew { skills: Skills(1), duty: Duty::Free, eta_ms: BTreeMap::from([(7, eta_ms)]), order: None, offered: None };
     /// let crews = BTreeMap::from([(1, crew(120_000)), (2, crew(90_000))]);
     /// let config = PlanConfig::default();
     /// let (plan, without) = (config.plan(&needs, &crews), config.without(&needs, &crews, 7, 2));

@@ -19,6 +19,7 @@ mod notice;
 mod plan;
 mod report;
 mod responder;
+mod scene;
 
 pub use assign::{Assignment, Problem};
 pub use change::{

@@ -1,9 +1,10 @@
 //! The plan of all open incidents: which crew goes where.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::scene::{Asked, Scene, unkept};
 use super::{Cost, Problem};
 
 /// What a crew can do, or a slot asks for: a set of up to 64 skills, whose meaning is the host's.
@@ -69,6 +70,8 @@ pub struct Crew {
     pub eta_ms: BTreeMap<u64, u32>,
     /// What people have ordered.
     pub order: Option<Order>,
+    /// The incident for which it is recommended, and waits for people to decide.
+    pub offered: Option<u64>,
 }
 
 /// What a crew does now.
@@ -121,15 +124,18 @@ pub struct PlanConfig {
     /// A crew that was sent is turned around only if that saves more than this, milliseconds (of slots with another weight, by that). 60 s keep nearly all that turning around
     /// gains, and rule out most turning to and fro (the example `dispatch_study`).
     pub switching_ms: u32,
+    /// Another is recommended in the place of one that waits for people to decide only if that saves more than this, milliseconds: people cannot
+    /// decide on what changes with every traffic light.
+    pub rethinking_ms: u32,
     /// The price of each crew that leaves an area, milliseconds, the first to leave first. The price of the last that is left is the last
     /// one: an area with fewer crews than prices begins further on. The prices must not fall.
     pub area_ms: Vec<u32>,
 }
 
 impl Default for PlanConfig {
-    /// 60 s for turning around; 30 s for a crew of an area that keeps two, 90 s where it keeps one, 300 s for the last.
+    /// 60 s for turning around; 10 s for recommending another; 30 s for a crew of an area that keeps two, 90 s where it keeps one, 300 s for the last.
     fn default() -> Self {
-        PlanConfig { switching_ms: 60_000, area_ms: vec![30_000, 90_000, 300_000] }
+        PlanConfig { switching_ms: 60_000, rethinking_ms: 10_000, area_ms: vec![30_000, 90_000, 300_000] }
     }
 }
 
@@ -143,6 +149,8 @@ pub struct Plan {
     /// Crews that people have ordered to an incident, and that fill no slot of it: it is not open, has no slot for what they can do, or cannot be
     /// reached. Whoever ordered it is to be told.
     pub unkept: Vec<u64>,
+    /// Incidents, and crews that could be the first there: but that would only push out another that is under way, and save no more than the price.
+    pub passed_over: Vec<(u64, u64)>,
     /// What it costs.
     pub cost: Cost,
 }
@@ -158,6 +166,8 @@ pub struct Going {
     pub crew: u64,
     /// When it is there, milliseconds from now; 0 if it is there.
     pub eta_ms: u32,
+    /// It must be there first.
+    pub leads: bool,
 }
 
 /// A slot that nobody fills: help is to be asked for.
@@ -169,35 +179,20 @@ pub struct Missing {
     pub slot: usize,
 }
 
-/// A scene as it is planned.
-struct Scene<'s> {
-    crews: Vec<(u64, &'s Crew)>,
-    needs: Vec<Asked<'s>>,
-}
-
-/// An incident as it is planned.
-struct Asked<'s> {
-    incident: u64,
-    need: &'s Need,
-    /// The slot of the crew that must be there first; none if somebody is there.
-    lead: Option<usize>,
-    /// Of the crews that were sent, the one that would be there first.
-    first: Option<u64>,
-}
-
 impl PlanConfig {
     /// The plan that costs least, of all open incidents together, by their numbers and those of crews.
     ///
     /// In this order: orders of people are kept, and crews on scene stay; as few incidents as can be have nobody, the graver ones before
     /// others; the first crews are there soonest; as few slots as can be are empty; the others are there soonest, by the weight of
     /// their slots, and areas are not left bare. So neither the price of an area nor any number of other crews delays the first crew to
-    /// an incident. First is who fills the first slot that anybody can fill, where nobody is on scene. What is left is decided by a
-    /// number of crew and slot, so the same scene gives the same plan.
+    /// an incident. First is who fills the first slot that anybody can fill who can be spared, where nobody is on scene. What is left is decided by
+    /// a number of crew and slot, so the same scene gives the same plan.
     ///
     /// A crew that was sent is turned around only for more than the price: for the first of an incident that is counted where first
-    /// crews are, for the others where the others are, and there too where one of them would become the first elsewhere.
+    /// crews are, for the others where the others are, and there too where one of them would become the first elsewhere. A newcomer that would be
+    /// the first, and push out one of the others, is [passed over](Plan::passed_over) unless that saves more than the price.
     ///
-    /// Exact: no other plan costs less. O(slots x crews) for each slot at worst.
+    /// Exact: no other plan costs less, of those that pass the same crews over. O(slots x crews) for each slot at worst.
     ///
     /// # Examples
     /// ```
@@ -209,6 +204,7 @@ impl PlanConfig {
     ///     duty: Duty::Stands { area },
     ///     eta_ms: BTreeMap::from([(7, eta_ms)]),
     ///     order: None,
+    ///     offered: None,
     /// };
     /// let crews = BTreeMap::from([(1, crew(1, 120_000)), (2, crew(2, 90_000))]);
     /// let plan = PlanConfig::default().plan(&fires, &crews);
@@ -216,83 +212,59 @@ impl PlanConfig {
     /// ```
     #[must_use]
     pub fn plan(&self, needs: &BTreeMap<u64, Need>, crews: &BTreeMap<u64, Crew>) -> Plan {
-        let scene = Scene::new(needs, crews);
-        let (mut problem, mut slots) = (Problem::new(crews.len()), Vec::new());
-        // Looked up once for all slots of an incident, or of all.
-        let bound: Vec<Option<&Asked<'_>>> = scene.crews.iter().map(|(_, crew)| scene.bound_for(crew)).collect();
-        let mut eta_ms: Vec<Option<u32>> = Vec::with_capacity(crews.len());
-        for asked in &scene.needs {
-            eta_ms.clear();
-            eta_ms.extend(scene.crews.iter().map(|(_, crew)| crew.may_go(asked.incident)));
-            for (nth, slot) in asked.need.slots.iter().enumerate() {
-                let of = problem.slot(asked.unfilled(nth));
-                for (at, (crew, of_crew)) in scene.crews.iter().enumerate() {
-                    if let Some(eta_ms) = eta_ms[at].filter(|_| of_crew.skills.cover(slot.asks)) {
-                        problem.may_fill(at, of, self.pair(asked, nth, (*crew, of_crew), eta_ms, bound[at]));
-                    }
-                }
-                slots.push((asked.incident, nth));
-            }
-        }
-        self.areas(&scene, &mut problem);
-        let solved = problem.solve();
-        let mut plan = Plan { cost: solved.cost, ..Plan::default() };
-        for ((incident, slot), crew) in slots.into_iter().zip(solved.crews) {
-            match crew.map(|crew| scene.crews[crew]) {
-                Some((crew, of)) => {
-                    plan.going.push(Going { incident, slot, crew, eta_ms: of.eta_ms(incident).unwrap_or_default() });
-                }
-                None => plan.missing.push(Missing { incident, slot }),
-            }
+        let mut scene = Scene::new(self, needs, crews);
+        let mut plan = self.cheapest(&scene);
+        while scene.passes_over(self, &plan.going) {
+            plan = self.cheapest(&scene);
         }
         plan.unkept = unkept(&scene, &plan.going);
         scene.in_rank(&mut plan);
+        plan.passed_over = scene.passed_over.into_iter().collect();
+        plan
+    }
+
+    fn cheapest(&self, scene: &Scene<'_>) -> Plan {
+        let (mut problem, mut slots) = (Problem::new(scene.crews.len()), Vec::new());
+        // Looked up once for all slots of an incident, or of all.
+        let bound: Vec<Option<&Asked<'_>>> = scene.crews.iter().map(|(_, crew)| scene.bound_for(crew)).collect();
+        let mut eta_ms: Vec<Option<u32>> = Vec::with_capacity(scene.crews.len());
+        for asked in &scene.needs {
+            let incident = asked.incident;
+            eta_ms.clear();
+            eta_ms.extend(scene.crews.iter().map(|(_, crew)| crew.may_go(incident)));
+            for (nth, slot) in asked.need.slots.iter().enumerate() {
+                let of = problem.slot(asked.unfilled(nth));
+                let passed_over = |crew: u64| asked.leads(nth) && scene.passed_over.contains(&(incident, crew));
+                for (at, (crew, of_crew)) in scene.crews.iter().enumerate() {
+                    if let Some(eta_ms) = eta_ms[at].filter(|_| of_crew.skills.cover(slot.asks) && !passed_over(*crew))
+                    {
+                        problem.may_fill(at, of, self.pair(asked, nth, (*crew, of_crew), eta_ms, bound[at]));
+                    }
+                }
+                slots.push((asked, nth));
+            }
+        }
+        self.areas(scene, &mut problem);
+        let solved = problem.solve();
+        let mut plan = Plan { cost: solved.cost, ..Plan::default() };
+        for ((asked, slot), crew) in slots.into_iter().zip(solved.crews) {
+            let Some((crew, of)) = crew.map(|crew| scene.crews[crew]) else { continue };
+            let (incident, leads) = (asked.incident, asked.leads(slot));
+            let eta_ms = of.eta_ms(incident).unwrap_or_default();
+            plan.going.push(Going { incident, slot, crew, eta_ms, leads });
+        }
         plan
     }
 
     /// What it costs that a crew goes where a plan has it go, the price of its area apart.
     #[must_use]
     pub fn costs(&self, needs: &BTreeMap<u64, Need>, crews: &BTreeMap<u64, Crew>, going: &Going) -> Cost {
-        let scene = Scene::new(needs, crews);
+        let scene = Scene::new(self, needs, crews);
         let asked = scene.needs.iter().find(|asked| asked.incident == going.incident);
         let asked = asked.filter(|asked| going.slot < asked.need.slots.len());
         let Some((asked, of)) = asked.zip(crews.get(&going.crew)) else { return Cost::ZERO };
         let eta_ms = of.eta_ms(going.incident).unwrap_or_default();
         self.pair(asked, going.slot, (going.crew, of), eta_ms, scene.bound_for(of))
-    }
-
-    /// What it costs that a crew fills a slot that it may fill; `bound` is the incident that it is bound for.
-    fn pair(
-        &self,
-        asked: &Asked<'_>,
-        nth: usize,
-        (crew, of): (u64, &Crew),
-        eta_ms: u32,
-        bound: Option<&Asked<'_>>,
-    ) -> Cost {
-        let incident = asked.incident;
-        let held = matches!(of.duty, Duty::OnScene { .. }) || matches!(of.order, Some(Order::Goes { .. }));
-        let (weight, price_ms) = (asked.need.slots[nth].weight(), i64::from(self.switching_ms));
-        let mut cost = Cost {
-            orders_broken: -i64::from(held),
-            tie: Cost::tie_of(crew, incident.wrapping_mul(1 << 16).wrapping_add(nth as u64)),
-            ..Cost::ZERO
-        };
-        let leads = asked.lead == Some(nth);
-        if leads {
-            cost.first_ms = eta_ms.into();
-        } else {
-            cost.rest_ms = i64::from(eta_ms) * weight / 100;
-        }
-        // Going on is paid for, so that turning around costs the same whoever goes instead, and wherever it goes then.
-        match bound {
-            Some(to) if to.incident == incident && to.first == Some(crew) => cost.first_ms -= price_ms,
-            Some(to) if to.incident == incident => cost.rest_ms -= price_ms * weight / 100,
-            // The first of another incident loses what it is paid there.
-            Some(to) if leads && to.first != Some(crew) => cost.first_ms += price_ms,
-            _ => {}
-        }
-        cost
     }
 
     fn areas(&self, scene: &Scene<'_>, problem: &mut Problem) {
@@ -310,118 +282,6 @@ impl PlanConfig {
             problem.area(crews, prices.map(|ms| Cost { rest_ms: ms.into(), ..Cost::ZERO }));
         }
     }
-}
-
-impl<'s> Scene<'s> {
-    fn new(needs: &'s BTreeMap<u64, Need>, crews: &'s BTreeMap<u64, Crew>) -> Self {
-        let crews: Vec<(u64, &Crew)> = crews.iter().map(|(of, crew)| (*of, crew)).collect();
-        let asked = |(incident, need): (&u64, &'s Need)| {
-            // Who is there and can do nothing that is asked for is no first crew.
-            let can = |crew: &Crew| need.slots.iter().any(|slot| crew.skills.cover(slot.asks));
-            let is_there =
-                |crew: &Crew| matches!(crew.duty, Duty::OnScene { incident: at } if at == *incident) && can(crew);
-            let may = |slot: &Slot| crews.iter().any(|(_, crew)| crew.may_fill(*incident, *slot));
-            // If nobody can fill any, the first is as good as another.
-            let lead = need.slots.iter().position(may).unwrap_or_default();
-            let lead = Some(lead).filter(|_| !crews.iter().any(|(_, crew)| is_there(crew)));
-            let slot = lead.and_then(|lead| need.slots.get(lead));
-            let bound = |crew: &Crew| matches!(crew.duty, Duty::Sent { incident: to } if to == *incident);
-            let on_way = crews
-                .iter()
-                .filter(|(_, crew)| bound(crew) && slot.is_some_and(|slot| crew.may_fill(*incident, *slot)));
-            let first = on_way.min_by_key(|(of, crew)| (crew.eta_ms(*incident), *of)).map(|(of, _)| *of);
-            Asked { incident: *incident, need, lead, first }
-        };
-        let needs = needs.iter().map(asked).collect();
-        Scene { crews, needs }
-    }
-
-    /// Of slots that are alike the first are filled, by who is there first: the solver cannot tell them apart.
-    fn in_rank(&self, plan: &mut Plan) {
-        let of: BTreeMap<u64, &Asked<'_>> = self.needs.iter().map(|asked| (asked.incident, asked)).collect();
-        let kind = |incident: u64, slot: usize| {
-            let asked = of[&incident];
-            let Slot { asks, weight_pct } = asked.need.slots[slot];
-            (incident, asked.lead == Some(slot), asks, weight_pct)
-        };
-        let mut crews: BTreeMap<_, BTreeSet<(u32, u64)>> = BTreeMap::new();
-        for going in plan.going.drain(..) {
-            crews.entry(kind(going.incident, going.slot)).or_default().insert((going.eta_ms, going.crew));
-        }
-        plan.missing.clear();
-        for asked in &self.needs {
-            for slot in 0..asked.need.slots.len() {
-                let incident = asked.incident;
-                match crews.get_mut(&kind(incident, slot)).and_then(BTreeSet::pop_first) {
-                    Some((eta_ms, crew)) => plan.going.push(Going { incident, slot, crew, eta_ms }),
-                    None => plan.missing.push(Missing { incident, slot }),
-                }
-            }
-        }
-    }
-
-    /// The incident to which a crew was sent, if it is still open and the crew could still fill a slot of it.
-    fn bound_for(&self, crew: &Crew) -> Option<&Asked<'s>> {
-        let Duty::Sent { incident: to } = crew.duty else { return None };
-        let asked = self.needs.iter().find(|asked| asked.incident == to)?;
-        asked.need.slots.iter().any(|slot| crew.may_fill(to, *slot)).then_some(asked)
-    }
-}
-
-impl Asked<'_> {
-    /// What it costs that nobody fills a slot.
-    fn unfilled(&self, nth: usize) -> Cost {
-        let gravity = i64::from(self.need.gravity.clamp(1, 1_000));
-        if self.lead == Some(nth) {
-            Cost { first_unfilled: gravity, ..Cost::ZERO }
-        } else {
-            Cost { unfilled: gravity * self.need.slots[nth].weight(), ..Cost::ZERO }
-        }
-    }
-}
-
-impl Slot {
-    fn weight(self) -> i64 {
-        self.weight_pct.clamp(1, 10_000).into()
-    }
-}
-
-impl Crew {
-    /// When it is at an incident, milliseconds from now; nothing if there is no way.
-    fn eta_ms(&self, incident: u64) -> Option<u32> {
-        match self.duty {
-            Duty::OnScene { incident: at } if at == incident => Some(0),
-            _ => self.eta_ms.get(&incident).copied(),
-        }
-    }
-
-    /// Whether it can fill a slot, and no order and no scene keeps it from that.
-    fn may_fill(&self, incident: u64, slot: Slot) -> bool {
-        self.skills.cover(slot.asks) && self.may_go(incident).is_some()
-    }
-
-    /// When it is at an incident, milliseconds from now, if there is a way and no order and no scene keeps it from there.
-    fn may_go(&self, incident: u64) -> Option<u32> {
-        let free = match (self.duty, self.order) {
-            // Who is there stays there, whatever is ordered of where to go.
-            (Duty::OnScene { incident: at }, _) => at == incident,
-            (_, Some(Order::Goes { incident: to })) => to == incident,
-            (_, Some(Order::GoesNot { incident: not })) => not != incident,
-            (_, Some(Order::Stays)) => false,
-            (_, None) => true,
-        };
-        free.then(|| self.eta_ms(incident)).flatten()
-    }
-}
-
-/// Crews that were ordered to an incident, and fill no slot of it.
-fn unkept(scene: &Scene<'_>, going: &[Going]) -> Vec<u64> {
-    let kept = |of: u64, to: u64| going.iter().any(|going| going.crew == of && going.incident == to);
-    let unkept = scene
-        .crews
-        .iter()
-        .filter(|(of, crew)| matches!(crew.order, Some(Order::Goes { incident }) if !kept(*of, incident)));
-    unkept.map(|(of, _)| *of).collect()
 }
 
 #[cfg(test)]
@@ -445,7 +305,8 @@ mod tests {
     /// A crew, with its times in seconds to incidents 1, 2, and so on; 0 is no way.
     fn crew(duty: Duty, etas_s: &[u32]) -> Crew {
         let etas = (1..).zip(etas_s).filter(|(_, s)| **s > 0);
-        Crew { skills: PUMP, duty, eta_ms: etas.map(|(incident, s)| (incident, s * 1_000)).collect(), order: None }
+        let eta_ms = etas.map(|(incident, s)| (incident, s * 1_000)).collect();
+        Crew { skills: PUMP, duty, eta_ms, order: None, offered: None }
     }
 
     /// One of an area of its own.
@@ -533,6 +394,56 @@ mod tests {
             let first = who(&needs(&[1, 1]), [stands(1, &[300, 100 + saves_s]), sent(1, &[300, 100])]);
             assert_eq!(first, [(1, 0, 3 - by), (2, 0, by)], "{saves_s} s");
         }
+    }
+
+    #[test]
+    fn to_save_just_the_price_or_to_push_another_out_nobody_turns_around() {
+        // Whatever numbers break ties.
+        for free in 2..12 {
+            let crews = BTreeMap::from([(1, sent(1, &[300])), (free, super::tests::free(&[240]))]);
+            assert_eq!(PlanConfig::default().plan(&needs(&[1]), &crews).going[0].crew, 1, "{free}");
+        }
+        // The newcomer would be there a second before the first of two, and the second would have to turn around.
+        let pushes = |by_s: u32| [sent(1, &[300]), sent(1, &[310]), free(&[300 - by_s])];
+        let passed = plan(&needs(&[2]), pushes(1));
+        assert_eq!(passed.going.iter().map(|going| going.crew).collect::<Vec<_>>(), [1, 2]);
+        assert_eq!(passed.passed_over, [(1, 3)]);
+        assert_eq!(who(&needs(&[2]), pushes(61)), [(1, 0, 3), (1, 1, 1)], "for more than the price it has to");
+        // Where there is room it comes too, and nobody has to turn around.
+        assert_eq!(who(&needs(&[3]), pushes(1)).len(), 3);
+        // A newcomer that turns from elsewhere turns two around, so it has to save both prices.
+        let twice = |by_s: u32| {
+            plan(&needs(&[2, 2]), [sent(1, &[500]), sent(1, &[510]), sent(2, &[500 - by_s, 900]), there(2)])
+        };
+        assert_eq!((twice(119).passed_over, twice(122).going[0].crew), (vec![(1, 3)], 3));
+        // An order is an order.
+        let ordered = Crew { order: Some(Order::Goes { incident: 1 }), ..free(&[299]) };
+        assert!(who(&needs(&[2]), [sent(1, &[300]), sent(1, &[310]), ordered]).iter().any(|(_, _, crew)| *crew == 3));
+    }
+
+    #[test]
+    fn who_can_do_what_is_rare_does_not_leave_another_incident_with_nobody() {
+        let both = |skills, etas_s: &[u32]| Crew { skills, ..free(etas_s) };
+        let two = BTreeMap::from([(1, asks(&[LADDER, PUMP])), (2, asks(&[LADDER, PUMP]))]);
+        // Both are nearer to the first; each incident gets one, in the way that is shortest.
+        let crews = || [both(LADDER, &[100, 400]), both(PUMP, &[100, 300])];
+        assert_eq!(who(&two, crews()), [(1, 0, 1), (2, 1, 2)]);
+        // Where only a ladder helps, the ladder goes there.
+        let rare = BTreeMap::from([(1, asks(&[LADDER, PUMP])), (2, asks(&[LADDER]))]);
+        assert_eq!(who(&rare, crews()), [(1, 1, 2), (2, 0, 1)]);
+        assert_eq!(plan(&rare, crews()).cost.first_unfilled, 0);
+        // And a crew under way is not turned around for a second.
+        let rolls = [Crew { skills: LADDER, ..sent(2, &[100, 101]) }, both(PUMP, &[100, 100])];
+        assert_eq!(who(&two, rolls), [(1, 1, 2), (2, 0, 1)]);
+    }
+
+    #[test]
+    fn what_waits_for_people_to_decide_does_not_waver() {
+        let offered = |saves_s: u32| {
+            let waits = Crew { offered: Some(1), ..free(&[300]) };
+            who(&needs(&[1]), [waits, free(&[300 - saves_s])])[0].2
+        };
+        assert_eq!((offered(10), offered(11)), (1, 2));
     }
 
     #[test]

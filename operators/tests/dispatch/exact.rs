@@ -8,7 +8,7 @@ use petgraph::graph::{DiGraph, NodeIndex};
 use proptest::prelude::*;
 use watchfire_operators::alarm::Severity;
 use watchfire_operators::dispatch::{
-    Basis, Cost, Crew, Duty, Mode, Need, Order, PlanConfig, Planned, Raised, Responder, Says, Skills, Status,
+    Basis, Cost, Crew, Duty, Mode, Need, Order, Plan, PlanConfig, Planned, Raised, Responder, Says, Skills, Status,
 };
 use watchfire_operators::road::RoadState;
 
@@ -213,6 +213,7 @@ fn packed(cost: &Cost) -> i128 {
 struct Program<'p> {
     needs: &'p BTreeMap<u64, Need>,
     crews: &'p BTreeMap<u64, Crew>,
+    plan: &'p Plan,
     config: PlanConfig,
 }
 
@@ -237,15 +238,81 @@ impl Program<'_> {
         free && of.skills.0 & asks.0 == asks.0 && self.eta_ms(crew, incident).is_some()
     }
 
-    /// The slot whose crew must be there first.
+    fn somebody_is_there(&self, incident: u64) -> bool {
+        let can =
+            |crew: &Crew| self.needs[&incident].slots.iter().any(|slot| crew.skills.0 & slot.asks.0 == slot.asks.0);
+        self.crews.values().any(|crew| crew.duty == Duty::OnScene { incident } && can(crew))
+    }
+
+    /// The rank of the first slot that a crew can fill.
+    fn rank(&self, crew: u64, incident: u64) -> Option<usize> {
+        self.needs[&incident].slots.iter().position(|slot| self.may(crew, incident, slot.asks))
+    }
+
+    /// The slot whose crew must be there first: that of the plan, if it has one ([`leads_agree`](Program::leads_agree)).
     fn lead(&self, incident: u64) -> Option<usize> {
-        let slots = &self.needs[&incident].slots;
-        let can = |crew: &Crew| slots.iter().any(|slot| crew.skills.0 & slot.asks.0 == slot.asks.0);
-        if self.crews.values().any(|crew| crew.duty == Duty::OnScene { incident } && can(crew)) {
+        if self.somebody_is_there(incident) {
             return None;
         }
-        let can = slots.iter().position(|slot| self.crews.keys().any(|crew| self.may(*crew, incident, slot.asks)));
-        Some(can.unwrap_or(0))
+        let planned = self.plan.going.iter().find(|going| going.incident == incident && going.leads);
+        let any = || self.crews.keys().filter_map(|crew| self.rank(*crew, incident)).min();
+        Some(planned.map(|going| going.slot).or_else(any).unwrap_or(0))
+    }
+
+    /// As few incidents as can be have nobody, the graver ones before others; and where there is somebody, somebody leads.
+    fn leads_agree(&self) -> Result<(), TestCaseError> {
+        let open: Vec<u64> = self.needs.keys().copied().filter(|incident| !self.somebody_is_there(*incident)).collect();
+        let gravity = |incident: &u64| i128::from(self.needs[incident].gravity);
+        let saves = |crew: &u64| {
+            let fills = open.iter().map(|incident| self.rank(*crew, *incident).map_or(0, |_| gravity(incident)));
+            fills.chain(self.crews.keys().map(|_| 0)).collect::<Vec<i128>>()
+        };
+        let most = Matrix::from_rows(self.crews.keys().map(saves)).map_or(0, |saves| kuhn_munkres(&saves).0);
+        let led = open.iter().filter(|incident| self.plan.going.iter().any(|of| of.incident == **incident && of.leads));
+        let led: i128 = led.map(gravity).sum();
+        let held = self.crews.values().any(|crew| matches!(crew.order, Some(Order::Goes { .. })));
+        // What people order comes before that.
+        prop_assert!(held || led == most, "more incidents have nobody than must");
+        for going in self.plan.going.iter().filter(|going| !going.leads && !self.somebody_is_there(going.incident)) {
+            let leads = self.plan.going.iter().any(|of| of.incident == going.incident && of.leads);
+            prop_assert!(held || leads, "{} has somebody, and nobody leads", going.incident);
+        }
+        Ok(())
+    }
+
+    /// Who is passed over would save no more than what turning around costs; and nobody else is pushed out for less.
+    fn passed_over_agree(&self) -> Result<(), TestCaseError> {
+        let price_ms = i64::from(self.config.switching_ms);
+        let is_bound = |of: &Crew| matches!(of.duty, Duty::Sent { incident } if self.needs.contains_key(&incident));
+        for (incident, crew) in &self.plan.passed_over {
+            let first = self.first_sent(*incident).unwrap();
+            let turned = 1 + i64::from(is_bound(&self.crews[crew]));
+            let saves_ms = self.eta_ms(first, *incident).unwrap() - self.eta_ms(*crew, *incident).unwrap();
+            prop_assert!(saves_ms <= turned * price_ms + turned - 1);
+            prop_assert_ne!(self.crews[crew].duty, Duty::Sent { incident: *incident });
+            let ordered = matches!(self.crews[crew].order, Some(Order::Goes { .. }));
+            prop_assert!(!ordered, "an order is an order");
+        }
+        let to: BTreeMap<u64, u64> = self.plan.going.iter().map(|going| (going.crew, going.incident)).collect();
+        for incident in self.needs.keys() {
+            let sent = |of: &&Crew| of.duty == Duty::Sent { incident: *incident };
+            let (Some(first), Some(leads)) =
+                (self.first_sent(*incident), self.plan.going.iter().find(|of| of.incident == *incident && of.leads))
+            else {
+                continue;
+            };
+            let newcomer = &self.crews[&leads.crew];
+            let pushed = self.crews.iter().filter(|(id, of)| {
+                let may = self.needs[incident].slots.iter().any(|slot| self.may(**id, *incident, slot.asks));
+                sent(of) && may && !to.contains_key(id)
+            });
+            if sent(&newcomer) || newcomer.order.is_some() || to.get(&first) != Some(incident) || pushed.count() == 0 {
+                continue;
+            }
+            let saves_ms = self.eta_ms(first, *incident).unwrap() - i64::from(leads.eta_ms);
+            prop_assert!(saves_ms > price_ms, "somebody is turned around for {saves_ms} ms");
+        }
+        Ok(())
     }
 
     /// Of those under way to an incident who could be its first, the one that would be there first.
@@ -257,14 +324,18 @@ impl Program<'_> {
     }
 
     fn pair(&self, crew: u64, incident: u64, leads: bool) -> Cost {
+        // To save just the price is not enough.
         let (of, eta_ms, price_ms) =
-            (&self.crews[&crew], self.eta_ms(crew, incident).unwrap(), i64::from(self.config.switching_ms));
+            (&self.crews[&crew], self.eta_ms(crew, incident).unwrap(), i64::from(self.config.switching_ms) + 1);
         let held = matches!(of.duty, Duty::OnScene { .. }) || matches!(of.order, Some(Order::Goes { .. }));
         let mut cost = Cost { orders_broken: -i64::from(held), ..Cost::ZERO };
         if leads {
             cost.first_ms += eta_ms
         } else {
             cost.rest_ms += eta_ms
+        }
+        if of.offered == Some(incident) {
+            *if leads { &mut cost.first_ms } else { &mut cost.rest_ms } -= i64::from(self.config.rethinking_ms) + 1;
         }
         let Duty::Sent { incident: bound } = of.duty else { return cost };
         let open =
@@ -313,8 +384,12 @@ impl Program<'_> {
         let never = -(1_i128 << 118);
         let saves = |crew: u64, of: &Crew| {
             let fills = slots.iter().map(move |(incident, leads, asks, unfilled)| {
-                let may = self.may(crew, *incident, *asks);
-                if may { unfilled - packed(&self.pair(crew, *incident, *leads)) } else { never }
+                let passed_over = *leads && self.plan.passed_over.contains(&(*incident, crew));
+                if self.may(crew, *incident, *asks) && !passed_over {
+                    unfilled - packed(&self.pair(crew, *incident, *leads))
+                } else {
+                    never
+                }
             });
             let area = stands(of);
             fills.chain(stays.iter().map(move |(at, price)| if *at == area { *price } else { never })).collect()
@@ -332,8 +407,10 @@ fn agrees(scene: &mut Scene) -> Result<(), TestCaseError> {
     if planned.needs.is_empty() {
         return Ok(());
     }
-    let program =
-        Program { needs: &planned.needs, crews: &planned.crews, config: scene.watch.desk.config().plan.clone() };
+    let Planned { needs, crews, plan } = &planned;
+    let program = Program { needs, crews, plan, config: scene.watch.desk.config().plan.clone() };
+    program.leads_agree()?;
+    program.passed_over_agree()?;
     prop_assert_eq!(packed(&planned.plan.cost), program.least());
     Ok(())
 }

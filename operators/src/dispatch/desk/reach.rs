@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use super::{Desk, DeskState, Road};
-use crate::dispatch::{Basis, Crew, Duty, Eta, Incident, Member, Order, Status};
+use crate::dispatch::{Basis, Crew, Duty, Eta, Incident, Member, Move, Order, Status};
 use crate::geo::Position;
 use crate::road::{NodeId, RoadChange, RoadState, Roads, Trees};
 
@@ -203,7 +203,11 @@ impl Desk {
         // Who is to go on by the word of people is not counted on elsewhere.
         let kept = claim.filter(|claim| claim.kept).map(|claim| Order::Goes { incident: claim.incident });
         let order = member.ordered.as_ref().map(|(order, _)| *order).or(kept);
-        Some(Crew { skills: member.is.skills, duty, eta_ms, order })
+        let offered = member.offer.and_then(|offer| match offer.to {
+            Move::Assign { incident } | Move::Reassign { incident, .. } => Some(incident),
+            _ => None,
+        });
+        Some(Crew { skills: member.is.skills, duty, eta_ms, order, offered })
     }
 }
 

@@ -1,0 +1,264 @@
+//! The scene of a plan: who could fill which slot, and what that costs.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Cost, Crew, Duty, Going, Missing, Need, Order, Plan, PlanConfig, Problem, Slot};
+
+/// A scene as it is planned.
+pub(super) struct Scene<'s> {
+    pub(super) crews: Vec<(u64, &'s Crew)>,
+    pub(super) needs: Vec<Asked<'s>>,
+    /// Crews that would be the first of an incident by less than it is worth pushing another out for.
+    pub(super) passed_over: BTreeSet<(u64, u64)>,
+}
+
+/// An incident as it is planned.
+pub(super) struct Asked<'s> {
+    pub(super) incident: u64,
+    pub(super) need: &'s Need,
+    /// The slot of the crew that must be there first; none if somebody is there.
+    lead: Option<usize>,
+    /// Of the crews that were sent, the one that would be there first.
+    first: Option<u64>,
+}
+
+impl PlanConfig {
+    /// What it costs that a crew fills a slot that it may fill; `bound` is the incident that it is bound for.
+    pub(super) fn pair(
+        &self,
+        asked: &Asked<'_>,
+        nth: usize,
+        (crew, of): (u64, &Crew),
+        eta_ms: u32,
+        bound: Option<&Asked<'_>>,
+    ) -> Cost {
+        let (incident, leads) = (asked.incident, asked.leads(nth));
+        let (weight, price_ms) = (asked.need.slots[nth].weight(), more_than_ms(self.switching_ms, 100));
+        let mut cost = Cost {
+            orders_broken: -i64::from(of.is_held()),
+            tie: Cost::tie_of(crew, incident.wrapping_mul(1 << 16).wrapping_add(nth as u64)),
+            ..Cost::ZERO
+        };
+        let (first_ms, rest_ms) = (&mut cost.first_ms, &mut cost.rest_ms);
+        if leads {
+            *first_ms = eta_ms.into();
+        } else {
+            *rest_ms = i64::from(eta_ms) * weight / 100;
+        }
+        // Going on is paid for, so that turning around costs the same whoever goes instead, and wherever it goes then.
+        match bound {
+            Some(to) if to.incident == incident && to.first == Some(crew) => *first_ms -= price_ms,
+            Some(to) if to.incident == incident => *rest_ms -= more_than_ms(self.switching_ms, weight),
+            // The first of another incident loses what it is paid there.
+            Some(to) if leads && to.first != Some(crew) => *first_ms += price_ms,
+            _ => {}
+        }
+        if of.offered == Some(incident) {
+            let (place, weight) = if leads { (first_ms, 100) } else { (rest_ms, weight) };
+            *place -= more_than_ms(self.rethinking_ms, weight);
+        }
+        cost
+    }
+}
+
+/// The least that is more than a price, so that saving just that is not enough, of a slot of such a weight.
+fn more_than_ms(price_ms: u32, weight_pct: i64) -> i64 {
+    (i64::from(price_ms) * weight_pct + 99) / 100 + 1
+}
+
+impl<'s> Scene<'s> {
+    pub(super) fn new(config: &PlanConfig, needs: &'s BTreeMap<u64, Need>, crews: &'s BTreeMap<u64, Crew>) -> Self {
+        let crews: Vec<(u64, &Crew)> = crews.iter().map(|(of, crew)| (*of, crew)).collect();
+        let asked = |(incident, need): (&u64, &'s Need)| {
+            // Who is there and can do nothing that is asked for is no first crew.
+            let can = |crew: &Crew| need.slots.iter().any(|slot| crew.skills.cover(slot.asks));
+            let is_there =
+                |crew: &Crew| matches!(crew.duty, Duty::OnScene { incident: at } if at == *incident) && can(crew);
+            let may = |slot: &Slot| crews.iter().any(|(_, crew)| crew.may_fill(*incident, *slot));
+            // If nobody can fill any, the first is as good as another.
+            let lead = need.slots.iter().position(may).unwrap_or_default();
+            let lead = Some(lead).filter(|_| !crews.iter().any(|(_, crew)| is_there(crew)));
+            Asked { incident: *incident, need, lead, first: None }
+        };
+        let needs = needs.iter().map(asked).collect();
+        let mut scene = Scene { crews, needs, passed_over: BTreeSet::new() };
+        scene.choose_leads(config);
+        scene.find_firsts();
+        scene
+    }
+
+    /// Where slots ask for different things, who can fill the first may be needed at another incident, that else has nobody; then whoever can
+    /// fill one further on must be there first. As few incidents as can be have nobody, and slots of a low rank lead.
+    fn choose_leads(&mut self, config: &PlanConfig) {
+        if self.needs.iter().all(|asked| asked.lead.is_none() || asked.asks_alike()) {
+            return;
+        }
+        let (mut problem, mut of) = (Problem::new(self.crews.len()), Vec::new());
+        for (at, asked) in self.needs.iter().enumerate().filter(|(_, asked)| asked.lead.is_some()) {
+            let (slot, gravity) =
+                (problem.slot(Cost { first_unfilled: asked.gravity(), ..Cost::ZERO }), asked.gravity());
+            of.push(at);
+            for (number, (crew, of)) in self.crews.iter().enumerate() {
+                let rank = asked.need.slots.iter().position(|slot| of.may_fill(asked.incident, *slot));
+                let Some((rank, eta_ms)) = rank.zip(of.eta_ms(asked.incident)) else { continue };
+                let goes_on = matches!(of.duty, Duty::Sent { incident } if incident == asked.incident);
+                let paid_ms = if goes_on { more_than_ms(config.switching_ms, 100) } else { 0 };
+                let (first_ms, rest_ms) = (rank as i64 * gravity, i64::from(eta_ms) - paid_ms);
+                let tie = Cost::tie_of(*crew, asked.incident);
+                problem.may_fill(number, slot, Cost { first_ms, rest_ms, tie, ..Cost::ZERO });
+            }
+        }
+        for (at, crew) in of.into_iter().zip(problem.solve().crews) {
+            let Some((_, crew)) = crew.map(|crew| self.crews[crew]) else { continue };
+            let asked = &mut self.needs[at];
+            asked.lead = asked.need.slots.iter().position(|slot| crew.may_fill(asked.incident, *slot));
+        }
+    }
+
+    fn find_firsts(&mut self) {
+        for asked in &mut self.needs {
+            let (incident, slot) = (asked.incident, asked.lead.and_then(|lead| asked.need.slots.get(lead)));
+            let bound = |crew: &Crew| matches!(crew.duty, Duty::Sent { incident: to } if to == incident);
+            let on_way = self
+                .crews
+                .iter()
+                .filter(|(_, crew)| bound(crew) && slot.is_some_and(|slot| crew.may_fill(incident, *slot)));
+            asked.first = on_way.min_by_key(|(of, crew)| (crew.eta_ms(incident), *of)).map(|(of, _)| *of);
+        }
+    }
+
+    /// Passes over crews that a plan would have first at an incident, where that only pushes out another that is under way, and saves no more than
+    /// the price of that: the first of those under way goes on there, as one of the others. Whether there were any.
+    ///
+    /// Costs cannot tell this, for what each crew costs does not depend on where others go.
+    pub(super) fn passes_over(&mut self, config: &PlanConfig, going: &[Going]) -> bool {
+        let to: BTreeMap<u64, &Going> = going.iter().map(|going| (going.crew, going)).collect();
+        let mut pushed_out = BTreeSet::new();
+        for (crew, of) in &self.crews {
+            let goes_on = |incident: u64| to.get(crew).is_some_and(|to| to.incident == incident || to.leads);
+            pushed_out.extend(self.bound_for(of).map(|to| to.incident).filter(|to| !goes_on(*to)));
+        }
+        let before = self.passed_over.len();
+        for asked in self.needs.iter().filter(|asked| pushed_out.contains(&asked.incident)) {
+            let incident = asked.incident;
+            let Some(first) = asked.first.and_then(|first| to.get(&first)) else { continue };
+            let Some(leads) = going.iter().find(|going| going.incident == incident && going.leads) else { continue };
+            let Ok(at) = self.crews.binary_search_by_key(&leads.crew, |(crew, _)| *crew) else { continue };
+            let (newcomer, bound) = (self.crews[at].1, self.bound_for(self.crews[at].1));
+            if newcomer.is_held() || first.incident != incident || bound.is_some_and(|to| to.incident == incident) {
+                continue;
+            }
+            let turned = 1 + i64::from(bound.is_some());
+            if i64::from(first.eta_ms) - i64::from(leads.eta_ms) < turned * more_than_ms(config.switching_ms, 100) {
+                self.passed_over.insert((incident, leads.crew));
+            }
+        }
+        self.passed_over.len() > before
+    }
+
+    /// Of slots that are alike the first are filled, by who is there first: the solver cannot tell them apart.
+    pub(super) fn in_rank(&self, plan: &mut Plan) {
+        let of: BTreeMap<u64, &Asked<'_>> = self.needs.iter().map(|asked| (asked.incident, asked)).collect();
+        let kind = |incident: u64, slot: usize| {
+            let asked = of[&incident];
+            let Slot { asks, weight_pct } = asked.need.slots[slot];
+            (incident, asked.leads(slot), asks, weight_pct)
+        };
+        let mut crews: BTreeMap<_, BTreeSet<(u32, u64)>> = BTreeMap::new();
+        for going in plan.going.drain(..) {
+            crews.entry(kind(going.incident, going.slot)).or_default().insert((going.eta_ms, going.crew));
+        }
+        plan.missing.clear();
+        for asked in &self.needs {
+            for slot in 0..asked.need.slots.len() {
+                let incident = asked.incident;
+                match crews.get_mut(&kind(incident, slot)).and_then(BTreeSet::pop_first) {
+                    Some((eta_ms, crew)) => {
+                        plan.going.push(Going { incident, slot, crew, eta_ms, leads: asked.leads(slot) })
+                    }
+                    None => plan.missing.push(Missing { incident, slot }),
+                }
+            }
+        }
+    }
+
+    /// The incident to which a crew was sent, if it is still open and the crew could still fill a slot of it.
+    pub(super) fn bound_for(&self, crew: &Crew) -> Option<&Asked<'s>> {
+        let Duty::Sent { incident: to } = crew.duty else { return None };
+        let asked = self.needs.iter().find(|asked| asked.incident == to)?;
+        asked.need.slots.iter().any(|slot| crew.may_fill(to, *slot)).then_some(asked)
+    }
+}
+
+impl Asked<'_> {
+    /// Whether the crew of a slot must be there first.
+    pub(super) fn leads(&self, nth: usize) -> bool {
+        self.lead == Some(nth)
+    }
+
+    fn asks_alike(&self) -> bool {
+        self.need.slots.windows(2).all(|two| two[0].asks == two[1].asks)
+    }
+
+    fn gravity(&self) -> i64 {
+        self.need.gravity.clamp(1, 1_000).into()
+    }
+
+    /// What it costs that nobody fills a slot.
+    pub(super) fn unfilled(&self, nth: usize) -> Cost {
+        if self.leads(nth) {
+            Cost { first_unfilled: self.gravity(), ..Cost::ZERO }
+        } else {
+            Cost { unfilled: self.gravity() * self.need.slots[nth].weight(), ..Cost::ZERO }
+        }
+    }
+}
+
+impl Slot {
+    fn weight(self) -> i64 {
+        self.weight_pct.clamp(1, 10_000).into()
+    }
+}
+
+impl Crew {
+    /// Whether it is where it is by more than the plan: it is there, or people have sent it.
+    fn is_held(&self) -> bool {
+        matches!(self.duty, Duty::OnScene { .. }) || matches!(self.order, Some(Order::Goes { .. }))
+    }
+
+    /// When it is at an incident, milliseconds from now; nothing if there is no way.
+    pub(super) fn eta_ms(&self, incident: u64) -> Option<u32> {
+        match self.duty {
+            Duty::OnScene { incident: at } if at == incident => Some(0),
+            _ => self.eta_ms.get(&incident).copied(),
+        }
+    }
+
+    /// Whether it can fill a slot, and no order and no scene keeps it from that.
+    fn may_fill(&self, incident: u64, slot: Slot) -> bool {
+        self.skills.cover(slot.asks) && self.may_go(incident).is_some()
+    }
+
+    /// When it is at an incident, milliseconds from now, if there is a way and no order and no scene keeps it from there.
+    pub(super) fn may_go(&self, incident: u64) -> Option<u32> {
+        let free = match (self.duty, self.order) {
+            // Who is there stays there, whatever is ordered of where to go.
+            (Duty::OnScene { incident: at }, _) => at == incident,
+            (_, Some(Order::Goes { incident: to })) => to == incident,
+            (_, Some(Order::GoesNot { incident: not })) => not != incident,
+            (_, Some(Order::Stays)) => false,
+            (_, None) => true,
+        };
+        free.then(|| self.eta_ms(incident)).flatten()
+    }
+}
+
+/// Crews that were ordered to an incident, and fill no slot of it.
+pub(super) fn unkept(scene: &Scene<'_>, going: &[Going]) -> Vec<u64> {
+    let kept = |of: u64, to: u64| going.iter().any(|going| going.crew == of && going.incident == to);
+    let unkept = scene
+        .crews
+        .iter()
+        .filter(|(of, crew)| matches!(crew.order, Some(Order::Goes { incident }) if !kept(*of, incident)));
+    unkept.map(|(of, _)| *of).collect()
+}
