@@ -159,8 +159,9 @@ impl<'w> Simulation<'w> {
         let duty = match (&crew.does, to) {
             (Does::Stands, _) => Duty::Stands { area: crew.station() as u64 },
             (Does::Works { fire, .. }, _) => Duty::OnScene { incident: *fire as u64 },
-            (Does::Drives(_), None) => Duty::Free,
-            (Does::Drives(_), Some(incident)) => Duty::Sent { incident },
+            // At no price a crew that is under way is planned with like one that is not.
+            (Does::Drives(_), Some(incident)) if self.policy != Policy::Price { ms: 0 } => Duty::Sent { incident },
+            (Does::Drives(_), _) => Duty::Free,
         };
         let eta_ms = match duty {
             Duty::OnScene { .. } => BTreeMap::new(),

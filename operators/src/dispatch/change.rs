@@ -70,11 +70,12 @@ pub enum Tells {
         /// Who says so.
         by: Person,
     },
-    /// Somebody was ordered to an incident, and does not go there: it is on scene elsewhere, or nobody knows a way.
+    /// Somebody was ordered to an incident, and does not go there: it is on scene elsewhere, or nobody knows a way. Or it was ordered away from where it is
+    /// on scene: there it stays until it says itself that it leaves, or people close the incident.
     Unkept {
         /// Who.
         responder: u64,
-        /// The incident.
+        /// The incident to which it does not go, or from which it does not leave.
         incident: u64,
         /// Who has ordered it.
         by: Private,

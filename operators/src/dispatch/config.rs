@@ -36,9 +36,11 @@ pub struct DispatchConfig {
     pub at_station_m: f64,
     /// Nobody is faster, metres a second: where somebody was seen in between is not taken.
     pub speed_max_mps: f64,
-    /// While incidents are open the plan is looked at again after so long, milliseconds, beside every time that something happens: places and
-    /// shifts change by themselves.
+    /// The plan and the coverage are looked at again after so long, milliseconds, beside every time that something happens: places and shifts change by
+    /// themselves.
     pub replan_every_ms: i64,
+    /// A source whose clock is ahead of ours by more is taken to have spoken so much ahead of it, milliseconds: what it says later is not behind it for long.
+    pub clock_ahead_ms: i64,
     /// By how many levels one report can raise an incident for sure. What is above that is recommended until a person says it again.
     pub sure_jump: u8,
     /// For how long sources of what is over are remembered, milliseconds: what they repeat opens nothing.
@@ -57,7 +59,7 @@ pub struct Station {
 
 impl Default for DispatchConfig {
     /// No stations yet. Merged within 50 m and 30 minutes; off the map beyond 500 m; turnout 60 s, the norm of Chinese brigades by night (45 s by day);
-    /// places are good for 5 minutes; planned every 30 s; one report raises by 2 levels for sure; remembered for a day.
+    /// places are good for 5 minutes; planned every 30 s; clocks are ahead by a minute at most; one report raises by 2 levels for sure; remembered for a day.
     fn default() -> Self {
         DispatchConfig {
             stations: BTreeMap::new(),
@@ -73,6 +75,7 @@ impl Default for DispatchConfig {
             at_station_m: 150.0,
             speed_max_mps: 70.0,
             replan_every_ms: 30_000,
+            clock_ahead_ms: 60_000,
             sure_jump: 2,
             remember_ms: 24 * 3_600_000,
         }
@@ -95,6 +98,7 @@ impl DispatchConfig {
             ("merge_ms", self.merge_ms),
             ("fix_max_age_ms", self.fix_max_age_ms),
             ("replan_every_ms", self.replan_every_ms),
+            ("clock_ahead_ms", self.clock_ahead_ms),
             ("remember_ms", self.remember_ms),
         ];
         let lengths = lengths.iter().filter(|(_, of)| !of.is_finite() || *of <= 0.0);

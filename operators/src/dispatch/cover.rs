@@ -94,6 +94,14 @@ impl Cover {
         (0..self.weights.len()).map(crews)
     }
 
+    /// What a move costs of the coverage that is expected, thousandths; less than nothing if it brings some.
+    pub(super) fn loses_permille(&self, standing: &[u32], way: MoveUp, config: &CoverConfig) -> f64 {
+        let all: f64 = self.weights.iter().map(|weight| f64::from(*weight)).sum();
+        let (now, then) =
+            (self.expected(standing, config.busy_pct), self.expected(&moved(standing, way), config.busy_pct));
+        (now - then) * 1e3 / all.max(1.0)
+    }
+
     /// The move that brings most, of those that `may` be; of equal ones the first by station. O(stations^2 x stations x points).
     pub(super) fn best_move(
         &self,
@@ -107,11 +115,8 @@ impl Cover {
         let mut best: Option<(f64, MoveUp)> = None;
         for from in (0..standing.len()).filter(|from| standing[*from] > 0) {
             for to in (0..standing.len()).filter(|to| *to != from) {
-                let mut moved = standing.to_vec();
-                moved[from] -= 1;
-                moved[to] += 1;
-                let gain = self.expected(&moved, config.busy_pct) - now;
                 let move_up = MoveUp { from, to };
+                let gain = self.expected(&moved(standing, move_up), config.busy_pct) - now;
                 if gain >= least && gain > 0.0 && best.is_none_or(|(most, _)| gain > most) && may(move_up) {
                     best = Some((gain, move_up));
                 }
@@ -119,6 +124,14 @@ impl Cover {
         }
         best.map(|(_, move_up)| move_up)
     }
+}
+
+/// Who stands by where after a move.
+fn moved(standing: &[u32], MoveUp { from, to }: MoveUp) -> Vec<u32> {
+    let mut standing = standing.to_vec();
+    standing[from] -= 1;
+    standing[to] += 1;
+    standing
 }
 
 #[cfg(test)]

@@ -14,7 +14,8 @@ use super::{Desk, DeskState, Dispatch, Report};
 ///   same input.
 /// - **The end** of the input closes nothing, and calls nobody back.
 ///
-/// Order matters: reports of a theatre come through one split, or through merged ones.
+/// Order matters: reports of a theatre come through one split, or through merged ones. What the engine sets aside as late or skewed never comes to the
+/// desk: somebody has to watch these outputs, for an alarm may be among it.
 ///
 /// # Examples
 /// ```

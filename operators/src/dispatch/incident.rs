@@ -12,6 +12,9 @@ use crate::road::NodeId;
 /// The gravest level.
 pub(super) const LEVEL_MAX: u8 = 5;
 
+/// How many sources of an incident are kept by name.
+const SOURCES_MAX: usize = 256;
+
 /// An alarm that wants somebody to come. Whatever raises it, a detector or a person who calls, it becomes a source of an [`Incident`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Raised {
@@ -56,8 +59,12 @@ pub struct Incident {
     pub asks: Skills,
     /// An exercise.
     pub drill: bool,
-    /// What has raised it.
+    /// What has raised it: the first that did by name, and beyond 256 all others under a name that is empty.
     pub sources: BTreeMap<String, Source>,
+    /// Responders that were there, and have left by their own word: others are recommended in their place, and not sent, until the level rises.
+    pub left: BTreeSet<u64>,
+    /// The highest level that was told without a source or a person; 0 is none.
+    pub(super) automatic_level: u8,
     /// When it was opened, arrival clock, milliseconds.
     pub opened_ms: i64,
     /// When it was raised last, arrival clock, milliseconds.
@@ -174,12 +181,19 @@ impl Incident {
             asks: raised.asks,
             drill: raised.drill,
             sources: BTreeMap::from([(raised.source.clone(), Source { first_ms: at_ms, at_ms, level })]),
+            left: BTreeSet::new(),
+            automatic_level: 0,
             opened_ms: now_ms,
             raised_ms: now_ms,
             timeline: Timeline::default(),
             missing: BTreeSet::new(),
             missed: 0,
         }
+    }
+
+    /// The name under which a source is kept.
+    pub(super) fn kept_as<'n>(&self, source: &'n str) -> &'n str {
+        if self.sources.len() < SOURCES_MAX || self.sources.contains_key(source) { source } else { "" }
     }
 
     /// Whether what is raised is this incident: the same cause, an exercise or not, and the same place, not long after it was raised last.

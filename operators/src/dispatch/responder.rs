@@ -145,6 +145,8 @@ pub struct Fix {
     pub(super) node: Option<NodeId>,
     /// When, by the clock of the source, milliseconds.
     pub at_ms: i64,
+    /// It has said so itself, by being at an incident, and no device has.
+    pub by_word: bool,
 }
 
 /// The incident to which a responder was sent.
@@ -225,7 +227,7 @@ impl Member {
     /// The station that it covers, or is on its way to cover, in place of its own.
     #[must_use]
     pub fn covers_station(&self) -> Option<u32> {
-        self.covers.map(|(station, _)| station)
+        self.covers.map(|(station, _)| station).filter(|station| *station != self.is.station)
     }
 
     /// The station at which it stands by: its own, or from the instant at which it can be there the one that it covers. `now_ms` is the arrival clock.

@@ -3,6 +3,7 @@
 
 mod coming_back;
 mod crossing;
+mod evidence;
 mod exact;
 mod incidents;
 mod notices;

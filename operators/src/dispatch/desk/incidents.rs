@@ -8,9 +8,6 @@ use crate::dispatch::incident::{LEVEL_MAX, Source};
 use crate::dispatch::{About, Incident, IncidentTold, Person, Raised, Recipient, RoadTold, Stage};
 use crate::road::RoadChange;
 
-/// The source of levels that nobody in person has told.
-const AUTOMATION: &str = "automation";
-
 impl Turn<'_> {
     pub(super) fn raised(&mut self, raised: &Raised) -> Verdict {
         match self.same_as(raised) {
@@ -49,13 +46,7 @@ impl Turn<'_> {
         let incident = Incident::opened(raised, node, sure_max, self.reported_ms, self.now_ms);
         self.state.incidents.insert(id, incident.clone());
         self.tell_of(id, IncidentTold::Opened(Box::new(incident)));
-        if raised.level == 0 || raised.level > LEVEL_MAX {
-            let why = format!(
-                "incident {id} was raised at level {}, which is not 1 to {LEVEL_MAX}: the nearest is taken. Remedy: mend its source.",
-                raised.level
-            );
-            self.refuse("E0492", why);
-        }
+        self.is_level(id, raised.level);
         if node.is_none() {
             let why = format!(
                 "nobody can be found who is near incident {id}: it has no place, or one more than {} m from every road. Remedy: raise it again with its place, or order somebody there.",
@@ -68,12 +59,23 @@ impl Turn<'_> {
         Verdict::Applied
     }
 
+    /// Tells of a level that cannot be.
+    fn is_level(&mut self, id: u64, level: u8) {
+        if !(1..=LEVEL_MAX).contains(&level) {
+            let why = format!(
+                "incident {id} was raised at level {level}, which is not 1 to {LEVEL_MAX}: the nearest is taken. Remedy: mend its source."
+            );
+            self.refuse("E0492", why);
+        }
+    }
+
     fn raised_again(&mut self, id: u64, raised: &Raised) -> Verdict {
         let (at_ms, level) = (self.reported_ms, raised.level.clamp(1, LEVEL_MAX));
         let node = raised.place.and_then(|place| on_road(&self.desk.network, place, self.desk.config.off_map_m));
         let now_ms = self.now_ms;
         let Some(incident) = self.state.incidents.get_mut(&id) else { return Verdict::Applied };
-        let before = incident.sources.get(&raised.source).copied();
+        let source = incident.kept_as(&raised.source);
+        let before = incident.sources.get(source).copied();
         let worse = raised.severity > incident.severity || raised.asks.0 & !incident.asks.0 != 0;
         let found = incident.node.is_none() && node.is_some();
         let known = before.is_some_and(|before| before.at_ms == at_ms && before.level >= level);
@@ -87,40 +89,56 @@ impl Turn<'_> {
         if found {
             (incident.place, incident.node) = (raised.place, node);
         }
-        self.level_by_source(id, &raised.source, level);
+        let away_m = incident.place.zip(raised.place).map_or(0.0, |(at, told)| at.distance_m(told));
+        self.level_by_source(id, source, level);
         if before.is_none() {
             self.tell_of(id, IncidentTold::Joined { source: raised.source.clone() });
+        }
+        self.is_level(id, raised.level);
+        if away_m > self.desk.config.merge_m {
+            let why = format!(
+                "incident {id} was raised again by the same source, {away_m:.0} m from where it is: people go on to where it is. Remedy: ask which is right, and send them there by an incident of another source."
+            );
+            self.refuse("E0499", why);
         }
         self.stale = true;
         Verdict::Applied
     }
 
-    /// A source, or automation, says a level: it can only rise, and only by what the source has not said before.
+    /// A source says a level: it can only rise, and only by what the source has not said before.
     fn level_by_source(&mut self, id: u64, source: &str, level: u8) {
-        let (at_ms, sure_max) = (self.reported_ms, 1_u8.saturating_add(self.desk.config.sure_jump));
+        let at_ms = self.reported_ms;
         let Some(incident) = self.state.incidents.get_mut(&id) else { return };
         let told = incident.sources.entry(source.to_owned()).or_insert(Source { first_ms: at_ms, at_ms, level: 0 });
         let news = level > told.level;
         (told.first_ms, told.at_ms) = (told.first_ms.min(at_ms), told.at_ms.max(at_ms));
         told.level = told.level.max(level);
         if news {
-            let sure = incident.sure_level.max(level.min(sure_max));
-            let level = incident.level.max(level);
-            self.set_level(id, level, sure, None);
+            self.rises(id, level);
         }
     }
 
+    fn rises(&mut self, id: u64, level: u8) {
+        let sure_max = 1_u8.saturating_add(self.desk.config.sure_jump);
+        let Some(incident) = self.state.incidents.get(&id) else { return };
+        let sure = incident.sure_level.max(level.min(sure_max));
+        self.set_level(id, incident.level.max(level), sure, None);
+    }
+
     pub(super) fn level(&mut self, id: u64, level: u8, by: Option<&Person>) -> Verdict {
-        let Some(incident) = self.state.incidents.get(&id) else { return self.no_incident(id) };
+        let Some(incident) = self.state.incidents.get_mut(&id) else { return self.no_incident(id) };
         let (now, sure) = (incident.level, incident.sure_level);
         if !(1..=LEVEL_MAX).contains(&level) {
             let why = format!("level {level} of incident {id} is not 1 to {LEVEL_MAX}. Remedy: say which it is.");
             return self.refuse("E0492", why);
         }
         let Some(by) = by else {
-            let known = incident.sources.get(AUTOMATION).is_some_and(|told| told.level >= level);
-            self.level_by_source(id, AUTOMATION, level);
-            return if known { Verdict::Duplicate } else { Verdict::Applied };
+            if level <= incident.automatic_level {
+                return Verdict::Duplicate;
+            }
+            incident.automatic_level = level;
+            self.rises(id, level);
+            return Verdict::Applied;
         };
         if !self.is_named(by, level < now) {
             return Verdict::Applied;
@@ -140,6 +158,12 @@ impl Turn<'_> {
         (incident.level, incident.sure_level) = (level, sure);
         if level > from {
             incident.timeline.full_ms = None;
+            // Whoever has left may be needed again.
+            for left in std::mem::take(&mut incident.left) {
+                if let Some(member) = self.state.members.get_mut(&left) {
+                    member.not_to.remove(&id);
+                }
+            }
         }
         self.tell_of(id, IncidentTold::Level { from, to: level, sure, by: by.cloned() });
         if level != from {
@@ -207,7 +231,7 @@ impl Turn<'_> {
 
     /// Roads change, all at once.
     pub(super) fn roads(&mut self, told: &[RoadTold]) -> Verdict {
-        let (at_ms, desk) = (self.reported_ms, self.desk);
+        let (at_ms, desk) = (self.heard_ms, self.desk);
         let (mut changes, mut refused, mut late) = (Vec::new(), Vec::new(), 0);
         for RoadTold { road, becomes } in told {
             match desk.network.arc(road) {
@@ -234,8 +258,18 @@ impl Turn<'_> {
             let text = error.to_string();
             self.refuse(error.code(), text.strip_prefix(error.code()).unwrap_or(&text).trim_start().to_owned());
         }
-        self.stale = !self.state.incidents.is_empty();
-        if late > 0 && late == told.len() { Verdict::Late } else { Verdict::Applied }
+        self.stale = true;
+        if late > 0 && late == told.len() {
+            return Verdict::Late;
+        }
+        if late > 0 {
+            let why = format!(
+                "{late} of {} roads are told as they were before what is known of them: these stay as they are. Remedy: none, unless the clock of the source is behind.",
+                told.len()
+            );
+            self.refuse("E0494", why);
+        }
+        Verdict::Applied
     }
 }
 

@@ -1,5 +1,6 @@
 //! Those who dispatch: what is reported, what they know, and what they tell.
 
+mod coverage;
 mod incidents;
 mod people;
 mod plan;
@@ -246,7 +247,8 @@ impl Desk {
         turn.end();
     }
 
-    /// The instant at which [`tick`](Desk::tick) is needed next, arrival clock, milliseconds; none while nothing is open and nobody is still to be told. O(incidents + notices).
+    /// The instant at which [`tick`](Desk::tick) is needed next, arrival clock, milliseconds; none while nothing is open, and nobody is there or still to be told.
+    /// O(incidents + notices).
     #[must_use]
     pub fn due_ms(&self, state: &DeskState) -> Option<i64> {
         // The first tick shows what is due by the clock that stood in.
@@ -256,7 +258,7 @@ impl Desk {
         let notices = state.notices.values().filter_map(|notice| notice.next_ms);
         let stages = state.incidents.values().flat_map(|incident| self.stages(incident)).map(|(_, _, due_ms)| due_ms);
         let plan = state.planned_ms.saturating_add(self.config.replan_every_ms);
-        let plan = (!state.incidents.is_empty()).then_some(plan);
+        let plan = (!state.incidents.is_empty() || !state.members.is_empty()).then_some(plan);
         notices.chain(stages).chain(plan).min()
     }
 

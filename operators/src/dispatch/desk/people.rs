@@ -39,6 +39,11 @@ impl Turn<'_> {
         // Who is on scene is released by what it says itself, or when the incident is over; an exercise holds nobody.
         let drill = |incident: u64| self.state.incidents.get(&incident).is_some_and(|of| of.drill);
         if on_scene && !sent_to.is_some_and(drill) {
+            let leaves =
+                |at: &u64| matches!(order, Some(Order::Stays)) || order == Some(Order::GoesNot { incident: *at });
+            if let Some(incident) = sent_to.filter(leaves) {
+                self.tell(Tells::Unkept { responder: id, incident, by: by.who.clone() });
+            }
             return Verdict::Applied;
         }
         match order {

@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::turn::Turn;
 use super::{Desk, DeskState};
-use crate::dispatch::cover::MoveUp;
 use crate::dispatch::{
     About, Because, By, Crew, Eta, Going, Incident, IncidentTold, Member, Mode, Move, Need, Offer, Order, Plan,
     PlanChange, Recipient, RunnerUp, Standing, Tells,
@@ -170,8 +169,10 @@ impl Turn<'_> {
         };
         let is_sure = |incident: u64| {
             let of = self.state.incidents.get(&incident);
-            let few = |of: &Incident| sent(incident) < self.desk.config.demand.slots(&of.cause, of.sure_level).len();
-            of.is_some_and(|of| of.sure_level >= of.level || few(of))
+            let sure = |of: &Incident| self.desk.config.demand.slots(&of.cause, of.sure_level).len();
+            of.is_some_and(|of| {
+                of.left.is_empty() && of.sure_level >= of.level || sent(incident) + of.left.len() < sure(of)
+            })
         };
         match to {
             Move::Assign { incident } => auto(incident) && is_sure(incident),
@@ -241,79 +242,6 @@ impl Turn<'_> {
             }
         }
     }
-
-    /// Tells how well the theatre is covered, if that has changed, and who should move up.
-    pub(super) fn coverage(&mut self) {
-        let (desk, now_ms) = (self.desk, self.now_ms);
-        let config = &desk.config.cover;
-        let (reach, _, members) = self.state.parts(desk);
-        let trees = &reach.stations;
-        let cover = desk.cover(|tree, node| trees.time_ms(tree, node));
-        let mut standing = vec![0; desk.stations.len()];
-        let mut free: BTreeMap<usize, Vec<u64>> = BTreeMap::new();
-        for (id, member) in members {
-            let leaves = member.offer.is_some_and(|offer| is_of_plan(offer.to));
-            let stands = desk.stands_by(member, now_ms) && desk.can_be_sent(member, now_ms) && !leaves;
-            let tree = desk.station(member.post(now_ms)).filter(|_| stands);
-            if let Some(tree) = tree {
-                standing[tree] += 1;
-                free.entry(tree).or_default().push(*id);
-            }
-        }
-        let mut coverage = cover.by(&standing, config.busy_pct);
-        let bare = desk.stations.iter().zip(&standing).filter(|(_, crews)| **crews == 0);
-        coverage.bare = bare.map(|((number, _), _)| *number).collect();
-        let mut moves = Vec::new();
-        // Crews are moved up while something is open, and where somebody has left.
-        while !self.state.incidents.is_empty() && moves.len() < config.moves_max && !coverage.bare.is_empty() {
-            let (reach, _, members) = self.state.parts(desk);
-            let who = |MoveUp { from, to }: MoveUp| {
-                let to_ms = reach.stations.time_ms(from, desk.stations[to].1);
-                let near = to_ms.is_some_and(|ms| ms <= config.move_max_ms);
-                let wanted = |id: &&u64| members.get(id).is_some_and(|of| !of.not_cover.contains(&desk.stations[to].0));
-                free.get(&from).filter(|_| near).and_then(|crews| crews.iter().find(wanted)).copied()
-            };
-            let Some(way) = cover.best_move(&standing, config, |way| who(way).is_some()) else { break };
-            let Some(id) = who(way) else { break };
-            standing[way.from] -= 1;
-            standing[way.to] += 1;
-            free.entry(way.from).or_default().retain(|of| *of != id);
-            moves.push((id, Move::MoveUp { station: desk.stations[way.to].0 }));
-        }
-        if coverage != self.state.coverage {
-            self.state.coverage = coverage.clone();
-            self.tell(Tells::Coverage(coverage));
-        }
-        self.recommend_moves(&moves);
-    }
-
-    fn recommend_moves(&mut self, moves: &[(u64, Move)]) {
-        let wanted = |id: u64| moves.iter().find(|(of, _)| *of == id).map(|(_, to)| *to);
-        let offered = self.state.members.iter().filter_map(|(id, member)| Some((*id, member.offer?.to)));
-        let offered: Vec<(u64, Move)> = offered.filter(|(_, to)| !is_of_plan(*to)).collect();
-        for (id, to) in offered {
-            if wanted(id) != Some(to) {
-                self.withdraw(id);
-            }
-        }
-        for (id, to) in moves {
-            if self.state.members.get(id).is_some_and(|member| member.offer.is_none()) {
-                let change = self.new_change();
-                self.recommend(*id, change, *to, None);
-            }
-        }
-    }
-
-    /// When a responder that sets out now is at a station, arrival clock, milliseconds.
-    pub(super) fn there_ms(&mut self, id: u64, station: u32) -> i64 {
-        let (desk, now_ms) = (self.desk, self.now_ms);
-        let (reach, _, members) = self.state.parts(desk);
-        let post = members.get(&id).and_then(|member| desk.station(member.post(now_ms)));
-        let way = post.zip(desk.station(station));
-        let way_ms = way.and_then(|(from, to)| reach.stations.time_ms(from, desk.stations[to].1));
-        let way_ms = way_ms.unwrap_or(0).saturating_add(desk.config.turnout_ms);
-        now_ms.saturating_add(i64::from(way_ms))
-    }
 }
 
 impl Desk {
@@ -382,7 +310,7 @@ impl Desk {
 }
 
 /// Whether a move comes from the plan of incidents, and not from the coverage.
-fn is_of_plan(to: Move) -> bool {
+pub(super) fn is_of_plan(to: Move) -> bool {
     !matches!(to, Move::MoveUp { .. })
 }
 

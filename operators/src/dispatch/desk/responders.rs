@@ -5,7 +5,8 @@ use watchfire_engine::Verdict;
 use super::on_road;
 use super::turn::Turn;
 use crate::dispatch::{
-    By, Claim, Fix, Member, Move, Person, PlanChange, Recipient, Responder, Standing, Status, Tells,
+    By, Claim, Fix, IncidentTold, Member, Move, Person, PlanChange, Recipient, Responder, Stage, Standing, Status,
+    Tells,
 };
 use crate::geo::Position;
 
@@ -52,9 +53,10 @@ impl Turn<'_> {
     }
 
     pub(super) fn status(&mut self, id: u64, status: Status, incident: Option<u64>) -> Verdict {
-        let at_ms = self.reported_ms;
+        let at_ms = self.heard_ms;
         let Some(member) = self.state.members.get_mut(&id) else { return self.no_responder(id) };
         if at_ms < member.status_ms {
+            incident.into_iter().for_each(|incident| self.was_there(status, incident));
             return Verdict::Late;
         }
         let for_it = incident.is_none_or(|of| member.claim.is_some_and(|claim| claim.incident == of));
@@ -65,10 +67,13 @@ impl Turn<'_> {
         let (repeats, named) = (status == member.status, incident.is_some());
         let goes = matches!(status, Status::Assigned | Status::Rolling | Status::OnScene);
         let incident = incident.or(member.claim.map(|claim| claim.incident)).filter(|_| goes);
+        let before_it_was_sent = member.claim.is_some_and(|claim| at_ms < claim.since_ms);
         let claim = member.claim.map(|claim| claim.incident);
         match incident {
             // It says what it did before: it has not heard yet that it was turned around, or called back.
-            Some(incident) if (claim != Some(incident) || repeats && !named) && self.has_not_heard(id) => {}
+            Some(incident)
+                if (claim != Some(incident) || !named && (repeats || before_it_was_sent)) && self.has_not_heard(id) => {
+            }
             Some(incident) if self.state.incidents.contains_key(&incident) => self.does(id, status, incident),
             Some(incident) => {
                 self.no_incident(incident);
@@ -79,6 +84,27 @@ impl Turn<'_> {
             None => self.idles(id, status),
         }
         Verdict::Applied
+    }
+
+    /// What a responder did is told after what it does now: how far help was still counts.
+    fn was_there(&mut self, status: Status, incident: u64) {
+        let now_ms = self.now_ms;
+        let Some(of) = self.state.incidents.get_mut(&incident) else { return };
+        let (after_ms, line) = (now_ms.saturating_sub(of.opened_ms), &mut of.timeline);
+        let there = [(Stage::Acts, &mut line.acts_ms), (Stage::Joins, &mut line.joins_ms)];
+        let reached = match status {
+            Status::OnScene => 2,
+            Status::Rolling => 1,
+            _ => 0,
+        };
+        let new = there.into_iter().take(reached).filter(|(_, at_ms)| at_ms.is_none());
+        let new = new.map(|(stage, at_ms)| {
+            *at_ms = Some(now_ms);
+            stage
+        });
+        for stage in new.collect::<Vec<_>>() {
+            self.tell_of(incident, IncidentTold::Reached { stage, after_ms });
+        }
     }
 
     /// Whether something was told to a responder that it has not acknowledged.
@@ -134,13 +160,31 @@ impl Turn<'_> {
             member.status = status;
             member.covers = None;
         }
+        if let Some(of) = self.state.incidents.get_mut(&incident) {
+            of.left.remove(&id);
+        }
+        if status == Status::OnScene {
+            self.is_seen_at(id, incident);
+        }
         self.stale = true;
+    }
+
+    /// Who says that it is at an incident is there, if no device has told another place since.
+    fn is_seen_at(&mut self, id: u64, incident: u64) {
+        let at_ms = self.heard_ms;
+        let of = self.state.incidents.get(&incident).map(|of| (of.place, of.node));
+        let Some((Some(place), node)) = of else { return };
+        let Some(member) = self.state.members.get_mut(&id) else { return };
+        if member.fix.is_none_or(|fix| fix.by_word || fix.at_ms < at_ms) {
+            member.fix = Some(Fix { place, node, at_ms, by_word: true });
+        }
     }
 
     /// A responder does nothing for any incident.
     fn idles(&mut self, id: u64, status: Status) {
         let Some(member) = self.member(id) else { return };
         let waits = member.claim.is_some() && member.status == Status::Assigned;
+        let (leaves, was_there) = (member.claim.map(|claim| claim.incident), member.is_on_scene());
         // Before it has got going, "available" is what it says while it does not know yet that it was sent.
         if matches!(status, Status::Available | Status::Returning) {
             if waits {
@@ -150,8 +194,13 @@ impl Turn<'_> {
         }
         if status != Status::Assigned {
             self.unclaim(id, By::Responder(status));
+            leaves.into_iter().for_each(|incident| self.leaves(id, incident, was_there));
         }
         if let Some(member) = self.member(id) {
+            // Who has no device is back where it belongs when it says so.
+            if (member.status, status) == (Status::Returning, Status::Available) {
+                member.fix = member.fix.filter(|fix| !fix.by_word);
+            }
             member.status = status;
             if matches!(status, Status::OutOfService | Status::Returning) {
                 member.covers = None;
@@ -163,11 +212,21 @@ impl Turn<'_> {
         self.stale = true;
     }
 
+    /// Who leaves by its own word is not sent back; whether another is needed where it was, people decide.
+    fn leaves(&mut self, id: u64, incident: u64, was_there: bool) {
+        if let Some(member) = self.member(id) {
+            member.not_to.insert(incident);
+        }
+        if let Some(of) = self.state.incidents.get_mut(&incident).filter(|_| was_there) {
+            of.left.insert(id);
+        }
+    }
+
     pub(super) fn fix(&mut self, id: u64, place: Position) -> Verdict {
-        let (at_ms, config) = (self.reported_ms, &self.desk.config);
+        let (at_ms, config) = (self.heard_ms, &self.desk.config);
         let Some(member) = self.state.members.get_mut(&id) else { return self.no_responder(id) };
-        let fix = Fix { place, node: on_road(&self.desk.network, place, config.off_map_m), at_ms };
-        if let Some(before) = member.fix {
+        let fix = Fix { place, node: on_road(&self.desk.network, place, config.off_map_m), at_ms, by_word: false };
+        if let Some(before) = member.fix.filter(|before| !before.by_word) {
             if at_ms < before.at_ms {
                 return Verdict::Late;
             }

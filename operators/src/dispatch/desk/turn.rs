@@ -16,6 +16,8 @@ pub(super) struct Turn<'t> {
     theatre: u32,
     /// When the report was made, by the clock of its source.
     pub(super) reported_ms: i64,
+    /// The same, but not far ahead of the arrival clock: what is compared with what comes later.
+    pub(super) heard_ms: i64,
     /// The arrival clock.
     pub(super) now_ms: i64,
     out: &'t mut Vec<Dispatch>,
@@ -35,18 +37,18 @@ impl<'t> Turn<'t> {
     ) -> Self {
         let has_clock = now_ms != i64::MIN;
         if has_clock && state.stood_in {
-            bring_back(state, now_ms);
+            bring_back(state, now_ms, desk.config.clock_ahead_ms);
         }
         state.stood_in = !has_clock;
         let now_ms = if has_clock { now_ms } else { reported_ms };
-        Turn { desk, state, theatre, reported_ms, now_ms, out, stale: false, stands: BTreeSet::new() }
+        let heard_ms = reported_ms.min(now_ms.saturating_add(desk.config.clock_ahead_ms));
+        Turn { desk, state, theatre, reported_ms, heard_ms, now_ms, out, stale: false, stands: BTreeSet::new() }
     }
 
     /// Does what is due.
     pub(super) fn tick(&mut self) {
         let now_ms = self.now_ms;
-        let due = self.state.planned_ms.saturating_add(self.desk.config.replan_every_ms) <= now_ms;
-        self.stale = due && !self.state.incidents.is_empty();
+        self.stale = self.state.planned_ms.saturating_add(self.desk.config.replan_every_ms) <= now_ms;
         let ids: Vec<NoticeId> = self.state.notices.keys().copied().collect();
         for id in ids {
             if self.state.notices.get(&id).and_then(|notice| notice.next_ms).is_some_and(|next_ms| next_ms <= now_ms) {
@@ -156,7 +158,7 @@ impl<'t> Turn<'t> {
     }
 
     fn answers_go(&mut self, of: u64, change: u64, answer: Answer) {
-        let reported_ms = self.reported_ms;
+        let heard_ms = self.heard_ms;
         let Some(member) = self.member(of) else { return };
         let on_scene = member.is_on_scene();
         let Some(claim) = member.claim.as_mut().filter(|claim| claim.change == change) else { return };
@@ -166,7 +168,7 @@ impl<'t> Turn<'t> {
             // Who is there does not go back by an answer that comes late.
             Answer::Refused if !on_scene => self.refuses(of, incident),
             Answer::Arrived => {
-                member.status_ms = member.status_ms.max(reported_ms);
+                member.status_ms = member.status_ms.max(heard_ms);
                 self.does(of, Status::OnScene, incident);
             }
             _ => {}
@@ -217,7 +219,12 @@ impl<'t> Turn<'t> {
 }
 
 /// An event time stood in for the arrival clock: nothing that was measured from it lies ahead of the clock.
-fn bring_back(state: &mut DeskState, now_ms: i64) {
+fn bring_back(state: &mut DeskState, now_ms: i64, clock_ahead_ms: i64) {
+    let ahead_ms = now_ms.saturating_add(clock_ahead_ms);
+    let heard = |at_ms: &mut i64| *at_ms = (*at_ms).min(ahead_ms);
+    for road in state.roads.values_mut() {
+        [&mut road.closed_at_ms, &mut road.takes_at_ms].into_iter().flatten().for_each(heard);
+    }
     let back = |at_ms: &mut i64| *at_ms = (*at_ms).min(now_ms);
     for incident in state.incidents.values_mut() {
         back(&mut incident.opened_ms);
@@ -231,6 +238,8 @@ fn bring_back(state: &mut DeskState, now_ms: i64) {
         notice.next_ms.iter_mut().for_each(back);
     }
     for member in state.members.values_mut() {
+        heard(&mut member.status_ms);
+        member.fix.iter_mut().for_each(|fix| heard(&mut fix.at_ms));
         if let Some(claim) = &mut member.claim {
             let ahead_ms = claim.since_ms.saturating_sub(now_ms).max(0);
             back(&mut claim.since_ms);
