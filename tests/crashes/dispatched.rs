@@ -6,7 +6,7 @@ use watchfire::alarm::Severity;
 use watchfire::connect::format::JsonLines;
 use watchfire::dispatch::{
     Answer, Desk, DispatchConfig, Dispatching, Mode, NoticeId, Order, Person, Raised, Report, Responder, RoadTold,
-    Says, Skills, Station, Status,
+    Says, Skills, Station, Status, WaterSource,
 };
 use watchfire::geo::Position;
 use watchfire::road::{Network, RoadState};
@@ -38,6 +38,12 @@ fn desk() -> Desk {
     for (number, at) in [(1, 0), (2, 5), (3, 11)] {
         config.stations.insert(number, Station { place: corner(at), district: 1 + number % 2 });
     }
+    config.depots.insert(1, Station { place: corner(7), district: 2 });
+    if let Some(fire) = config.demand.causes.get_mut("fire") {
+        fire.levels.iter_mut().for_each(|level| {
+            level.supplies.insert("foam can".to_owned(), 2);
+        });
+    }
     Desk::new(config, Arc::new(map.build().unwrap())).unwrap()
 }
 
@@ -46,7 +52,7 @@ fn happens(draw: &mut Draw, at_ms: i64) -> Says {
     let by = || Person::named("duty officer 7", "as the rules say");
     let responder = 1 + draw.below(CREWS);
     let incident = 1 + draw.below(12);
-    match draw.below(16) {
+    match draw.below(18) {
         0 | 1 => {
             let place = Some(corner(draw.below(CORNERS)));
             let (level, district, drill) = (1 + draw.below(2) as u8, 1 + draw.below(2) as u32, draw.below(8) == 0);
@@ -81,7 +87,19 @@ fn happens(draw: &mut Draw, at_ms: i64) -> Says {
             let all = [Answer::Delivered, Answer::Read, Answer::Accepted, Answer::Refused, Answer::Arrived];
             Says::Answer { notice: NoticeId(1 + draw.below(120)), answer: all[draw.below(5) as usize] }
         }
-        14 => Says::Decided { change: 1 + draw.below(80), accept: draw.below(2) == 0, by: by() },
+        14 => {
+            let (place, flow_lps) = (corner(draw.below(CORNERS)), 15 * draw.below(3) as u32);
+            Says::Water { source: draw.below(4), is: WaterSource { place, flow_lps } }
+        }
+        15 => {
+            let (depot, item, count) = (1, "foam can".to_owned(), draw.below(8) as u32);
+            if draw.below(2) == 0 {
+                Says::Stock { depot, item, count }
+            } else {
+                Says::Handed { incident, depot, item, count }
+            }
+        }
+        16 => Says::Decided { change: 1 + draw.below(80), accept: draw.below(2) == 0, by: by() },
         _ => Says::Level { incident, level: 1 + draw.below(3) as u8, by: Some(by()) },
     }
 }

@@ -4,7 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::alarm::Private;
 
-use super::{Answer, Cost, Incident, Message, Mode, Move, NoticeId, Person, Recipient, Stage, Status};
+use super::{
+    Answer, Cost, Incident, Message, Mode, Move, NoticeId, Person, Recipient, Stage, Status, SupplyFrom, WaterFrom,
+};
 
 /// Something that the plan, or people, have changed, and that people are to know.
 ///
@@ -112,6 +114,22 @@ pub enum IncidentTold {
     Missing {
         /// The slots, from 0.
         slots: Vec<u16>,
+    },
+    /// Where it takes its water has changed.
+    Water {
+        /// From where, the nearest first. What is laid stays until it gives nothing.
+        from: Vec<WaterFrom>,
+        /// How much it lacks, litres a second.
+        lacks_lps: u32,
+    },
+    /// What is brought to it has changed.
+    Supplies {
+        /// The item.
+        item: String,
+        /// From where, the nearest first, beside what was handed out already.
+        from: Vec<SupplyFrom>,
+        /// How much of it nobody has who can be reached.
+        lacks: u32,
     },
     /// A stage was reached.
     Reached {

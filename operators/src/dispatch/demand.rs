@@ -16,6 +16,12 @@ pub struct Demand {
     pub slots: Vec<Slot>,
     /// Who is told, beside those who are sent.
     pub tell: Vec<Recipient>,
+    /// How much water, litres a second.
+    #[serde(default)]
+    pub water_lps: u32,
+    /// What is brought from depots, and how much of each; items are the host's.
+    #[serde(default)]
+    pub supplies: BTreeMap<String, u32>,
 }
 
 /// What an incident of a cause asks for.
@@ -31,7 +37,7 @@ pub struct CauseDemand {
 /// Who is needed, by cause and level: what a district has agreed on.
 ///
 /// The default is that of micro fire stations for `fire`: one crew at level 1, with the head station and the brigade told; four at level 2; six, nine
-/// and twelve above. Within 1, 3 and 5 minutes somebody is on the way, there, and the brigade is there ("1-3-5", the joint defence of
+/// and twelve above; the water of one hydrant for each level, 15 litres a second (GB 50974-2014), and no supplies. Within 1, 3 and 5 minutes somebody is on the way, there, and the brigade is there ("1-3-5", the joint defence of
 /// micro stations by 公消\[2015\]301). How many vehicles the brigade brings at a level (at least 2, 7, 10, 25) is the brigade's own decision.
 ///
 /// ```
@@ -57,17 +63,18 @@ pub struct DemandConfig {
 impl Default for DemandConfig {
     fn default() -> Self {
         let slots = |count| vec![Slot { asks: Skills(0), weight_pct: 100 }; count];
-        let fire = |count| {
+        let fire = |(level, count): (u32, usize)| {
             let slot = Slot { asks: DemandConfig::FIRE, weight_pct: 100 };
-            Demand { slots: vec![slot; count], tell: vec![Recipient::HeadStation, Recipient::Brigade] }
+            let tell = vec![Recipient::HeadStation, Recipient::Brigade];
+            Demand { slots: vec![slot; count], tell, water_lps: 15 * level, supplies: BTreeMap::new() }
         };
         let minutes = |minutes: [(Stage, u32); 3]| minutes.map(|(stage, of)| (stage, of * 60_000));
         let fire = CauseDemand {
-            levels: [1, 4, 6, 9, 12].map(fire).to_vec(),
+            levels: (1..).zip([1, 4, 6, 9, 12]).map(fire).collect(),
             within_ms: minutes([(Stage::Acts, 1), (Stage::Joins, 3), (Stage::Brigade, 5)]).into(),
         };
         let otherwise = CauseDemand {
-            levels: vec![Demand { slots: slots(1), tell: vec![] }],
+            levels: vec![Demand { slots: slots(1), tell: vec![], water_lps: 0, supplies: BTreeMap::new() }],
             within_ms: BTreeMap::from([(Stage::Joins, 20 * 60_000)]),
         };
         let gravity = [Severity::Unknown, Severity::Caution, Severity::PreWarn, Severity::Alarm];

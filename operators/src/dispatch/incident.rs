@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::Skills;
+use super::{Skills, Supply};
 use crate::alarm::Severity;
 use crate::geo::Position;
 use crate::road::NodeId;
@@ -73,6 +73,12 @@ pub struct Incident {
     pub timeline: Timeline,
     /// The slots that nobody fills.
     pub missing: BTreeSet<u16>,
+    /// How much water it gets, litres a second, by source.
+    pub water: BTreeMap<u64, u32>,
+    /// How much water it lacks, litres a second.
+    pub lacks_lps: u32,
+    /// What supplies it gets.
+    pub supplies: BTreeMap<String, Supply>,
     /// Stages that were told to have been missed, one bit each.
     pub(super) missed: u8,
 }
@@ -187,6 +193,9 @@ impl Incident {
             raised_ms: now_ms,
             timeline: Timeline::default(),
             missing: BTreeSet::new(),
+            water: BTreeMap::new(),
+            lacks_lps: 0,
+            supplies: BTreeMap::new(),
             missed: 0,
         }
     }

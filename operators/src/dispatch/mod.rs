@@ -20,6 +20,7 @@ mod plan;
 mod report;
 mod responder;
 mod scene;
+mod supply;
 
 pub use assign::{Assignment, Problem};
 pub use change::{
@@ -36,3 +37,4 @@ pub use notice::{About, Answer, Message, NoticeConfig, NoticeId, Recipient};
 pub use plan::{Crew, Duty, Going, Missing, Need, Order, Plan, PlanConfig, Skills, Slot};
 pub use report::{Person, Report, RoadTold, Says};
 pub use responder::{Claim, Fix, Member, Mode, Move, Offer, Responder, Status};
+pub use supply::{Supply, SupplyFrom, WaterFrom, WaterSource};

@@ -48,6 +48,8 @@ pub enum Recipient {
     District(u32),
     /// The professional brigade.
     Brigade,
+    /// Who is in charge of a depot.
+    Depot(u32),
     /// Those who have promised mutual aid.
     Neighbours,
     /// The governance centre: the last rung of every ladder, and always manned.
@@ -115,6 +117,10 @@ pub enum About {
     Decide,
     /// Slots are left that nobody can fill, or nobody knows where to go: help.
     Aid,
+    /// Bring what is set aside for it.
+    Bring,
+    /// Water or supplies are lacking, and nobody near has any: see what can be brought.
+    Lacks,
 }
 
 /// How people are told.

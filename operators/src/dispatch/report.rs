@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use watchfire_engine::Timed;
 
-use super::{Answer, Mode, NoticeId, Order, Raised, Responder, Status};
+use super::{Answer, Mode, NoticeId, Order, Raised, Responder, Status, WaterSource};
 use crate::alarm::Private;
 use crate::geo::Position;
 use crate::road::RoadState;
@@ -109,6 +109,33 @@ pub enum Says {
         accept: bool,
         /// Who decides.
         by: Person,
+    },
+    /// What a place gives where water is taken.
+    Water {
+        /// Its number.
+        source: u64,
+        /// Where it is, and what it gives.
+        is: WaterSource,
+    },
+    /// How much a depot has of an item that can be used, what is set aside included.
+    Stock {
+        /// The depot.
+        depot: u32,
+        /// The item.
+        item: String,
+        /// How much.
+        count: u32,
+    },
+    /// A depot has handed out some of an item for an incident, and has that much less. Of one depot, item and incident once an instant.
+    Handed {
+        /// The incident.
+        incident: u64,
+        /// The depot.
+        depot: u32,
+        /// The item.
+        item: String,
+        /// How much.
+        count: u32,
     },
     /// Who decides in a district.
     Mode {

@@ -9,10 +9,12 @@ use proptest::prelude::*;
 use watchfire_operators::alarm::Severity;
 use watchfire_operators::dispatch::{
     Basis, Cost, Crew, Duty, Mode, Need, Order, Plan, PlanConfig, Planned, Raised, Responder, Says, Skills, Status,
+    WaterSource,
 };
 use watchfire_operators::road::RoadState;
 
-use super::support::{FIRE, LIFT, SIDE, Watch, config, corner, duty, raised};
+use super::supplies::{handed, stock, with_depots};
+use super::support::{FIRE, LIFT, SIDE, Watch, corner, duty, raised};
 
 /// Something that happens; numbers are taken for what is there, by remainder.
 #[derive(Clone, Debug)]
@@ -26,6 +28,9 @@ pub enum Event {
     Closed { road: usize },
     Open { road: usize },
     Takes { road: usize, ms: i64 },
+    Water { x: u32, y: u32, flow_lps: u32 },
+    Stock { depot: u32, count: u32 },
+    Handed { incident: usize, depot: u32, count: u32 },
     Accept,
     Wait { seconds: i64 },
 }
@@ -49,6 +54,9 @@ pub fn event() -> impl Strategy<Value = Event> {
         3 => at.clone().prop_map(|road| Event::Closed { road }),
         1 => at.clone().prop_map(|road| Event::Open { road }),
         2 => (at, prop_oneof![Just(-1_i64), 1_i64..400]).prop_map(|(road, s)| Event::Takes { road, ms: s * 1_000 }),
+        1 => (0..SIDE, 0..SIDE, 0_u32..40).prop_map(|(x, y, flow_lps)| Event::Water { x, y, flow_lps }),
+        1 => (1_u32..3, 0_u32..12).prop_map(|(depot, count)| Event::Stock { depot, count }),
+        1 => (any::<u16>(), 1_u32..3, 0_u32..4).prop_map(|(at, depot, count)| Event::Handed { incident: at.into(), depot, count }),
         3 => Just(Event::Accept),
         2 => (1_i64..200).prop_map(|seconds| Event::Wait { seconds }),
     ]
@@ -60,6 +68,9 @@ pub struct Scene {
     roads: Vec<(String, usize, usize)>,
     takes_ms: Vec<u32>,
     closed: Vec<bool>,
+    /// What each source of water gives, and how much each depot has.
+    flow_lps: BTreeMap<u64, u32>,
+    stock: BTreeMap<u32, u32>,
 }
 
 fn node(x: u32, y: u32) -> usize {
@@ -68,7 +79,7 @@ fn node(x: u32, y: u32) -> usize {
 
 impl Scene {
     pub fn new(crews: u64, auto: bool) -> Self {
-        let mut watch = Watch::over(config());
+        let mut watch = Watch::over(with_depots());
         let skills = |id: u64| if id.is_multiple_of(4) { Skills(FIRE.0 | LIFT.0) } else { FIRE };
         for id in 1..=crews {
             watch.says(Says::Joined(Responder::crew(id, id as u32 % 5 + 1, skills(id))));
@@ -84,7 +95,7 @@ impl Scene {
             }
         }
         let (takes_ms, closed) = (vec![60_000; roads.len()], vec![false; roads.len()]);
-        Scene { watch, roads, takes_ms, closed }
+        Scene { watch, roads, takes_ms, closed, flow_lps: BTreeMap::new(), stock: BTreeMap::new() }
     }
 
     pub fn happens(&mut self, event: &Event) {
@@ -137,6 +148,20 @@ impl Scene {
                     self.takes_ms[at] = ms;
                 }
             }
+            Event::Water { x, y, flow_lps } => {
+                let source = node(x, y) as u64;
+                watch.says(Says::Water { source, is: WaterSource { place: corner(x, y), flow_lps } });
+                self.flow_lps.insert(source, flow_lps);
+            }
+            Event::Stock { depot, count } => {
+                watch.says(stock(depot, count));
+                self.stock.insert(depot, count);
+            }
+            Event::Handed { incident, depot, count } => {
+                let Some(incident) = nth(incidents, incident) else { return };
+                watch.says(handed(incident, depot, count));
+                self.stock.entry(depot).and_modify(|has| *has = has.saturating_sub(count));
+            }
             Event::Accept => watch.accept_all(),
             Event::Wait { seconds } => watch.wait_s(seconds),
             Event::Fire { .. } => {}
@@ -185,6 +210,28 @@ impl Scene {
                 }
             }
         }
+        Ok(())
+    }
+
+    /// Nobody gives more than there is, and what is needed is either given or told to be lacking.
+    fn supplies_agree(&self) -> Result<(), TestCaseError> {
+        let (mut water, mut cans): (BTreeMap<u64, u32>, BTreeMap<u32, u32>) = Default::default();
+        for incident in self.watch.state.incidents.values() {
+            let fire = &self.watch.desk.config().demand.of("fire").levels[usize::from(incident.level) - 1];
+            let needed = if self.flow_lps.is_empty() { 0 } else { fire.water_lps };
+            prop_assert_eq!(incident.water.values().sum::<u32>() + incident.lacks_lps, needed);
+            incident.water.iter().for_each(|(source, lps)| *water.entry(*source).or_default() += lps);
+            let needed = fire.supplies.get("foam can").copied().unwrap_or(0);
+            let Some(supply) = incident.supplies.get("foam can") else {
+                prop_assert_eq!(needed, 0);
+                continue;
+            };
+            let has = supply.set_aside.values().sum::<u32>() + supply.lacks;
+            prop_assert_eq!(has, needed.saturating_sub(supply.handed));
+            supply.set_aside.iter().for_each(|(depot, count)| *cans.entry(*depot).or_default() += count);
+        }
+        prop_assert!(water.iter().all(|(source, lps)| *lps <= self.flow_lps[source]), "{water:?}");
+        prop_assert!(cans.iter().all(|(depot, count)| *count <= self.stock[depot]), "{cans:?}");
         Ok(())
     }
 
@@ -404,6 +451,7 @@ fn agrees(scene: &mut Scene) -> Result<(), TestCaseError> {
     let planned = scene.watch.desk.planned(&mut scene.watch.state, scene.watch.now_ms);
     scene.times_agree(&planned)?;
     scene.claims_agree(&planned)?;
+    scene.supplies_agree()?;
     if planned.needs.is_empty() {
         return Ok(());
     }

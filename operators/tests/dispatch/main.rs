@@ -9,4 +9,5 @@ mod incidents;
 mod notices;
 mod people;
 mod responders;
+mod supplies;
 mod support;

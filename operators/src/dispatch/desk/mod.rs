@@ -6,6 +6,7 @@ mod people;
 mod plan;
 mod reach;
 mod responders;
+mod supplies;
 mod turn;
 
 use std::collections::BTreeMap;
@@ -23,6 +24,7 @@ use crate::road::{Network, NodeId, RoadState};
 
 pub use plan::Planned;
 pub(super) use reach::Reach;
+use supplies::{Stock, Water};
 use turn::Turn;
 
 /// Takes reports of a theatre, and tells who is to go where, until they are there.
@@ -33,6 +35,7 @@ use turn::Turn;
 ///   that it only recommends.
 /// - **A responder** is claimed by one incident alone, whatever the district and the cause.
 /// - **People** order, decide and change their minds; what they order holds until they take it back.
+/// - **Water and supplies** are given to what is graver, from the nearest that have some: what is laid or set aside stays, and what is lacking is told.
 /// - **Notices** go out until somebody has read them, up a ladder that ends at the governance centre.
 ///
 /// Pure and deterministic: the same reports at the same instants give the same changes. A report costs O(open incidents x responders), and the plan, once more for each change that it explains;
@@ -77,6 +80,10 @@ pub struct Desk {
     shifts: Option<Arc<Calendar>>,
     /// The stations in the order of their trees.
     stations: Vec<(u32, NodeId)>,
+    /// The depots, and the tree of each.
+    depots: Vec<(u32, usize)>,
+    /// Where trees begin: stations, then depots that are elsewhere.
+    roots: Vec<NodeId>,
     /// The nodes that are to be covered.
     points: Vec<(NodeId, u32)>,
 }
@@ -100,6 +107,9 @@ pub struct DeskState {
     pub members: BTreeMap<u64, Member>,
     modes: BTreeMap<u32, Mode>,
     roads: BTreeMap<String, Road>,
+    water: BTreeMap<u64, Water>,
+    /// By item and depot.
+    stock: BTreeMap<String, BTreeMap<u32, Stock>>,
     notices: BTreeMap<NoticeId, Notice>,
     /// Sources of what is over, each with what it was about: when they told of it, and since when it is over.
     over: BTreeMap<String, Over>,
@@ -173,7 +183,7 @@ impl Desk {
     /// Those who dispatch over a road network, by what they have agreed on.
     ///
     /// # Errors
-    /// `E0191` with all that is wrong: with the configuration, and stations and points of the coverage that are off the map.
+    /// `E0191` with all that is wrong: with the configuration, and stations, depots and points of the coverage that are off the map.
     pub fn new(config: DispatchConfig, network: Arc<Network>) -> Result<Self, Error> {
         let mut wrong = config.findings();
         let on_road = |place: Position| on_road(&network, place, config.off_map_m);
@@ -183,6 +193,16 @@ impl Desk {
                 Some(node) => stations.push((*number, node)),
                 None => wrong.push(format!("station {number} is more than {} m from every road", config.off_map_m)),
             }
+        }
+        let (mut depots, mut roots) = (Vec::new(), stations.iter().map(|(_, node)| *node).collect::<Vec<_>>());
+        for (number, depot) in &config.depots {
+            let Some(node) = on_road(depot.place) else {
+                wrong.push(format!("depot {number} is more than {} m from every road", config.off_map_m));
+                continue;
+            };
+            let tree = roots.iter().position(|root| *root == node);
+            depots.push((*number, tree.unwrap_or(roots.len())));
+            roots.extend(tree.is_none().then_some(node));
         }
         let mut points = Vec::new();
         for (nth, (place, weight)) in config.cover.points.iter().enumerate() {
@@ -198,7 +218,7 @@ impl Desk {
         if points.is_empty() {
             points.extend(stations.iter().map(|(_, node)| (*node, 1)));
         }
-        Ok(Desk { config, network, shifts: None, stations, points })
+        Ok(Desk { config, network, shifts: None, stations, depots, roots, points })
     }
 
     /// Sets the calendar that knows the shifts of responders. Without one, all are on duty always.
@@ -217,7 +237,7 @@ impl Desk {
     ///
     /// [`Verdict::Duplicate`] for what was heard before, [`Verdict::Late`] for what newer reports have overtaken; what is wrong with a report is told
     /// as [`Tells::Refused`](super::Tells::Refused), by these codes: `E0481` a travel time that cannot be, `E0491` a responder, `E0492` an incident,
-    /// `E0493` a station, `E0494` a road, `E0495` a notice, `E0496` a change that is not known; `E0497` a person without a name or a reason; `E0498` a responder that
+    /// `E0493` a station or a depot, `E0494` a road, `E0495` a notice, `E0496` a change that is not known; `E0497` a person without a name or a reason; `E0498` a responder that
     /// is registered elsewhere under the same number; `E0499` a place that cannot be.
     pub fn report(&self, state: &mut DeskState, report: &Report, now_ms: i64, out: &mut Vec<Dispatch>) -> Verdict {
         let mut turn = Turn::begin(self, state, report.theatre, (report.at_ms, now_ms), out);
@@ -234,6 +254,9 @@ impl Desk {
             Says::Order { responder, order, by } => turn.order(*responder, *order, by),
             Says::Answer { notice, answer } => turn.answer(*notice, *answer),
             Says::Decided { change, accept, by } => turn.decided(*change, *accept, by),
+            Says::Water { source, is } => turn.water(*source, *is),
+            Says::Stock { depot, item, count } => turn.stock(*depot, item, *count),
+            Says::Handed { incident, depot, item, count } => turn.handed(*incident, *depot, item, *count),
             Says::Mode { district, mode, by } => turn.mode(*district, *mode, by),
         };
         turn.end();

@@ -16,7 +16,7 @@ pub(in crate::dispatch) struct Reach {
 
 pub(super) struct WorkedOut {
     pub(super) roads: Roads,
-    /// From each station.
+    /// From each station, and then from depots that are elsewhere.
     pub(super) stations: Trees,
     /// To each incident for which somebody was asked who is not at a station, and its node.
     toward: BTreeMap<u64, (NodeId, Trees)>,
@@ -57,7 +57,7 @@ impl WorkedOut {
             takes.into_iter().chain(closed).map(move |becomes| RoadChange { arc, becomes })
         });
         roads.apply(changes.collect::<Vec<_>>());
-        let stations = Trees::new(&roads, desk.stations.iter().map(|(_, node)| *node));
+        let stations = Trees::new(&roads, desk.roots.iter().copied());
         WorkedOut { roads, stations, toward: BTreeMap::new() }
     }
 

@@ -1,6 +1,6 @@
 //! One report or tick, from what it says to what is told.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Desk, DeskState};
 use crate::dispatch::notice::Notice;
@@ -63,6 +63,7 @@ impl<'t> Turn<'t> {
     pub(super) fn end(mut self) {
         if self.stale {
             self.plan();
+            self.supplies();
         }
         self.timelines();
         if self.stale {
@@ -222,6 +223,8 @@ impl<'t> Turn<'t> {
 fn bring_back(state: &mut DeskState, now_ms: i64, clock_ahead_ms: i64) {
     let ahead_ms = now_ms.saturating_add(clock_ahead_ms);
     let heard = |at_ms: &mut i64| *at_ms = (*at_ms).min(ahead_ms);
+    state.water.values_mut().for_each(|water| heard(&mut water.at_ms));
+    state.stock.values_mut().flat_map(BTreeMap::values_mut).for_each(|stock| heard(&mut stock.at_ms));
     for road in state.roads.values_mut() {
         [&mut road.closed_at_ms, &mut road.takes_at_ms].into_iter().flatten().for_each(heard);
     }
