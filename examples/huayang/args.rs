@@ -5,26 +5,38 @@ use std::path::PathBuf;
 use clap::Parser;
 use watchfire::connect::postgres::PostgresConnection;
 
-/// Watches over the cranes of a street: overload windows, episodes and alarms.
+/// Watches over the cranes of a street (overload windows, episodes and alarms) and dispatches its fire crews.
 ///
-/// Without arguments it simulates a working day of 50 cranes at 10 Hz, faster than real time.
+/// Without arguments it simulates a working day of 50 cranes at 10 Hz and 12 micro fire stations, faster than real time.
 #[derive(Debug, Parser)]
 #[command(name = "huayang")]
 pub struct Args {
     /// Readings as JSON lines, one file or several; each crane in one file.
     #[arg(long, value_name = "FILE.jsonl", num_args = 1.., conflicts_with = "mqtt")]
     pub cranes: Vec<String>,
+    /// What is reported to those who dispatch, as JSON lines in order of time.
+    #[arg(long, value_name = "FILE.jsonl", conflicts_with_all = ["cranes", "mqtt"])]
+    pub reports: Option<String>,
     /// A broker to read from until Ctrl-C.
     #[arg(long, value_name = "HOST:PORT")]
     pub mqtt: Option<String>,
     /// The topics to read from it.
     #[arg(long, value_name = "FILTER", default_value = "cranes/+/readings", requires = "mqtt")]
     pub topic: String,
+    /// The topic of what is reported to those who dispatch.
+    #[arg(long, value_name = "FILTER", default_value = "dispatch/reports", requires = "mqtt")]
+    pub reports_topic: String,
+    /// A real city to drive in: a folder with nodes.csv, arcs.csv and stations.csv; the street's own grid if absent.
+    #[arg(long, value_name = "DIR")]
+    pub roads: Option<PathBuf>,
+    /// Fires an hour of the simulated day; the street's own if absent.
+    #[arg(long, value_name = "RATE")]
+    pub fires_an_hour: Option<f64>,
     /// The cranes' rated load charts; those of the street if absent.
     #[arg(long, value_name = "FILE.toml")]
     pub charts: Option<PathBuf>,
-    /// Where windows.jsonl, episodes.jsonl, alarms.jsonl, late.jsonl, skewed.jsonl and dead.jsonl are written; files of
-    /// an earlier run are replaced, unless the job goes on.
+    /// Where windows.jsonl, episodes.jsonl, alarms.jsonl, dispatched.jsonl and what was late, skewed or dead are written;
+    /// files of an earlier run are replaced, unless the job goes on.
     #[arg(long, value_name = "DIR", default_value = "out")]
     pub out: PathBuf,
     /// Where checkpoints are kept: started again with the same arguments, the job goes on where it was killed, and its
@@ -58,8 +70,9 @@ pub struct Args {
 #[derive(Clone, Debug)]
 pub enum Input {
     Simulated,
-    Files(Vec<String>),
-    Mqtt { host: String, port: u16, topic: String },
+    Cranes(Vec<String>),
+    Reports(String),
+    Mqtt { host: String, port: u16, cranes: String, reports: String },
 }
 
 /// Where results go, beside the table.
@@ -74,10 +87,14 @@ pub struct Outputs {
 impl Args {
     pub fn input(&self) -> Result<Input, String> {
         let Some(broker) = &self.mqtt else {
-            return Ok(if self.cranes.is_empty() { Input::Simulated } else { Input::Files(self.cranes.clone()) });
+            return Ok(match &self.reports {
+                Some(file) => Input::Reports(file.clone()),
+                None if self.cranes.is_empty() => Input::Simulated,
+                None => Input::Cranes(self.cranes.clone()),
+            });
         };
         let (host, port) = host_and_port("--mqtt", broker)?;
-        Ok(Input::Mqtt { host, port, topic: self.topic.clone() })
+        Ok(Input::Mqtt { host, port, cranes: self.topic.clone(), reports: self.reports_topic.clone() })
     }
 
     pub fn outputs(&self) -> Result<Outputs, String> {

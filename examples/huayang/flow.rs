@@ -1,4 +1,4 @@
-//! The flow: readings by crane, through windows, episodes and alarms in one operator, to files and to the table.
+//! The flow: readings by crane, through windows, episodes and alarms in one operator; reports to those who dispatch; all to files and to the table.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,12 +14,30 @@ use watchfire::crane::{
     ChartBook, CraneAlarmConfig, CraneReading, EpisodeConfig, OverloadConfig, OverloadEpisode, OverloadEpisodes,
     OverloadWindow, crane_alarms, overload_windows,
 };
+use watchfire::dispatch::{Desk, Dispatching, Report};
 use watchfire::durable::Directory;
 use watchfire::source::Replay;
 use watchfire::window::WindowRow;
 use watchfire::{Change, ChannelIn, Checkpointing, Compose, Data, Error, Flow, Job, Stream, TickSource};
 
 use crate::args::{Input, Outputs};
+
+/// What comes from the street, in order of arrival.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Street {
+    Crane(CraneReading),
+    Report(Box<Report>),
+}
+
+impl Timed for Street {
+    fn event_time_ms(&self) -> i64 {
+        match self {
+            Street::Crane(reading) => reading.event_time_ms,
+            Street::Report(report) => report.at_ms,
+        }
+    }
+}
 
 pub type Window = Change<WindowRow<u32, OverloadWindow>>;
 pub type Episode = Change<OverloadEpisode<u32>>;
@@ -83,7 +101,14 @@ pub struct State<'a> {
 /// With a place for its state it comes back to where it was; then rows are seen in its files with the checkpoint that holds
 /// them. What a broker sends, and what goes to a database or a broker, is logged: the one cannot be had again, the others know
 /// rows by their epoch or their id.
-pub fn job(input: Input, charts: ChartBook, outputs: Outputs, state: Option<State<'_>>) -> Result<Job, Error> {
+pub fn job(
+    input: Input,
+    charts: ChartBook,
+    desk: Desk,
+    outputs: Outputs,
+    state: Option<State<'_>>,
+) -> Result<Job, Error> {
+    let desk = Dispatching::new(desk);
     let book = Arc::new(charts);
     let windows = overload_windows::<u32>(&OverloadConfig::default(), book.clone())?;
     let episodes = OverloadEpisodes::<u32>::new(EpisodeConfig::default(), book.clone())?;
@@ -94,7 +119,7 @@ pub fn job(input: Input, charts: ChartBook, outputs: Outputs, state: Option<Stat
     let broker = outputs.publish.map(publisher).transpose()?;
     let source = Source::of(&input)?;
     let job = Job::new(move |flow| {
-        let readings = source.readings(flow, &files);
+        let (readings, reports) = source.rows(flow, &files);
         let watch = windows.clone().both(episodes.clone()).both(alarms.clone());
         let cranes = readings.key_by(|r| r.crane).detect("cranes", watch);
         let ((windows, episodes), alarms) = cranes.out;
@@ -113,6 +138,12 @@ pub fn job(input: Input, charts: ChartBook, outputs: Outputs, state: Option<Stat
         }
         files.write("late", cranes.late);
         files.write("skewed", cranes.skewed);
+        let dispatched = reports.key_by(|report| report.theatre).detect("dispatch", desk.clone());
+        files.write("dispatched", dispatched.out.clone());
+        // Nothing that wants somebody to come may be set aside unseen.
+        files.write("reports late", dispatched.late);
+        files.write("reports skewed", dispatched.skewed);
+        dispatched.out.to_channel("dispatched");
         windows.to_channel("windows");
         episodes.to_channel("episodes");
         alarms.to_channel("alarms");
@@ -136,6 +167,7 @@ struct Files {
 
 impl Files {
     fn write<T: Data>(&self, name: &str, rows: Stream<'_, T>) {
+        let name = name.replace(' ', "_");
         let file = self.dir.join(format!("{name}.jsonl"));
         let config = FileSinkConfig { two_phase: self.two_phase, ..FileSinkConfig::new(file.display().to_string()) };
         rows.to_sink(&format!("{name}.jsonl"), FileSink::new(config), JsonLines::<T>::new());
@@ -166,35 +198,61 @@ fn publisher((host, port, under): (String, u16, String)) -> Result<MqttSink, Err
 /// Where readings come from, checked before the job is built.
 enum Source {
     Channel,
-    Files(FileSource),
-    Mqtt(MqttSource),
+    Cranes(FileSource),
+    Reports(FileSource),
+    /// Of readings, and of reports.
+    Mqtt(Box<(MqttSource, MqttSource)>),
 }
 
 impl Source {
     fn of(input: &Input) -> Result<Source, Error> {
         Ok(match input {
             Input::Simulated => Source::Channel,
-            Input::Files(paths) => Source::Files(FileSource::new(FileSourceConfig::new(paths))?),
-            Input::Mqtt { host, port, topic } => {
-                let connection = MqttConnection::new(host, *port, "huayang-cranes");
-                Source::Mqtt(MqttSource::new(MqttSourceConfig::new(connection, [topic]))?)
+            Input::Cranes(files) => Source::Cranes(FileSource::new(FileSourceConfig::new(files))?),
+            Input::Reports(file) => Source::Reports(FileSource::new(FileSourceConfig::new([file]))?),
+            Input::Mqtt { host, port, cranes, reports } => {
+                let topic = |topic: &str, client: &str| {
+                    let connection = MqttConnection::new(host, *port, client);
+                    MqttSource::new(MqttSourceConfig::new(connection, [topic]))
+                };
+                Source::Mqtt(Box::new((topic(cranes, "huayang-cranes")?, topic(reports, "huayang-reports")?)))
             }
         })
     }
 
-    fn readings<'f>(&self, flow: &Flow<'f>, files: &Files) -> Stream<'f, CraneReading> {
-        let json = JsonLines::<CraneReading>::new().validate(plausible);
-        let sourced = match self {
-            // The day is drawn from its seed, so it can be sent again.
-            Source::Channel => {
-                return flow.channel_with("readings", ChannelIn { replay: Replay::Exact, ..ChannelIn::default() });
+    /// Readings and reports. Of files there are the ones or the others: each file brings its own time.
+    fn rows<'f>(&self, flow: &Flow<'f>, files: &Files) -> (Stream<'f, CraneReading>, Stream<'f, Report>) {
+        let (json, reports) = (JsonLines::<CraneReading>::new().validate(plausible), JsonLines::<Report>::new());
+        match self {
+            Source::Channel => both(flow),
+            Source::Cranes(source) => {
+                let cranes = flow.source("readings", source.clone(), json);
+                files.write("dead", cranes.dead);
+                (cranes.rows.clone(), cranes.rows.filter_map(|_| None))
             }
-            Source::Files(source) => flow.source("readings", source.clone(), json),
-            Source::Mqtt(source) => flow.source("readings", source.clone(), json),
-        };
-        files.write("dead", sourced.dead);
-        sourced.rows
+            Source::Reports(source) => {
+                let reports = flow.source("reports", source.clone(), reports);
+                files.write("reports dead", reports.dead);
+                (reports.rows.clone().filter_map(|_| None), reports.rows)
+            }
+            Source::Mqtt(both) => {
+                let (of_cranes, of_reports) = &**both;
+                let cranes = flow.source("readings", of_cranes.clone(), json);
+                let reports = flow.source("reports", of_reports.clone(), reports);
+                files.write("dead", cranes.dead);
+                files.write("reports dead", reports.dead);
+                (cranes.rows, reports.rows)
+            }
+        }
     }
+}
+
+/// The simulated day: one channel, so that what comes keeps its order. It is drawn from its seed, so it can be sent again.
+fn both<'f>(flow: &Flow<'f>) -> (Stream<'f, CraneReading>, Stream<'f, Report>) {
+    let street = flow.channel_with("street", ChannelIn { replay: Replay::Exact, ..ChannelIn::default() });
+    let cranes = street.clone().filter_map(|row| if let Street::Crane(reading) = row { Some(reading) } else { None });
+    let reports = street.filter_map(|row| if let Street::Report(report) = row { Some(*report) } else { None });
+    (cranes, reports)
 }
 
 /// What the table is made from.

@@ -89,8 +89,11 @@ impl Report {
         }
     }
 
-    /// The table, and a line of totals.
-    pub fn text(&self, metrics: &Metrics) -> String {
+    /// The table, and a line of totals; nothing if there were no cranes.
+    pub fn text(&self, metrics: &Metrics) -> Option<String> {
+        if self.cranes.is_empty() {
+            return None;
+        }
         let rows = self.cranes.iter().map(|(crane, s)| Row {
             crane: *crane,
             windows: s.windows,
@@ -109,7 +112,7 @@ impl Report {
         let sum = |of: fn(&Sums) -> i64| self.cranes.values().map(of).sum::<i64>();
         let operator = metrics.operators.get("cranes").cloned().unwrap_or_default();
         let late: u64 = operator.detectors.iter().map(|d| d.late).max().unwrap_or(0);
-        format!(
+        Some(format!(
             "{table}\n{} cranes, {} readings: {} windows ({} with overload), {} episodes, {} alarms or worse; {} retractions, \
              {late} late rows, {} from wrong clocks",
             self.cranes.len(),
@@ -120,6 +123,6 @@ impl Report {
             sum(|s| i64::from(s.alarms + s.violations + s.criticals)),
             self.retractions,
             operator.skewed
-        )
+        ))
     }
 }

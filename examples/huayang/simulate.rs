@@ -1,28 +1,37 @@
-//! The simulated day: every site's cranes, merged in order of arrival and sent into the job.
+//! The simulated day: every site's cranes and what happens in the district, merged in order of arrival and sent into the job.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::iter::Peekable;
 
-use watchfire::crane::{Arrival, CraneReading, RatedLoad, SimConfig, Site};
+use watchfire::crane::{Arrival, RatedLoad, SimConfig, Site};
 use watchfire::{SendError, Sender};
 
+use crate::district::District;
+use crate::flow::Street;
+use crate::streets::Streets;
 use crate::world::World;
 
 /// Readings in one batch.
 const BATCH: usize = 4_096;
 
-/// All sites' readings in order of arrival; cranes are numbered through.
+/// All that arrives, in order; cranes are numbered through.
 pub struct Day {
-    sites: Vec<(u32, Peekable<Site>)>,
-    /// The next arrival of each site, earliest first; ties go to the first site.
-    next: BinaryHeap<Reverse<(i64, usize)>>,
+    cranes: Cranes,
+    next_crane: Option<Arrival>,
+    district: District,
     pub start_ms: i64,
 }
 
-impl Day {
-    pub fn new(world: &World, hours: f64, seed: Option<u64>) -> Result<Day, Box<dyn std::error::Error>> {
-        let start_ms = SimConfig::default().start_ms;
+/// All sites' readings in order of arrival.
+struct Cranes {
+    sites: Vec<(u32, Peekable<Site>)>,
+    /// The next arrival of each site, earliest first; ties go to the first site.
+    next: BinaryHeap<Reverse<(i64, usize)>>,
+}
+
+impl Cranes {
+    fn new(world: &World, hours: f64, seed: Option<u64>) -> Result<Cranes, Box<dyn std::error::Error>> {
         let mut sites = Vec::new();
         for (index, site) in world.sites.iter().enumerate() {
             let chart = match site.model.as_str() {
@@ -44,18 +53,29 @@ impl Day {
             .enumerate()
             .filter_map(|(index, (_, site))| site.peek().map(|first| Reverse((first.arrival_ms, index))))
             .collect();
-        Ok(Day { sites, next, start_ms })
+        Ok(Cranes { sites, next })
+    }
+}
+
+impl Day {
+    pub fn new(
+        world: &World,
+        streets: Streets,
+        hours: f64,
+        seed: Option<u64>,
+    ) -> Result<Day, Box<dyn std::error::Error>> {
+        let start_ms = SimConfig::default().start_ms;
+        let span = (start_ms, start_ms + (hours * 3_600_000.0) as i64);
+        let district = District::new(world, streets, span, seed.unwrap_or(world.seed))?;
+        let mut cranes = Cranes::new(world, hours, seed)?;
+        Ok(Day { next_crane: cranes.next(), cranes, district, start_ms })
     }
 
     /// Sends what the job does not have of the day; `told` hears how far it has come.
-    pub fn send(
-        self,
-        sender: &Sender<CraneReading>,
-        mut told: impl FnMut(i64),
-    ) -> Result<u64, SendError<CraneReading>> {
+    pub fn send(self, sender: &Sender<Street>, mut told: impl FnMut(i64)) -> Result<u64, SendError<Street>> {
         let (mut batch, mut sent) = (Vec::with_capacity(BATCH), 0);
-        for Arrival { arrival_ms, reading } in self.skip(sender.resumes_at() as usize) {
-            batch.push(reading);
+        for (arrival_ms, row) in self.skip(sender.resumes_at() as usize) {
+            batch.push(row);
             if batch.len() == BATCH {
                 sent += BATCH as u64;
                 sender.send(std::mem::replace(&mut batch, Vec::with_capacity(BATCH)))?;
@@ -69,6 +89,21 @@ impl Day {
 }
 
 impl Iterator for Day {
+    /// When it arrives, and what.
+    type Item = (i64, Street);
+
+    fn next(&mut self) -> Option<(i64, Street)> {
+        let crane_ms = self.next_crane.as_ref().map_or(i64::MAX, |next| next.arrival_ms);
+        if let Some(report) = self.district.before(crane_ms) {
+            return Some((report.at_ms, Street::Report(Box::new(report))));
+        }
+        let Arrival { arrival_ms, reading } = std::mem::replace(&mut self.next_crane, self.cranes.next())?;
+        self.district.passes(arrival_ms, reading.event_time_ms);
+        Some((arrival_ms, Street::Crane(reading)))
+    }
+}
+
+impl Iterator for Cranes {
     type Item = Arrival;
 
     fn next(&mut self) -> Option<Arrival> {

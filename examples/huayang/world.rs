@@ -6,6 +6,7 @@ use std::ops::Range;
 use serde::Deserialize;
 use watchfire::connect::datagen::Draw;
 use watchfire::crane::{ChartBook, RatedLoad};
+use watchfire::geo::Position;
 
 /// A place on the street's own grid.
 #[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
@@ -23,6 +24,11 @@ pub struct World {
     pub roads: Roads,
     pub counts: Counts,
     pub centre: Centre,
+    /// The number of the head station.
+    pub head_station: u32,
+    /// Stations that keep supplies for all.
+    pub depots: Vec<u32>,
+    pub fires: Fires,
     #[serde(rename = "station")]
     pub stations: Vec<Station>,
     #[serde(rename = "site")]
@@ -48,6 +54,20 @@ pub struct Roads {
     pub arterial_speed_mps: f64,
 }
 
+/// What burns, and what else happens on a bad day.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Fires {
+    pub an_hour: f64,
+    /// The share that grows by a level after the first crew is there.
+    pub growing_share: f64,
+    pub work_min: u32,
+    pub work_max: u32,
+    pub closures_an_hour: f64,
+    /// Hydrants, each at a corner.
+    pub hydrants: u32,
+}
+
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Counts {
@@ -68,6 +88,8 @@ pub struct Centre {
 #[serde(deny_unknown_fields)]
 pub struct Station {
     pub number: u32,
+    #[serde(default)]
+    pub name: String,
     pub x_m: f64,
     pub y_m: f64,
     pub crew: u32,
@@ -123,8 +145,22 @@ impl World {
                 wrong.push(format!("{what} lies outside the street's grid"));
             }
         }
+        for number in self.depots.iter().chain([&self.head_station]) {
+            if !self.stations.iter().any(|station| station.number == *number) {
+                wrong.push(format!("there is no station {number}"));
+            }
+        }
+        let Fires { an_hour, growing_share, work_min, work_max, closures_an_hour, .. } = self.fires;
+        if !(an_hour >= 0.0 && closures_an_hour >= 0.0 && (0.0..=1.0).contains(&growing_share) && work_min < work_max) {
+            wrong.push("fires are drawn from rates, a share and a range of minutes".to_owned());
+        }
         wrong.extend(self.stations.iter().filter(|s| s.crew == 0).map(|s| format!("station {} has no crew", s.number)));
         wrong
+    }
+
+    /// Where the grid begins.
+    pub fn origin(&self) -> Result<Position, watchfire::Error> {
+        Position::from_degrees(self.origin.latitude_deg, self.origin.longitude_deg)
     }
 
     /// The numbers of a site's cranes; cranes are numbered through, from 1.
@@ -189,12 +225,13 @@ impl World {
     /// One line that says what there is.
     pub fn summary(&self) -> String {
         format!(
-            "{}: {} businesses, {} lifts, {} people alone, {} stations, {} cranes on {} sites",
+            "{}: {} businesses, {} lifts, {} people alone, {} stations ({} is the head), {} cranes on {} sites",
             self.name,
             self.businesses().count(),
             self.lifts().count(),
             self.homes().count(),
             self.stations.len(),
+            self.stations.iter().find(|of| of.number == self.head_station).map_or("none", |of| of.name.as_str()),
             self.cranes(),
             self.sites.len()
         )

@@ -78,6 +78,7 @@ pub struct Crew {
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize,
 )]
+#[serde(rename_all = "snake_case")]
 pub enum Duty {
     /// It stands by in an area, which is left with one less if it goes.
     Stands {
@@ -102,6 +103,7 @@ pub enum Duty {
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize,
 )]
+#[serde(rename_all = "snake_case")]
 pub enum Order {
     /// It goes to this incident, and to no other.
     Goes {

@@ -16,6 +16,8 @@ use crate::road::RoadState;
 /// let line = r#"{"theatre":1,"at_ms":1000,"says":{"status":{"responder":7,"status":"rolling","incident":3}}}"#;
 /// let report: Report = serde_json::from_str(line)?;
 /// assert_eq!(report.says, Says::Status { responder: 7, status: Status::Rolling, incident: Some(3) });
+/// let line = r#"{"theatre":1,"at_ms":1000,"says":{"roads":[{"road":"7 north","becomes":"closed"},{"road":"8","becomes":{"takes":90000}}]}}"#;
+/// assert!(matches!(serde_json::from_str::<Report>(line)?.says, Says::Roads(roads) if roads.len() == 2));
 /// # Ok::<(), serde_json::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

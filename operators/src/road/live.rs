@@ -22,6 +22,7 @@ pub struct RoadChange {
 
 /// What can become of an arc.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum RoadState {
     /// Nobody passes.
     Closed,

@@ -257,3 +257,26 @@ fn who_was_there_and_leaves_is_not_sent_back_and_people_decide_on_another() {
     assert_eq!(watch.claim(5), Some(fire));
     assert_eq!(watch.state.members.values().filter(|member| member.claim.is_some()).count(), 4);
 }
+
+#[test]
+fn nobody_else_moves_up_to_where_somebody_is_on_the_way() {
+    let mut watch = Watch::recommending();
+    for (id, station) in [(11, 1), (12, 1), (13, 1), (14, 1), (15, 1)] {
+        watch.says(Says::Joined(Responder::crew(id, station, FIRE)));
+    }
+    watch.fire(5, 4);
+    watch.fresh();
+    watch.accept_all();
+    let covered = |watch: &Watch| {
+        let covered = watch.state.members.values().filter_map(|member| member.covers_station());
+        covered.collect::<Vec<_>>()
+    };
+    let moved = covered(&watch);
+    assert!(!moved.is_empty());
+    for _ in 0..8 {
+        watch.wait_s(30);
+        watch.accept_all();
+        let now = covered(&watch);
+        assert_eq!(now.iter().collect::<std::collections::BTreeSet<_>>().len(), now.len(), "one is enough: {now:?}");
+    }
+}

@@ -40,8 +40,11 @@ pub fn handed(incident: u64, depot: u32, count: u32) -> Says {
     Says::Handed { incident, depot, item: "foam can".to_owned(), count }
 }
 
-/// What was told of water since last asked: incident, sources, what is lacking.
-fn water(watch: &mut Watch) -> Vec<(u64, Vec<(u64, u32)>, u32)> {
+/// An incident, who gives how much to it, and what is lacking.
+type Given<I> = (u64, Vec<(I, u32)>, u32);
+
+/// What was told of water since last asked.
+fn water(watch: &mut Watch) -> Vec<Given<u64>> {
     let told = watch.of_incidents().into_iter();
     told.filter_map(|(incident, what)| match what {
         IncidentTold::Water { from, lacks_lps } => {
@@ -53,8 +56,8 @@ fn water(watch: &mut Watch) -> Vec<(u64, Vec<(u64, u32)>, u32)> {
     .collect()
 }
 
-/// What was told of supplies since last asked: incident, depots, what is lacking.
-fn supplies(watch: &mut Watch) -> Vec<(u64, Vec<(u32, u32)>, u32)> {
+/// What was told of supplies since last asked.
+fn supplies(watch: &mut Watch) -> Vec<Given<u32>> {
     let told = watch.of_incidents().into_iter();
     told.filter_map(|(incident, what)| match what {
         IncidentTold::Supplies { item, from, lacks } => {

@@ -7,12 +7,14 @@ use super::plan::is_of_plan;
 use super::reach::WorkedOut;
 use super::turn::Turn;
 use crate::dispatch::cover::{Cover, MoveUp};
-use crate::dispatch::{Member, Move, Tells};
+use crate::dispatch::{Member, Move, Status, Tells};
 
 /// Who stands by where, by the trees of stations.
 struct StandBy {
     cover: Cover,
     crews: Vec<u32>,
+    /// The same, with those who are on their way to stand by at another station.
+    soon: Vec<u32>,
     who: BTreeMap<usize, Vec<u64>>,
 }
 
@@ -26,11 +28,12 @@ impl Turn<'_> {
         let bare = desk.stations.iter().zip(&standing.crews).filter(|(_, crews)| **crews == 0);
         coverage.bare = bare.map(|((number, _), _)| *number).collect();
         let mut moves = Vec::new();
-        // Crews are moved up while something is open, and where somebody has left.
-        if is_open && !coverage.bare.is_empty() {
+        // Crews are moved up while something is open, and as long as a station is left bare.
+        if is_open {
+            desk.moves_on(reach, members, &mut standing, &mut moves);
             desk.moves_up(reach, members, &mut standing, &mut moves);
         }
-        desk.moves_home(members, &mut standing, &mut moves);
+        desk.moves_home(members, &mut standing, &mut moves, is_open);
         if coverage != self.state.coverage {
             self.state.coverage = coverage.clone();
             self.tell(Tells::Coverage(coverage));
@@ -72,15 +75,53 @@ impl Desk {
         let trees = &reach.stations;
         let cover = self.cover(|tree, node| trees.time_ms(tree, node));
         let (mut crews, mut who) = (vec![0; self.stations.len()], BTreeMap::<usize, Vec<u64>>::new());
+        let mut soon = crews.clone();
         for (id, member) in members {
             let leaves = member.offer.is_some_and(|offer| is_of_plan(offer.to));
             let stands = self.stands_by(member, now_ms) && self.can_be_sent(member, now_ms) && !leaves;
             if let Some(tree) = self.station(member.post(now_ms)).filter(|_| stands) {
                 crews[tree] += 1;
+                soon[tree] += 1;
                 who.entry(tree).or_default().push(*id);
+            } else if let Some(tree) = self.moving_to(member, now_ms) {
+                soon[tree] += 1;
             }
         }
-        StandBy { cover, crews, who }
+        StandBy { cover, crews, soon, who }
+    }
+
+    /// The station to which somebody is on the way to stand by there; who is overdue for as long as a move may take is not expected any more.
+    fn moving_to(&self, member: &Member, now_ms: i64) -> Option<usize> {
+        let late_ms = i64::from(self.config.cover.move_max_ms);
+        let idle = member.status == Status::Available && member.claim.is_none();
+        let covers = member.covers.filter(|(_, from_ms)| idle && now_ms < from_ms.saturating_add(late_ms));
+        covers.and_then(|(station, _)| self.station(station))
+    }
+
+    /// Moves that are recommended already stay so as long as they are worth it.
+    fn moves_on(
+        &self,
+        reach: &WorkedOut,
+        members: &BTreeMap<u64, Member>,
+        standing: &mut StandBy,
+        moves: &mut Vec<(u64, Move)>,
+    ) {
+        for (id, member) in members {
+            let Some(Move::MoveUp { station }) = member.offer.map(|offer| offer.to) else { continue };
+            let from = standing.who.iter().find(|(_, crews)| crews.contains(id)).map(|(from, _)| *from);
+            let Some((from, to)) = from.zip(self.station(station)) else { continue };
+            let (way, config) = (MoveUp { from, to }, &self.config.cover);
+            let gains = -standing.cover.loses_permille(&standing.soon, way, config) >= f64::from(config.gain_permille);
+            if moves.len() < config.moves_max && gains && self.is_near(reach, way) {
+                standing.moves(*id, way);
+                moves.push((*id, Move::MoveUp { station }));
+            }
+        }
+    }
+
+    fn is_near(&self, reach: &WorkedOut, MoveUp { from, to }: MoveUp) -> bool {
+        let way_ms = reach.stations.time_ms(from, self.stations[to].1);
+        way_ms.is_some_and(|ms| ms <= self.config.cover.move_max_ms)
     }
 
     fn moves_up(
@@ -91,22 +132,29 @@ impl Desk {
         moves: &mut Vec<(u64, Move)>,
     ) {
         let config = &self.config.cover;
-        while moves.len() < config.moves_max {
-            let who = |MoveUp { from, to }: MoveUp| {
-                let to_ms = reach.stations.time_ms(from, self.stations[to].1);
-                let near = to_ms.is_some_and(|ms| ms <= config.move_max_ms);
-                let wanted = |id: &&u64| members.get(id).is_some_and(|of| !of.not_cover.contains(&self.stations[to].0));
-                standing.who.get(&from).filter(|_| near).and_then(|crews| crews.iter().find(wanted)).copied()
+        while moves.len() < config.moves_max && standing.soon.contains(&0) {
+            let who = |way: MoveUp| {
+                let to = self.stations[way.to].0;
+                let wanted = |id: &&u64| members.get(id).is_some_and(|of| !of.not_cover.contains(&to));
+                let crews = standing.who.get(&way.from).filter(|_| self.is_near(reach, way));
+                crews.and_then(|crews| crews.iter().find(wanted)).copied()
             };
-            let Some(way) = standing.cover.best_move(&standing.crews, config, |way| who(way).is_some()) else { break };
+            let Some(way) = standing.cover.best_move(&standing.soon, config, |way| who(way).is_some()) else { break };
             let Some(id) = who(way) else { break };
             standing.moves(id, way);
             moves.push((id, Move::MoveUp { station: self.stations[way.to].0 }));
         }
     }
 
-    /// Whoever covers another station goes home when that costs next to nothing: half of what would make it move up, so that nobody goes to and fro.
-    fn moves_home(&self, members: &BTreeMap<u64, Member>, standing: &mut StandBy, moves: &mut Vec<(u64, Move)>) {
+    /// Whoever covers another station goes home when that costs next to nothing: half of what would make it move up, so that nobody goes to and fro;
+    /// and when nothing is open any more, and others stand by there.
+    fn moves_home(
+        &self,
+        members: &BTreeMap<u64, Member>,
+        standing: &mut StandBy,
+        moves: &mut Vec<(u64, Move)>,
+        is_open: bool,
+    ) {
         let config = &self.config.cover;
         let away = standing.who.iter().flat_map(|(tree, crews)| crews.iter().map(|id| (*id, *tree)));
         for (id, from) in away.collect::<Vec<_>>() {
@@ -116,8 +164,9 @@ impl Desk {
             let Some(to) = self.station(home).filter(|to| *to != from) else { continue };
             let way = MoveUp { from, to };
             let may_lose = f64::from(config.gain_permille) / 2.0;
-            if moves.len() < config.moves_max && standing.cover.loses_permille(&standing.crews, way, config) <= may_lose
-            {
+            let is_needed = is_open || standing.soon[from] < 2;
+            let loses = standing.cover.loses_permille(&standing.soon, way, config);
+            if moves.len() < config.moves_max && (!is_needed || loses <= may_lose) {
                 standing.moves(id, way);
                 moves.push((id, Move::MoveUp { station: home }));
             }
@@ -127,8 +176,8 @@ impl Desk {
 
 impl StandBy {
     fn moves(&mut self, id: u64, MoveUp { from, to }: MoveUp) {
-        self.crews[from] -= 1;
-        self.crews[to] += 1;
+        self.soon[from] -= 1;
+        self.soon[to] += 1;
         self.who.entry(from).or_default().retain(|of| *of != id);
     }
 }
