@@ -38,6 +38,15 @@ impl Dispatch {
 }
 
 /// What is told in a [`Dispatch`].
+///
+/// # Examples
+/// ```
+/// use watchfire_operators::dispatch::{Dispatch, Tells};
+/// let line = r#"{"theatre":1,"at_ms":9000,"number":4,"tells":{"coverage":{"covered_permille":980,"expected_permille":710,"bare":[3]}}}"#;
+/// let Dispatch { tells: Tells::Coverage(coverage), .. } = serde_json::from_str(line)? else { return Ok(()) };
+/// assert_eq!(coverage.bare, [3]);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Tells {
@@ -160,6 +169,15 @@ pub enum IncidentTold {
 }
 
 /// A change of who goes where.
+///
+/// # Examples
+/// ```
+/// use watchfire_operators::dispatch::{By, Move, PlanChange, Standing};
+/// let line = r#"{"change":2,"responder":60,"to":{"assign":{"incident":1}},"standing":{"done":{"by":"plan"}},"because":null}"#;
+/// let change: PlanChange = serde_json::from_str(line)?;
+/// assert_eq!((change.to, change.standing), (Move::Assign { incident: 1 }, Standing::Done { by: By::Plan }));
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PlanChange {
     /// Its number: the same from when it is recommended until it is decided.

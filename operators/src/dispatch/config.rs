@@ -8,6 +8,24 @@ use super::{CoverConfig, DemandConfig, NoticeConfig, PlanConfig};
 use crate::geo::Position;
 
 /// What those who dispatch have agreed on.
+///
+/// # Examples
+/// ```
+/// use watchfire_operators::dispatch::DispatchConfig;
+/// let config: DispatchConfig = toml::from_str(r#"
+///     turnout_ms = 45000
+///     [stations.4]
+///     place = [305000000, 1040700000]
+///     district = 1
+///     [plan]
+///     switching_ms = 90000
+///     [demand.gravity]
+///     critical = 20
+/// "#)?;
+/// assert_eq!((config.turnout_ms, config.stations[&4].district, config.plan.switching_ms), (45_000, 1, 90_000));
+/// assert_eq!(config.merge_m, 50.0, "what is not said is the default");
+/// # Ok::<(), toml::de::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct DispatchConfig {

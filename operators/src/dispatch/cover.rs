@@ -6,6 +6,14 @@ use super::Coverage;
 use crate::geo::Position;
 
 /// How a theatre is to be covered.
+///
+/// # Examples
+/// ```
+/// use watchfire_operators::dispatch::CoverConfig;
+/// let config: CoverConfig = toml::from_str("busy_pct = 20\npoints = [[[305000000, 1040700000], 120]]")?;
+/// assert_eq!((config.points[0].1, config.within_ms), (120, 240_000));
+/// # Ok::<(), toml::de::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct CoverConfig {

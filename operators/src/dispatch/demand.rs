@@ -9,6 +9,19 @@ use super::{Need, Recipient, Skills, Slot, Stage};
 use crate::alarm::Severity;
 
 /// What a level asks for.
+///
+/// # Examples
+/// ```
+/// use watchfire_operators::dispatch::{Demand, Recipient};
+/// let level: Demand = toml::from_str(r#"
+///     slots = [{ asks = 1, weight_pct = 100 }, { asks = 3, weight_pct = 50 }]
+///     tell = ["head_station", { district = 2 }]
+///     water_lps = 30
+///     supplies = { "foam can" = 4 }
+/// "#)?;
+/// assert_eq!((level.slots.len(), level.tell[1], level.supplies["foam can"]), (2, Recipient::District(2), 4));
+/// # Ok::<(), toml::de::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Demand {
@@ -25,6 +38,17 @@ pub struct Demand {
 }
 
 /// What an incident of a cause asks for.
+///
+/// # Examples
+/// ```
+/// use watchfire_operators::dispatch::{CauseDemand, Stage};
+/// let trapped: CauseDemand = toml::from_str(r#"
+///     levels = [{ slots = [{ asks = 2, weight_pct = 100 }], tell = [] }]
+///     within_ms = { joins = 1800000 }
+/// "#)?;
+/// assert_eq!(trapped.within_ms[&Stage::Joins], 1_800_000);
+/// # Ok::<(), toml::de::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CauseDemand {

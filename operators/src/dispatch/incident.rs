@@ -16,6 +16,16 @@ pub(super) const LEVEL_MAX: u8 = 5;
 const SOURCES_MAX: usize = 256;
 
 /// An alarm that wants somebody to come. Whatever raises it, a detector or a person who calls, it becomes a source of an [`Incident`].
+///
+/// # Examples
+/// ```
+/// use watchfire_operators::dispatch::Raised;
+/// let raised: Raised = serde_json::from_str(
+///     r#"{"source":"panel/31","cause":"fire","place":[305000000,1040700000],"severity":"alarm","level":1,"district":1}"#,
+/// )?;
+/// assert!(!raised.drill && raised.asks.0 == 0);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Raised {
     /// What raised it, by a name of its own: `lift/31/trapped`. The same source raises the same incident again while that is open.

@@ -124,6 +124,14 @@ pub enum About {
 }
 
 /// How people are told.
+///
+/// # Examples
+/// ```
+/// use watchfire_operators::dispatch::NoticeConfig;
+/// let config: NoticeConfig = toml::from_str(r#"channels = ["radio", "voice"]"#)?;
+/// assert_eq!((config.channels.len(), config.repeat_ms, config.step_ms), (2, 20_000, 60_000));
+/// # Ok::<(), toml::de::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct NoticeConfig {
@@ -158,6 +166,15 @@ impl NoticeConfig {
 }
 
 /// A notice as it goes out. One [`NoticeId`] goes out several times.
+///
+/// # Examples
+/// ```
+/// use watchfire_operators::dispatch::{About, Message, Recipient};
+/// let line = r#"{"notice":6,"time":2,"to":{"responder":20},"meant_for":{"responder":20},"channel":"app","about":{"go":{"change":3}},"incident":1,"drill":false}"#;
+/// let message: Message = serde_json::from_str(line)?;
+/// assert_eq!((message.to, message.about, message.time), (Recipient::Responder(20), About::Go { change: 3 }, 2));
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Message {
     /// Its number.

@@ -100,6 +100,14 @@ pub enum Duty {
 }
 
 /// An order of a person, which holds until a person takes it back.
+///
+/// # Examples
+/// ```
+/// use watchfire_operators::dispatch::{Order, Says};
+/// let says = r#"{"order":{"responder":7,"order":{"goes":{"incident":3}},"by":{"who":"officer 7"}}}"#;
+/// assert!(matches!(serde_json::from_str(says)?, Says::Order { order: Some(Order::Goes { incident: 3 }), .. }));
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize,
 )]
@@ -120,6 +128,14 @@ pub enum Order {
 }
 
 /// What a plan weighs against time.
+///
+/// # Examples
+/// ```
+/// use watchfire_operators::dispatch::PlanConfig;
+/// let config: PlanConfig = toml::from_str("switching_ms = 120000")?;
+/// assert_eq!((config.switching_ms, config.rethinking_ms, config.area_ms.len()), (120_000, 10_000, 3));
+/// # Ok::<(), toml::de::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct PlanConfig {
@@ -142,6 +158,15 @@ impl Default for PlanConfig {
 }
 
 /// Who goes where.
+///
+/// # Examples
+/// ```
+/// use std::collections::BTreeMap;
+/// use watchfire_operators::dispatch::{Need, PlanConfig, Skills, Slot};
+/// let fires = BTreeMap::from([(7, Need { gravity: 1, slots: vec![Slot { asks: Skills(1), weight_pct: 100 }] })]);
+/// let plan = PlanConfig::default().plan(&fires, &BTreeMap::new());
+/// assert_eq!((plan.missing[0].incident, plan.cost.first_unfilled), (7, 1), "nobody can go");
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Plan {
     /// Who goes, by incident and slot.

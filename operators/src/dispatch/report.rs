@@ -37,6 +37,16 @@ impl Timed for Report {
 }
 
 /// What is said in a [`Report`].
+///
+/// # Examples
+/// ```
+/// use watchfire_operators::dispatch::{Answer, Says};
+/// let says: Says = serde_json::from_str(r#"{"answer":{"notice":12,"answer":"accepted"}}"#)?;
+/// assert!(matches!(says, Says::Answer { answer: Answer::Accepted, .. }));
+/// let says: Says = serde_json::from_str(r#"{"closed":{"incident":3,"false_alarm":true,"by":{"who":"officer 7","reason":"steam"}}}"#)?;
+/// assert!(matches!(says, Says::Closed { incident: 3, false_alarm: true, .. }));
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Says {

@@ -54,6 +54,13 @@ impl Responder {
 }
 
 /// What a responder does.
+///
+/// # Examples
+/// ```
+/// use watchfire_operators::dispatch::Status;
+/// assert_eq!(serde_json::to_string(&Status::OutOfService)?, r#""out_of_service""#);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[derive(
     Clone,
     Copy,
@@ -87,6 +94,12 @@ pub enum Status {
 }
 
 /// Whose word sends people, in a district.
+///
+/// # Examples
+/// ```
+/// use watchfire_operators::dispatch::{DeskState, Mode};
+/// assert_eq!(DeskState::default().mode(7), Mode::Recommend, "until people say otherwise");
+/// ```
 #[derive(
     Clone,
     Copy,
@@ -178,6 +191,13 @@ pub struct Offer {
 }
 
 /// Where a responder is to go.
+///
+/// # Examples
+/// ```
+/// use watchfire_operators::dispatch::Move;
+/// assert_eq!(serde_json::to_string(&Move::Reassign { incident: 8, from: 7 })?, r#"{"reassign":{"incident":8,"from":7}}"#);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize,
 )]

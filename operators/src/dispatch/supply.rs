@@ -7,6 +7,15 @@ use serde::{Deserialize, Serialize};
 use crate::geo::Position;
 
 /// A place where water is taken, as it is now: a hydrant, a tank, a pond.
+///
+/// # Examples
+/// ```
+/// use watchfire_operators::dispatch::{Report, Says};
+/// let line = r#"{"theatre":1,"at_ms":1000,"says":{"water":{"source":7,"is":{"place":[305000000,1040700000],"flow_lps":15}}}}"#;
+/// let report: Report = serde_json::from_str(line)?;
+/// assert!(matches!(report.says, Says::Water { source: 7, is } if is.flow_lps == 15));
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize,
 )]
@@ -18,6 +27,15 @@ pub struct WaterSource {
 }
 
 /// Water that an incident is to take from a source.
+///
+/// # Examples
+/// ```
+/// use watchfire_operators::dispatch::{IncidentTold, WaterFrom};
+/// let from = vec![WaterFrom { source: 7, away_m: 40, flow_lps: 15 }];
+/// let told = serde_json::to_string(&IncidentTold::Water { from, lacks_lps: 15 })?;
+/// assert_eq!(told, r#"{"water":{"from":[{"source":7,"away_m":40,"flow_lps":15}],"lacks_lps":15}}"#);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WaterFrom {
     /// The source.
@@ -29,6 +47,15 @@ pub struct WaterFrom {
 }
 
 /// Supplies that a depot is to bring to an incident.
+///
+/// # Examples
+/// ```
+/// use watchfire_operators::dispatch::{IncidentTold, SupplyFrom};
+/// let from = vec![SupplyFrom { depot: 6, count: 4, way_ms: 73_000 }];
+/// let told = serde_json::to_string(&IncidentTold::Supplies { item: "foam can".into(), from, lacks: 0 })?;
+/// assert!(told.contains(r#""from":[{"depot":6,"count":4,"way_ms":73000}]"#));
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SupplyFrom {
     /// The depot.
@@ -40,6 +67,13 @@ pub struct SupplyFrom {
 }
 
 /// What of an item an incident gets.
+///
+/// # Examples
+/// ```
+/// use watchfire_operators::dispatch::Supply;
+/// let nothing_yet = Supply::default();
+/// assert_eq!((nothing_yet.set_aside.len(), nothing_yet.handed), (0, 0));
+/// ```
 #[derive(
     Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize,
 )]
