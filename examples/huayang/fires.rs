@@ -118,8 +118,8 @@ impl Fires {
         let mut table = Table::new(rows.chain([row("all", &all)]));
         table.with(Style::psql()).modify(Columns::new(..), Alignment::right());
         let (whole_ms, covered) = (self.covered_ms.values().sum::<i64>().max(1), &self.covered_ms);
-        let mean =
-            covered.iter().map(|(permille, ms)| f64::from(*permille) * *ms as f64).sum::<f64>() / whole_ms as f64;
+        let sum = covered.iter().fold(0.0, |sum, (permille, ms)| sum + f64::from(*permille) * *ms as f64);
+        let mean = sum / whole_ms as f64;
         let a_fire = |count: u32| f64::from(count) / all.len().max(1) as f64;
         Some(format!(
             "{table}\n{} fires and {} exercises: {:.2} crews sent a fire, {:.2} turned around, {:.2} called back; {} moves to other stations; \
@@ -132,7 +132,7 @@ impl Fires {
             self.moved_up,
             self.aid,
             self.refused,
-            mean.max(0.0) / 10.0,
+            mean / 10.0,
             covered.keys().next().map_or(0.0, |least| f64::from(*least) / 10.0),
         ))
     }

@@ -65,7 +65,8 @@ pub struct DispatchConfig {
     pub clock_ahead_ms: i64,
     /// By how many levels one report can raise an incident for sure. What is above that is recommended until a person says it again.
     pub sure_jump: u8,
-    /// For how long sources of what is over are remembered, milliseconds: what they repeat opens nothing.
+    /// For how long sources of what is over are remembered, milliseconds: what they repeat opens nothing. What comes later opens it again, whatever it
+    /// says of its time: a clock may stand still, and whoever is asked can close it.
     pub remember_ms: i64,
 }
 
@@ -81,7 +82,7 @@ pub struct Station {
 
 impl Default for DispatchConfig {
     /// No stations yet. Water within 150 m, which a street hydrant protects (GB 50974-2014); merged within 50 m and 30 minutes; off the map beyond 500 m; turnout 60 s, the norm of Chinese brigades by night (45 s by day);
-    /// places are good for 5 minutes; planned every 30 s; clocks are ahead by a minute at most; one report raises by 2 levels for sure; remembered for a day.
+    /// places are good for 5 minutes; planned every 30 s; clocks are ahead by a minute at most; one report raises by 2 levels for sure; remembered for half an hour.
     fn default() -> Self {
         DispatchConfig {
             stations: BTreeMap::new(),
@@ -101,7 +102,7 @@ impl Default for DispatchConfig {
             replan_every_ms: 30_000,
             clock_ahead_ms: 60_000,
             sure_jump: 2,
-            remember_ms: 24 * 3_600_000,
+            remember_ms: 30 * 60_000,
         }
     }
 }

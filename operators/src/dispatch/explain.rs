@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use super::scene::Scene;
 use super::{Crew, Need, Plan, PlanConfig};
 
 impl PlanConfig {
     /// The plan if a crew could not go to an incident: who would go instead, and what that costs more. By so much the way of the crew must
-    /// become longer for the plan to change.
+    /// become longer for the plan to change, as long as the same slots lead and the same crews are passed over.
     ///
     /// # Examples
     /// ```
@@ -16,15 +17,26 @@ impl PlanConfig {
     /// let crew = |eta_ms| Crew { skills: Skills(1), duty: Duty::Free, eta_ms: BTreeMap::from([(7, eta_ms)]), order: None, offered: None };
     /// let crews = BTreeMap::from([(1, crew(120_000)), (2, crew(90_000))]);
     /// let config = PlanConfig::default();
-    /// let (plan, without) = (config.plan(&needs, &crews), config.without(&needs, &crews, 7, 2));
+    /// let plan = config.plan(&needs, &crews);
+    /// let without = config.without(&plan, &needs, &crews, 7, 2);
     /// assert_eq!((without.going[0].crew, (without.cost - plan.cost).first_ms), (1, 30_000));
     /// ```
     #[must_use]
-    pub fn without(&self, needs: &BTreeMap<u64, Need>, crews: &BTreeMap<u64, Crew>, incident: u64, crew: u64) -> Plan {
+    pub fn without(
+        &self,
+        plan: &Plan,
+        needs: &BTreeMap<u64, Need>,
+        crews: &BTreeMap<u64, Crew>,
+        incident: u64,
+        crew: u64,
+    ) -> Plan {
         let mut crews = crews.clone();
         if let Some(of) = crews.get_mut(&crew) {
             of.eta_ms.remove(&incident);
         }
-        self.plan(needs, &crews)
+        let scene = Scene::new(self, needs, &crews).led_as(plan);
+        let mut without = self.cheapest(&scene);
+        scene.in_rank(&mut without);
+        without
     }
 }

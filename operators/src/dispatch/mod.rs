@@ -34,7 +34,7 @@ pub use desk::{Desk, DeskState, Planned};
 pub use detector::Dispatching;
 pub use incident::{Incident, Raised, Source, Stage, Timeline};
 pub use notice::{About, Answer, Message, NoticeConfig, NoticeId, Recipient};
-pub use plan::{Crew, Duty, Going, Missing, Need, Order, Plan, PlanConfig, Skills, Slot};
+pub use plan::{Crew, Duty, Going, Missing, Need, Offered, Order, Plan, PlanConfig, Skills, Slot};
 pub use report::{Person, Report, RoadTold, Says};
 pub use responder::{Claim, Fix, Member, Mode, Move, Offer, Responder, Status};
 pub use supply::{Supply, SupplyFrom, WaterFrom, WaterSource};

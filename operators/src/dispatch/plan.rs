@@ -70,8 +70,21 @@ pub struct Crew {
     pub eta_ms: BTreeMap<u64, u32>,
     /// What people have ordered.
     pub order: Option<Order>,
-    /// The incident for which it is recommended, and waits for people to decide.
-    pub offered: Option<u64>,
+    /// What is recommended for it, and waits for people to decide.
+    pub offered: Option<Offered>,
+}
+
+/// What is recommended for a crew.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Offered {
+    /// To go to an incident.
+    Goes {
+        /// The incident.
+        incident: u64,
+    },
+    /// Not to go on to where it was sent.
+    Back,
 }
 
 /// What a crew does now.
@@ -212,14 +225,16 @@ impl PlanConfig {
     /// In this order: orders of people are kept, and crews on scene stay; as few incidents as can be have nobody, the graver ones before
     /// others; the first crews are there soonest; as few slots as can be are empty; the others are there soonest, by the weight of
     /// their slots, and areas are not left bare. So neither the price of an area nor any number of other crews delays the first crew to
-    /// an incident. First is who fills the first slot that anybody can fill who can be spared, where nobody is on scene. What is left is decided by
-    /// a number of crew and slot, so the same scene gives the same plan.
+    /// an incident. First is whoever is there soonest, where nobody is on scene, and where slots ask for different things also if another slot stands
+    /// before its own. What is left is decided by a number of crew and slot, so the same scene gives the same plan.
     ///
     /// A crew that was sent is turned around only for more than the price: for the first of an incident that is counted where first
-    /// crews are, for the others where the others are, and there too where one of them would become the first elsewhere. A newcomer that would be
-    /// the first, and push out one of the others, is [passed over](Plan::passed_over) unless that saves more than the price.
+    /// crews are, for the others where the others are, and there too where one of them would become the first elsewhere; and where a graver incident
+    /// would else have too few. A newcomer that would be the first, and push out one of the others, is [passed over](Plan::passed_over)
+    /// unless that saves more than the price.
     ///
-    /// Exact: no other plan costs less, of those that pass the same crews over. O(slots x crews) for each slot at worst.
+    /// Exact: no other plan costs less, of those that pass the same crews over. O(slots x crews) for each slot at worst, once and twice more for each
+    /// incident at which somebody is passed over.
     ///
     /// # Examples
     /// ```
@@ -241,8 +256,12 @@ impl PlanConfig {
     pub fn plan(&self, needs: &BTreeMap<u64, Need>, crews: &BTreeMap<u64, Crew>) -> Plan {
         let mut scene = Scene::new(self, needs, crews);
         let mut plan = self.cheapest(&scene);
+        // Each incident is passed over for once at most, and taken back once.
         while scene.passes_over(self, &plan.going) {
-            plan = self.cheapest(&scene);
+            let before = std::mem::replace(&mut plan, self.cheapest(&scene));
+            if scene.takes_back(&before.going, &plan.going) {
+                plan = self.cheapest(&scene);
+            }
         }
         plan.unkept = unkept(&scene, &plan.going);
         scene.in_rank(&mut plan);
@@ -250,7 +269,7 @@ impl PlanConfig {
         plan
     }
 
-    fn cheapest(&self, scene: &Scene<'_>) -> Plan {
+    pub(super) fn cheapest(&self, scene: &Scene<'_>) -> Plan {
         let (mut problem, mut slots) = (Problem::new(scene.crews.len()), Vec::new());
         // Looked up once for all slots of an incident, or of all.
         let bound: Vec<Option<&Asked<'_>>> = scene.crews.iter().map(|(_, crew)| scene.bound_for(crew)).collect();
@@ -467,10 +486,20 @@ mod tests {
     #[test]
     fn what_waits_for_people_to_decide_does_not_waver() {
         let offered = |saves_s: u32| {
-            let waits = Crew { offered: Some(1), ..free(&[300]) };
+            let waits = Crew { offered: Some(Offered::Goes { incident: 1 }), ..free(&[300]) };
             who(&needs(&[1]), [waits, free(&[300 - saves_s])])[0].2
         };
         assert_eq!((offered(10), offered(11)), (1, 2));
+        // One of two that are under way is enough; which of them comes back does not change when they pass each other.
+        let back = |s: u32| [sent(1, &[300]), Crew { offered: Some(Offered::Back), ..sent(1, &[300 - s]) }];
+        assert_eq!((who(&needs(&[1]), back(10))[0].2, who(&needs(&[1]), back(75))[0].2), (1, 2));
+        // Nor does who goes where, of those who can do different things.
+        let two = BTreeMap::from([(1, asks(&[LADDER, PUMP])), (2, asks(&[LADDER, PUMP]))]);
+        let offered = |incident, of| Crew { offered: Some(Offered::Goes { incident }), ..of };
+        for s in [92, 108] {
+            let ladder = offered(1, Crew { skills: LADDER, ..free(&[s, 100]) });
+            assert_eq!(who(&two, [ladder, offered(2, free(&[100, 100]))]), [(1, 0, 1), (2, 1, 2)], "{s}");
+        }
     }
 
     #[test]

@@ -145,6 +145,10 @@ pub struct Member {
     pub(super) unkept: bool,
     /// The station that it covers, from some instant on, arrival clock, milliseconds.
     pub(super) covers: Option<(u32, i64)>,
+    /// The station that it covered when it was sent to cover another, or home.
+    pub(super) covered: Option<u32>,
+    /// The incident from which it was turned around or called back last.
+    pub(super) turned_from: Option<u64>,
     /// Stations that people do not want it to cover.
     pub(super) not_cover: BTreeSet<u32>,
 }
@@ -240,6 +244,8 @@ impl Member {
             not_to: BTreeSet::new(),
             unkept: false,
             covers: None,
+            covered: None,
+            turned_from: None,
             not_cover: BTreeSet::new(),
         }
     }

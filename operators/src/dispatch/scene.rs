@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Cost, Crew, Duty, Going, Missing, Need, Order, Plan, PlanConfig, Problem, Slot};
+use super::{Cost, Crew, Duty, Going, Missing, Need, Offered, Order, Plan, PlanConfig, Problem, Slot};
 
 /// A scene as it is planned.
 pub(super) struct Scene<'s> {
@@ -10,6 +10,8 @@ pub(super) struct Scene<'s> {
     pub(super) needs: Vec<Asked<'s>>,
     /// Crews that would be the first of an incident by less than it is worth pushing another out for.
     pub(super) passed_over: BTreeSet<(u64, u64)>,
+    /// Incidents at which that spared nobody from turning around, so all may be the first.
+    spares_nobody: BTreeSet<u64>,
 }
 
 /// An incident as it is planned.
@@ -48,14 +50,23 @@ impl PlanConfig {
         // Going on is paid for, so that turning around costs the same whoever goes instead, and wherever it goes then.
         match bound {
             Some(to) if to.incident == incident && to.first == Some(crew) => *first_ms -= price_ms,
-            Some(to) if to.incident == incident => *rest_ms -= more_than_ms(self.switching_ms, weight),
+            Some(to) if to.incident == incident => {
+                *rest_ms -= more_than_ms(self.switching_ms, weight);
+            }
             // The first of another incident loses what it is paid there.
             Some(to) if leads && to.first != Some(crew) => *first_ms += price_ms,
             _ => {}
         }
-        if of.offered == Some(incident) {
-            let (place, weight) = if leads { (first_ms, 100) } else { (rest_ms, weight) };
-            *place -= more_than_ms(self.rethinking_ms, weight);
+        let (place, weight) = if leads { (first_ms, 100) } else { (rest_ms, weight) };
+        match of.offered {
+            Some(Offered::Goes { incident: to }) if to == incident => {
+                *place -= more_than_ms(self.rethinking_ms, weight)
+            }
+            // Whoever is to come back is no more than others are, so that those do not take turns who pass each other.
+            Some(Offered::Back) if bound.is_some_and(|to| to.incident == incident) => {
+                *place += more_than_ms(self.rethinking_ms, weight);
+            }
+            _ => {}
         }
         cost
     }
@@ -81,29 +92,41 @@ impl<'s> Scene<'s> {
             Asked { incident: *incident, need, lead, first: None }
         };
         let needs = needs.iter().map(asked).collect();
-        let mut scene = Scene { crews, needs, passed_over: BTreeSet::new() };
+        let mut scene = Scene { crews, needs, passed_over: BTreeSet::new(), spares_nobody: BTreeSet::new() };
         scene.choose_leads(config);
         scene.find_firsts();
         scene
     }
 
-    /// Where slots ask for different things, who can fill the first may be needed at another incident, that else has nobody; then whoever can
-    /// fill one further on must be there first. As few incidents as can be have nobody, and slots of a low rank lead.
+    /// The same, with the leads and the crews that are passed over of a plan: what it comes to if a crew is missing can be compared with that.
+    pub(super) fn led_as(mut self, plan: &Plan) -> Self {
+        for asked in &mut self.needs {
+            let leads = plan.going.iter().find(|going| going.incident == asked.incident && going.leads);
+            asked.lead = leads.map(|leads| leads.slot).or(asked.lead);
+        }
+        self.passed_over = plan.passed_over.iter().copied().collect();
+        self.find_firsts();
+        self
+    }
+
+    /// Where slots ask for different things, whoever is there first decides which of them must be. As few incidents as can be have nobody, and
+    /// somebody is soon at each.
     fn choose_leads(&mut self, config: &PlanConfig) {
         if self.needs.iter().all(|asked| asked.lead.is_none() || asked.asks_alike()) {
             return;
         }
         let (mut problem, mut of) = (Problem::new(self.crews.len()), Vec::new());
         for (at, asked) in self.needs.iter().enumerate().filter(|(_, asked)| asked.lead.is_some()) {
-            let (slot, gravity) =
-                (problem.slot(Cost { first_unfilled: asked.gravity(), ..Cost::ZERO }), asked.gravity());
+            let slot = problem.slot(Cost { first_unfilled: asked.gravity(), ..Cost::ZERO });
             of.push(at);
             for (number, (crew, of)) in self.crews.iter().enumerate() {
                 let rank = asked.need.slots.iter().position(|slot| of.may_fill(asked.incident, *slot));
                 let Some((rank, eta_ms)) = rank.zip(of.eta_ms(asked.incident)) else { continue };
                 let goes_on = matches!(of.duty, Duty::Sent { incident } if incident == asked.incident);
-                let paid_ms = if goes_on { more_than_ms(config.switching_ms, 100) } else { 0 };
-                let (first_ms, rest_ms) = (rank as i64 * gravity, i64::from(eta_ms) - paid_ms);
+                let waits = of.offered == Some(Offered::Goes { incident: asked.incident });
+                let paid_ms = if goes_on { more_than_ms(config.switching_ms, 100) } else { 0 }
+                    + if waits { more_than_ms(config.rethinking_ms, 100) } else { 0 };
+                let (first_ms, rest_ms) = (i64::from(eta_ms) - paid_ms, rank as i64);
                 let tie = Cost::tie_of(*crew, asked.incident);
                 problem.may_fill(number, slot, Cost { first_ms, rest_ms, tie, ..Cost::ZERO });
             }
@@ -123,37 +146,75 @@ impl<'s> Scene<'s> {
                 .crews
                 .iter()
                 .filter(|(_, crew)| bound(crew) && slot.is_some_and(|slot| crew.may_fill(incident, *slot)));
-            asked.first = on_way.min_by_key(|(of, crew)| (crew.eta_ms(incident), *of)).map(|(of, _)| *of);
+            let soonest =
+                |(of, crew): &&(u64, &Crew)| (crew.offered == Some(Offered::Back), crew.eta_ms(incident), *of);
+            asked.first = on_way.min_by_key(soonest).map(|(of, _)| *of);
         }
     }
 
-    /// Passes over crews that a plan would have first at an incident, where that only pushes out another that is under way, and saves no more than
-    /// the price of that: the first of those under way goes on there, as one of the others. Whether there were any.
-    ///
-    /// Costs cannot tell this, for what each crew costs does not depend on where others go.
+    /// Of an incident, passes over all who would be its first where that only pushes out another that is under way, and saves no more than the price of
+    /// that: the first of those under way goes on there, as one of the others. Costs cannot tell this, for what each crew costs does not depend on
+    /// where others go. Whether there was such an incident.
     pub(super) fn passes_over(&mut self, config: &PlanConfig, going: &[Going]) -> bool {
+        let (pushed_out, mut found) = (self.pushed_out(going), Vec::new());
+        for asked in self.needs.iter().filter(|asked| pushed_out.contains_key(&asked.incident)) {
+            let is_new = !self.spares_nobody.contains(&asked.incident)
+                && !self.passed_over.iter().any(|(incident, _)| *incident == asked.incident);
+            let leads = going.iter().find(|going| going.incident == asked.incident && going.leads);
+            if is_new && leads.is_some_and(|leads| self.is_newcomer(config, asked, going, leads.crew)) {
+                let newcomers = self.crews.iter().filter(|(crew, _)| self.is_newcomer(config, asked, going, *crew));
+                found.extend(newcomers.map(|(crew, _)| (asked.incident, *crew)));
+            }
+        }
+        self.passed_over.extend(&found);
+        !found.is_empty()
+    }
+
+    /// Takes back what was passed over at incidents where those who were pushed out `before` do not go on for all that. Whether there was such an
+    /// incident.
+    pub(super) fn takes_back(&mut self, before: &[Going], going: &[Going]) -> bool {
+        let (were_out, are_out) = (self.pushed_out(before), self.pushed_out(going));
+        let passed: BTreeSet<u64> = self.passed_over.iter().map(|(incident, _)| *incident).collect();
+        let in_vain = passed.into_iter().filter(|incident| {
+            let out = are_out.get(incident);
+            were_out.get(incident).is_some_and(|were| were.iter().all(|crew| out.is_some_and(|out| out.contains(crew))))
+        });
+        let in_vain: BTreeSet<u64> = in_vain.collect();
+        self.passed_over.retain(|(incident, _)| !in_vain.contains(incident));
+        self.spares_nobody.extend(&in_vain);
+        !in_vain.is_empty()
+    }
+
+    /// Crews that are under way and would not go on, nor be the first elsewhere, by the incident that they are bound for.
+    fn pushed_out(&self, going: &[Going]) -> BTreeMap<u64, BTreeSet<u64>> {
         let to: BTreeMap<u64, &Going> = going.iter().map(|going| (going.crew, going)).collect();
-        let mut pushed_out = BTreeSet::new();
+        let mut pushed_out: BTreeMap<u64, BTreeSet<u64>> = BTreeMap::new();
         for (crew, of) in &self.crews {
             let goes_on = |incident: u64| to.get(crew).is_some_and(|to| to.incident == incident || to.leads);
-            pushed_out.extend(self.bound_for(of).map(|to| to.incident).filter(|to| !goes_on(*to)));
-        }
-        let before = self.passed_over.len();
-        for asked in self.needs.iter().filter(|asked| pushed_out.contains(&asked.incident)) {
-            let incident = asked.incident;
-            let Some(first) = asked.first.and_then(|first| to.get(&first)) else { continue };
-            let Some(leads) = going.iter().find(|going| going.incident == incident && going.leads) else { continue };
-            let Ok(at) = self.crews.binary_search_by_key(&leads.crew, |(crew, _)| *crew) else { continue };
-            let (newcomer, bound) = (self.crews[at].1, self.bound_for(self.crews[at].1));
-            if newcomer.is_held() || first.incident != incident || bound.is_some_and(|to| to.incident == incident) {
-                continue;
-            }
-            let turned = 1 + i64::from(bound.is_some());
-            if i64::from(first.eta_ms) - i64::from(leads.eta_ms) < turned * more_than_ms(config.switching_ms, 100) {
-                self.passed_over.insert((incident, leads.crew));
+            if let Some(incident) = self.bound_for(of).map(|to| to.incident).filter(|to| !goes_on(*to)) {
+                pushed_out.entry(incident).or_default().insert(*crew);
             }
         }
-        self.passed_over.len() > before
+        pushed_out
+    }
+
+    /// Whether a crew that comes anew would be sooner than the first of those under way, who goes on, and by no more than turning another around costs.
+    fn is_newcomer(&self, config: &PlanConfig, asked: &Asked<'_>, going: &[Going], crew: u64) -> bool {
+        let goes_on = |first: &u64| going.iter().any(|of| of.crew == *first && of.incident == asked.incident);
+        let Some(first) = asked.first.filter(goes_on) else { return false };
+        let of = |crew: u64| self.crews.binary_search_by_key(&crew, |(of, _)| *of).ok().map(|at| self.crews[at].1);
+        let (Some(first), Some(newcomer)) = (of(first), of(crew)) else { return false };
+        let slot = asked.lead.and_then(|lead| asked.need.slots.get(lead));
+        if newcomer.is_held() || !slot.is_some_and(|slot| newcomer.may_fill(asked.incident, *slot)) {
+            return false;
+        }
+        let bound = self.bound_for(newcomer);
+        let (turned, [first_ms, comes_ms]) = (
+            1 + i64::from(bound.is_some()),
+            [first, newcomer].map(|of| of.eta_ms(asked.incident).map_or(0, i64::from)),
+        );
+        bound.is_none_or(|to| to.incident != asked.incident)
+            && first_ms - comes_ms < turned * more_than_ms(config.switching_ms, 100)
     }
 
     /// Of slots that are alike the first are filled, by who is there first: the solver cannot tell them apart.

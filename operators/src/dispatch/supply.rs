@@ -1,6 +1,6 @@
 //! What is needed beside people: water, and supplies from depots.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -84,8 +84,10 @@ pub struct Supply {
     pub handed: u32,
     /// How much nobody has.
     pub lacks: u32,
-    /// When each depot handed some out last, by its clock, milliseconds.
-    pub(super) handed_ms: BTreeMap<u32, i64>,
+    /// Which depot handed some out when, by the clock of the source, milliseconds.
+    pub(super) handings: BTreeSet<(u32, i64)>,
+    /// Some was handed out since it was told what is set aside.
+    pub(super) untold: bool,
 }
 
 /// How much each of several gives to one who needs some.

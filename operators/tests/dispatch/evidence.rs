@@ -5,7 +5,7 @@ use std::sync::Arc;
 use watchfire_engine::Verdict;
 use watchfire_operators::calendar::Calendar;
 use watchfire_operators::dispatch::{
-    About, Basis, Desk, Order, Raised, Report, Responder, RoadTold, Says, Stage, Status, Tells,
+    About, Answer, Basis, Desk, Member, Move, Order, Raised, Report, Responder, RoadTold, Says, Stage, Status, Tells,
 };
 use watchfire_operators::road::RoadState;
 
@@ -279,4 +279,165 @@ fn nobody_else_moves_up_to_where_somebody_is_on_the_way() {
         let now = covered(&watch);
         assert_eq!(now.iter().collect::<std::collections::BTreeSet<_>>().len(), now.len(), "one is enough: {now:?}");
     }
+}
+
+#[test]
+fn nobody_is_taken_from_where_only_people_can_send_another() {
+    let mut watch = Watch::auto();
+    let fire = watch.fire(2, 3);
+    watch.status(5, Status::OnScene);
+    watch.wait_s(1);
+    watch.status(5, Status::Returning);
+    watch.accept_all();
+    let sent = (1..=4).find(|id| watch.claim(*id) == Some(fire)).unwrap();
+    watch.status(sent, Status::Rolling);
+    watch.says(Says::Status { responder: 5, status: Status::OutOfService, incident: None });
+    // Its own station burns.
+    let place = watch.desk.config().stations[&(sent as u32)].place;
+    let other = watch.raised(Raised { place: Some(place), ..raised("panel", "fire", 0, 0) });
+    assert_eq!(watch.claim(sent), Some(fire));
+    assert!((1..=4).any(|id| watch.claim(id) == Some(other)), "another goes there");
+}
+
+#[test]
+fn who_comes_upon_a_fire_is_there_whatever_it_was_told_before() {
+    let mut watch = Watch::auto();
+    // Called back from a fire that is over, and not heard yet: what it says of another fire is news.
+    let over = watch.fire(2, 3);
+    watch.status(5, Status::Rolling);
+    watch.close(over);
+    for id in 1..=4 {
+        watch.says(Says::Status { responder: id, status: Status::OutOfService, incident: None });
+    }
+    watch.says(order(5, Order::Stays));
+    let fire = watch.fire(2, 4);
+    assert_eq!(watch.claim(5), None);
+    watch.wait_s(10);
+    watch.says(on_scene(5, fire));
+    assert_eq!(watch.claim(5), Some(fire));
+    // And who was told to move up, and has not heard, too.
+    let mut watch = Watch::recommending();
+    for (id, station) in [(11, 1), (12, 1)] {
+        watch.says(Says::Joined(Responder::crew(id, station, FIRE)));
+    }
+    let far = watch.fire(5, 4);
+    watch.accept_all();
+    let moving = watch.state.members.iter().find(|(_, member)| member.covers_station().is_some()).map(|(id, _)| *id);
+    let moving = moving.unwrap();
+    let fire = watch.fire(1, 1);
+    watch.says(on_scene(moving, fire));
+    assert_eq!(watch.claim(moving), Some(fire));
+    assert_ne!(far, fire);
+}
+
+#[test]
+fn who_refuses_to_move_stays_where_it_was() {
+    let mut watch = Watch::recommending();
+    for (id, station) in [(11, 1), (12, 1)] {
+        watch.says(Says::Joined(Responder::crew(id, station, FIRE)));
+    }
+    let fire = watch.fire(5, 4);
+    watch.accept_all();
+    let moved = *watch.state.members.iter().find(|(_, member)| member.covers_station() == Some(4)).unwrap().0;
+    watch.wait_s(15 * 60);
+    watch.close(fire);
+    watch.status(4, Status::Returning);
+    watch.wait_s(1);
+    watch.status(4, Status::Available);
+    watch.wait_s(60);
+    watch.accept_all();
+    assert_eq!(watch.state.members[&moved].covers_station(), None, "it is sent home");
+    let cover = watch.messages().into_iter().rev().find(|message| matches!(message.about, About::Cover { .. }));
+    watch.answers(cover.unwrap().notice, Answer::Refused);
+    let member = &watch.state.members[&moved];
+    assert_eq!((member.covers_station(), member.post(watch.now_ms)), (Some(4), 4));
+}
+
+#[test]
+fn without_a_way_nobody_moves_home_and_who_is_ordered_to_stay_covers_nothing() {
+    let mut watch = Watch::recommending();
+    for (id, station) in [(11, 1), (12, 1)] {
+        watch.says(Says::Joined(Responder::crew(id, station, FIRE)));
+    }
+    let fire = watch.fire(5, 4);
+    watch.accept_all();
+    watch.wait_s(15 * 60);
+    for road in ["0,1-0,0", "1,0-0,0"] {
+        watch.road(road, RoadState::Closed);
+    }
+    watch.close(fire);
+    watch.status(4, Status::Returning);
+    watch.wait_s(1);
+    watch.status(4, Status::Available);
+    watch.wait_s(60);
+    assert!(watch.state.members.values().all(|member| member.offer.is_none()), "no way leads home");
+    // Who must stay is counted nowhere, and asked for nothing.
+    for id in [1, 2, 3, 4, 5, 11, 12] {
+        watch.says(order(id, Order::Stays));
+    }
+    let told = watch.fresh().into_iter().rev();
+    let bare = told.filter_map(|tells| if let Tells::Coverage(of) = tells { Some(of.bare) } else { None }).next();
+    assert_eq!(bare.unwrap(), [1, 2, 3, 4, 5]);
+    watch.fire(3, 3);
+    assert!(watch.state.members.values().all(|member| member.offer.is_none()));
+}
+
+#[test]
+fn an_alarm_whose_clock_stands_still_is_heard_again() {
+    let mut watch = Watch::auto();
+    let panel = || Says::Raised(raised("panel", "fire", 2, 3));
+    watch.said_at(0, panel());
+    let first = *watch.state.incidents.keys().next().unwrap();
+    watch.close(first);
+    watch.wait_s(60);
+    assert_eq!(watch.said_at(0, panel()), Verdict::Duplicate, "an echo of what is over");
+    watch.wait_s(3 * 3_600);
+    assert_eq!(watch.said_at(0, panel()), Verdict::Applied);
+    assert_eq!(watch.state.incidents.len(), 1);
+}
+
+#[test]
+fn a_clock_that_is_behind_is_told() {
+    let mut watch = Watch::auto();
+    let fire = watch.fire(2, 3);
+    watch.wait_s(60);
+    watch.fresh();
+    let at_ms = watch.now_ms - 300_000;
+    watch.said_at(at_ms, Says::Status { responder: 5, status: Status::OnScene, incident: None });
+    assert_eq!((watch.refusals(), watch.state.members[&5].status), (vec!["E0491".to_owned()], Status::Assigned));
+    watch.said_at(at_ms + 1, on_scene(5, fire));
+    assert_eq!(watch.state.members[&5].status, Status::OnScene);
+}
+
+#[test]
+fn crews_that_pass_each_other_are_not_called_back_in_turns() {
+    let mut watch = Watch::auto();
+    let fire = watch.raised(Raised { level: 2, ..raised("panel", "fire", 2, 3) });
+    let sent: Vec<u64> = (1..=5).filter(|id| watch.claim(*id) == Some(fire)).collect();
+    sent.iter().for_each(|id| {
+        watch.status(*id, Status::Rolling);
+    });
+    watch.says(Says::Level { incident: fire, level: 1, by: Some(duty()) });
+    let back = |watch: &Watch| {
+        let is_back = |of: &Member| matches!(of.offer.map(|offer| offer.to), Some(Move::Release { .. }));
+        let back = watch.state.members.iter().filter(|(_, of)| is_back(of));
+        back.map(|(id, _)| *id).collect::<Vec<_>>()
+    };
+    let first = back(&watch);
+    assert_eq!(first.len(), 3);
+    let mut turns = [(2, 2), (2, 1), (2, 2)].into_iter().cycle();
+    for _ in 0..6 {
+        let (x, y) = turns.next().unwrap();
+        watch.wait_s(20);
+        sent.iter().for_each(|id| {
+            // Each a minute nearer or farther than before.
+            let (x, y) = if id % 2 == 0 { (x, y) } else { (x, 3 - y) };
+            watch.seen(*id, x, y);
+        });
+        watch.wait_s(20);
+    }
+    assert_eq!(back(&watch), first);
+    let told = watch.changes();
+    let withdrawn = told.iter().filter(|(_, _, standing)| *standing == "withdrawn").count();
+    assert!(withdrawn <= 1, "{told:?}");
 }

@@ -8,8 +8,8 @@ use petgraph::graph::{DiGraph, NodeIndex};
 use proptest::prelude::*;
 use watchfire_operators::alarm::Severity;
 use watchfire_operators::dispatch::{
-    Basis, Cost, Crew, Duty, Mode, Need, Order, Plan, PlanConfig, Planned, Raised, Responder, Says, Skills, Status,
-    WaterSource,
+    Basis, Cost, Crew, Duty, Going, Mode, Need, Offered, Order, Plan, PlanConfig, Planned, Raised, Responder, Says,
+    Skills, Status, WaterSource,
 };
 use watchfire_operators::road::RoadState;
 
@@ -309,17 +309,23 @@ impl Program<'_> {
     /// As few incidents as can be have nobody, the graver ones before others; and where there is somebody, somebody leads.
     fn leads_agree(&self) -> Result<(), TestCaseError> {
         let open: Vec<u64> = self.needs.keys().copied().filter(|incident| !self.somebody_is_there(*incident)).collect();
-        let gravity = |incident: &u64| i128::from(self.needs[incident].gravity);
+        // Where nobody is on the way, or waits, or is ordered, they are there as soon as can be, too.
+        let is_fresh =
+            |crew: &Crew| !matches!(crew.duty, Duty::Sent { .. }) && (crew.order, crew.offered) == (None, None);
+        let times = i128::from(self.crews.values().all(is_fresh));
+        let gravity = |incident: &u64| i128::from(self.needs[incident].gravity) << 40;
+        let worth =
+            |crew: u64, incident: &u64| gravity(incident) - times * self.eta_ms(crew, *incident).map_or(0, i128::from);
         let saves = |crew: &u64| {
-            let fills = open.iter().map(|incident| self.rank(*crew, *incident).map_or(0, |_| gravity(incident)));
+            let fills = open.iter().map(|incident| self.rank(*crew, *incident).map_or(0, |_| worth(*crew, incident)));
             fills.chain(self.crews.keys().map(|_| 0)).collect::<Vec<i128>>()
         };
         let most = Matrix::from_rows(self.crews.keys().map(saves)).map_or(0, |saves| kuhn_munkres(&saves).0);
-        let led = open.iter().filter(|incident| self.plan.going.iter().any(|of| of.incident == **incident && of.leads));
-        let led: i128 = led.map(gravity).sum();
+        let led = self.plan.going.iter().filter(|of| of.leads && open.contains(&of.incident));
+        let led: i128 = led.map(|of| worth(of.crew, &of.incident)).sum();
         let held = self.crews.values().any(|crew| matches!(crew.order, Some(Order::Goes { .. })));
         // What people order comes before that.
-        prop_assert!(held || led == most, "more incidents have nobody than must");
+        prop_assert!(held || led == most, "more incidents have nobody than must, or somebody could be there sooner");
         for going in self.plan.going.iter().filter(|going| !going.leads && !self.somebody_is_there(going.incident)) {
             let leads = self.plan.going.iter().any(|of| of.incident == going.incident && of.leads);
             prop_assert!(held || leads, "{} has somebody, and nobody leads", going.incident);
@@ -342,22 +348,28 @@ impl Program<'_> {
         }
         let to: BTreeMap<u64, u64> = self.plan.going.iter().map(|going| (going.crew, going.incident)).collect();
         for incident in self.needs.keys() {
-            let sent = |of: &&Crew| of.duty == Duty::Sent { incident: *incident };
-            let (Some(first), Some(leads)) =
-                (self.first_sent(*incident), self.plan.going.iter().find(|of| of.incident == *incident && of.leads))
-            else {
-                continue;
-            };
+            let sent = |of: &Crew| of.duty == Duty::Sent { incident: *incident };
+            let here = self.plan.going.iter().filter(|of| of.incident == *incident);
+            let newcomers: Vec<&Going> = here.filter(|of| !sent(&self.crews[&of.crew])).collect();
+            let (Some(first), [leads]) = (self.first_sent(*incident), &newcomers[..]) else { continue };
             let newcomer = &self.crews[&leads.crew];
-            let pushed = self.crews.iter().filter(|(id, of)| {
-                let may = self.needs[incident].slots.iter().any(|slot| self.may(**id, *incident, slot.asks));
-                sent(of) && may && !to.contains_key(id)
-            });
-            if sent(&newcomer) || newcomer.order.is_some() || to.get(&first) != Some(incident) || pushed.count() == 0 {
+            // What was ordered stands, and what was recommended unless it is worse by more than that is worth.
+            let stands = newcomer.order.is_some() || newcomer.offered.is_some();
+            if !leads.leads || stands || to.get(&first) != Some(incident) {
                 continue;
             }
-            let saves_ms = self.eta_ms(first, *incident).unwrap() - i64::from(leads.eta_ms);
-            prop_assert!(saves_ms > price_ms, "somebody is turned around for {saves_ms} ms");
+            let saves_ms = |than: u64| self.eta_ms(than, *incident).unwrap() - i64::from(leads.eta_ms);
+            // Nobody but the newcomer came, and it would not be worth its place as one of the others either.
+            let slots = &self.needs[incident].slots;
+            let may = |id: &u64| slots.iter().any(|slot| self.may(*id, *incident, slot.asks));
+            let bound = self.crews.iter().filter(|(id, of)| sent(of) && may(id)).map(|(id, _)| *id);
+            let (out, goes_on): (Vec<u64>, Vec<u64>) = bound.partition(|id| !to.contains_key(id));
+            // More than slots are under way: some are out in any case.
+            let is_pushed = out.len() + goes_on.len() <= slots.len() && out.iter().any(|id| saves_ms(*id) <= price_ms);
+            if is_pushed {
+                let saves_ms = saves_ms(first);
+                prop_assert!(saves_ms > price_ms, "somebody is turned around for {saves_ms} ms");
+            }
         }
         Ok(())
     }
@@ -367,7 +379,8 @@ impl Program<'_> {
         let asks = self.needs[&incident].slots[self.lead(incident)?].asks;
         let sent = self.crews.iter().filter(|(_, crew)| crew.duty == Duty::Sent { incident });
         let sent = sent.map(|(id, _)| *id).filter(|id| self.may(*id, incident, asks));
-        sent.min_by_key(|id| (self.eta_ms(*id, incident), *id))
+        let is_back = |id: &u64| self.crews[id].offered == Some(Offered::Back);
+        sent.min_by_key(|id| (is_back(id), self.eta_ms(*id, incident), *id))
     }
 
     fn pair(&self, crew: u64, incident: u64, leads: bool) -> Cost {
@@ -381,8 +394,12 @@ impl Program<'_> {
         } else {
             cost.rest_ms += eta_ms
         }
-        if of.offered == Some(incident) {
-            *if leads { &mut cost.first_ms } else { &mut cost.rest_ms } -= i64::from(self.config.rethinking_ms) + 1;
+        let rethinking_ms = i64::from(self.config.rethinking_ms) + 1;
+        let place = if leads { &mut cost.first_ms } else { &mut cost.rest_ms };
+        match (of.offered, of.duty) {
+            (Some(Offered::Goes { incident: to }), _) if to == incident => *place -= rethinking_ms,
+            (Some(Offered::Back), Duty::Sent { incident: bound }) if bound == incident => *place += rethinking_ms,
+            _ => {}
         }
         let Duty::Sent { incident: bound } = of.duty else { return cost };
         let open =

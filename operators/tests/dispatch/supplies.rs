@@ -181,3 +181,73 @@ fn what_a_depot_cannot_mean_is_refused() {
     let error = watchfire_operators::dispatch::Desk::new(config, super::support::city()).unwrap_err().to_string();
     assert!(error.contains("E0191") && error.contains("depot 3"), "{error}");
 }
+
+#[test]
+fn what_is_handed_out_is_gone_in_whatever_order_it_is_told() {
+    let mut watch = Watch::over(with_depots());
+    let at_ms = watch.now_ms;
+    let has = |watch: &mut Watch| {
+        // A fire that asks for as much as there may be.
+        let place = Some(near(4, 4, 0));
+        let probe = watch.raised(Raised { place, level: 2, ..raised("probe", "fire", 4, 4) });
+        let has = watch.state.incidents[&probe].supplies["foam can"].set_aside.values().sum::<u32>();
+        watch.close(probe);
+        watch.now_ms += 1;
+        // What is over is remembered; the next probe is another.
+        watch.wait_s(1_801);
+        has
+    };
+    let fire = watch.fire(2, 3);
+    watch.said_at(at_ms, stock(1, 4));
+    // The later of two is heard first.
+    watch.said_at(at_ms + 20, handed(fire, 1, 1));
+    assert_eq!(watch.said_at(at_ms + 15, handed(fire, 1, 1)), Verdict::Applied);
+    assert_eq!(watch.said_at(at_ms + 15, handed(fire, 1, 1)), Verdict::Duplicate);
+    assert_eq!(watch.state.incidents[&fire].supplies["foam can"].handed, 2);
+    assert_eq!(has(&mut watch), 2);
+    // A count from before is heard after.
+    watch.said_at(at_ms + 10, stock(1, 4));
+    assert_eq!(has(&mut watch), 2);
+    // For what is over by then, it is gone all the same.
+    watch.close(fire);
+    watch.fresh();
+    watch.said_at(at_ms + 30, handed(fire, 1, 1));
+    assert_eq!(watch.refusals(), ["E0492"]);
+    assert_eq!(has(&mut watch), 1);
+    // And counted anew.
+    watch.said_at(at_ms + 40, stock(1, 3));
+    assert_eq!(has(&mut watch), 3);
+}
+
+#[test]
+fn a_depot_is_told_until_it_has_brought_what_was_set_aside() {
+    let mut watch = Watch::over(with_depots());
+    watch.says(stock(1, 4));
+    let fire = watch.fire(2, 3);
+    let brings = |watch: &mut Watch| watch.messages().iter().filter(|message| message.about == About::Bring).count();
+    assert_eq!(brings(&mut watch), 1);
+    watch.wait_s(60);
+    assert_eq!(brings(&mut watch), 3);
+    watch.says(handed(fire, 1, 2));
+    assert_eq!(supplies(&mut watch), [(fire, vec![], 0)], "nothing more is set aside");
+    watch.wait_s(600);
+    assert_eq!(brings(&mut watch), 0);
+    // Another asks, and there is nothing after all.
+    watch.fire(5, 5);
+    watch.wait_s(30);
+    assert_eq!(brings(&mut watch), 2);
+    watch.says(stock(1, 0));
+    watch.wait_s(600);
+    assert_eq!(brings(&mut watch), 0);
+}
+
+#[test]
+fn a_dry_hydrant_that_was_told_of_twice_stays_dry() {
+    let mut watch = Watch::auto();
+    let fire = watch.fire(2, 3);
+    watch.says(hydrant(7, near(2, 3, 1), 0));
+    watch.wait_s(20);
+    assert_eq!(watch.says(hydrant(7, near(2, 3, 1), 0)), Verdict::Duplicate);
+    assert_eq!(watch.said_at(watch.now_ms - 10_000, hydrant(7, near(2, 3, 1), 15)), Verdict::Late);
+    assert_eq!(watch.state.incidents[&fire].lacks_lps, 15);
+}

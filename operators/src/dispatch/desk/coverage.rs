@@ -7,7 +7,7 @@ use super::plan::is_of_plan;
 use super::reach::WorkedOut;
 use super::turn::Turn;
 use crate::dispatch::cover::{Cover, MoveUp};
-use crate::dispatch::{Member, Move, Status, Tells};
+use crate::dispatch::{Member, Move, Order, Status, Tells};
 
 /// Who stands by where, by the trees of stations.
 struct StandBy {
@@ -33,7 +33,7 @@ impl Turn<'_> {
             desk.moves_on(reach, members, &mut standing, &mut moves);
             desk.moves_up(reach, members, &mut standing, &mut moves);
         }
-        desk.moves_home(members, &mut standing, &mut moves, is_open);
+        desk.moves_home(reach, members, &mut standing, &mut moves, is_open);
         if coverage != self.state.coverage {
             self.state.coverage = coverage.clone();
             self.tell(Tells::Coverage(coverage));
@@ -58,15 +58,15 @@ impl Turn<'_> {
         }
     }
 
-    /// When a responder that sets out now is at a station, arrival clock, milliseconds.
+    /// When a responder that sets out now is at a station, arrival clock, milliseconds; never, as far as anybody knows, if there is no way.
     pub(super) fn there_ms(&mut self, id: u64, station: u32) -> i64 {
         let (desk, now_ms) = (self.desk, self.now_ms);
         let (reach, _, members) = self.state.parts(desk);
-        let post = members.get(&id).and_then(|member| desk.station(member.post(now_ms)));
-        let way = post.zip(desk.station(station));
-        let way_ms = way.and_then(|(from, to)| reach.stations.time_ms(from, desk.stations[to].1));
-        let way_ms = way_ms.unwrap_or(0).saturating_add(desk.config.turnout_ms);
-        now_ms.saturating_add(i64::from(way_ms))
+        let Some(member) = members.get(&id) else { return i64::MAX };
+        let way = desk.station(member.post(now_ms)).zip(desk.station(station));
+        let travel_ms = way.and_then(|(from, to)| reach.stations.time_ms(from, desk.stations[to].1));
+        let takes_ms = travel_ms.map(|travel_ms| desk.takes_ms(member, travel_ms, now_ms));
+        takes_ms.map_or(i64::MAX, |takes_ms| now_ms.saturating_add(i64::try_from(takes_ms).unwrap_or(i64::MAX)))
     }
 }
 
@@ -78,7 +78,9 @@ impl Desk {
         let mut soon = crews.clone();
         for (id, member) in members {
             let leaves = member.offer.is_some_and(|offer| is_of_plan(offer.to));
-            let stands = self.stands_by(member, now_ms) && self.can_be_sent(member, now_ms) && !leaves;
+            // Who is to stay where it is cannot be sent, nor moved.
+            let stays = matches!(member.ordered, Some((Order::Stays, _)));
+            let stands = self.stands_by(member, now_ms) && self.can_be_sent(member, now_ms) && !leaves && !stays;
             if let Some(tree) = self.station(member.post(now_ms)).filter(|_| stands) {
                 crews[tree] += 1;
                 soon[tree] += 1;
@@ -150,6 +152,7 @@ impl Desk {
     /// and when nothing is open any more, and others stand by there.
     fn moves_home(
         &self,
+        reach: &WorkedOut,
         members: &BTreeMap<u64, Member>,
         standing: &mut StandBy,
         moves: &mut Vec<(u64, Move)>,
@@ -163,6 +166,9 @@ impl Desk {
             let Some(home) = home.filter(|home| !declined(*home)) else { continue };
             let Some(to) = self.station(home).filter(|to| *to != from) else { continue };
             let way = MoveUp { from, to };
+            if !self.is_near(reach, way) {
+                continue;
+            }
             let may_lose = f64::from(config.gain_permille) / 2.0;
             let is_needed = is_open || standing.soon[from] < 2;
             let loses = standing.cover.loses_permille(&standing.soon, way, config);

@@ -90,6 +90,9 @@ impl Turn<'_> {
             (incident.place, incident.node) = (raised.place, node);
         }
         let away_m = incident.place.zip(raised.place).map_or(0.0, |(at, told)| at.distance_m(told));
+        if found {
+            self.state.reach.forget(id);
+        }
         self.level_by_source(id, source, level);
         if before.is_none() {
             self.tell_of(id, IncidentTold::Joined { source: raised.source.clone() });
@@ -110,7 +113,8 @@ impl Turn<'_> {
         let at_ms = self.reported_ms;
         let Some(incident) = self.state.incidents.get_mut(&id) else { return };
         let told = incident.sources.entry(source.to_owned()).or_insert(Source { first_ms: at_ms, at_ms, level: 0 });
-        let news = level > told.level;
+        // Of those who are kept by no name, what is later is news.
+        let news = level > told.level || source.is_empty() && at_ms > told.at_ms && level > incident.level;
         (told.first_ms, told.at_ms) = (told.first_ms.min(at_ms), told.at_ms.max(at_ms));
         told.level = told.level.max(level);
         if news {

@@ -38,7 +38,8 @@ use turn::Turn;
 /// - **Water and supplies** are given to what is graver, from the nearest that have some: what is laid or set aside stays, and what is lacking is told.
 /// - **Notices** go out until somebody has read them, up a ladder that ends at the governance centre.
 ///
-/// Pure and deterministic: the same reports at the same instants give the same changes. A report costs O(open incidents x responders), and the plan, once more for each change that it explains;
+/// Pure and deterministic: the same reports at the same instants give the same changes. A report costs O(open incidents x responders), the coverage
+/// (O(stations^3 x points) where a move is looked for), and the plan, once more for each change that it explains; one of water or stock O(open incidents);
 /// a closure what [`Trees::follow`](crate::road::Trees::follow) takes for each station, and each incident that somebody is under way to.
 ///
 /// # Examples
@@ -96,9 +97,10 @@ impl fmt::Debug for Desk {
 
 /// What those who dispatch know of a theatre.
 ///
-/// Memory: about 1 KiB for an incident, a responder and a notice that is open; 100 bytes for a road that is not as the map says, and for a source of what was
-/// over in the last day. Times on the roads are worked out again when a job comes back: 8 bytes a node for each station, and for each
-/// incident that somebody is not at a station for.
+/// Memory: about 1 KiB for an incident, a responder and a notice that is open; 100 bytes for a road that something was told of, and for a source of what was
+/// over not long ago. Times on the roads are worked out again when a job comes back: 8 bytes a node for each station, and for each
+/// incident that somebody is not at a station for; so do those from depots that are no stations. About 100 bytes for each source of water, each item of a
+/// depot, and each time that some of it was handed out since it was counted: items and sources are as many as are told of.
 #[derive(Clone, Debug, Default, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
 pub struct DeskState {
     /// The open incidents.

@@ -156,6 +156,12 @@ impl Turn<'_> {
     ) {
         let now_ms = self.now_ms;
         self.drop_go(id);
+        if let Some(member) = self.member(id) {
+            member.turned_from = match to {
+                Move::Reassign { from, .. } | Move::Release { from } => Some(from),
+                Move::Assign { .. } | Move::MoveUp { .. } => None,
+            };
+        }
         match to {
             Move::Assign { incident } | Move::Reassign { incident, .. } => {
                 let due_ms = due_ms.or_else(|| self.due_ms_of(id, incident));
@@ -182,6 +188,7 @@ impl Turn<'_> {
             Move::MoveUp { station } => {
                 let from_ms = self.there_ms(id, station);
                 if let Some(member) = self.member(id) {
+                    member.covered = member.covers.filter(|(_, from_ms)| *from_ms <= now_ms).map(|(of, _)| of);
                     member.covers = Some((station, from_ms));
                 }
             }

@@ -167,13 +167,8 @@ impl Turn<'_> {
             let to = self.state.members.values().filter_map(|member| member.claim);
             to.filter(|claim| claim.incident == incident).count()
         };
-        let is_sure = |incident: u64| {
-            let of = self.state.incidents.get(&incident);
-            let sure = |of: &Incident| self.desk.config.demand.slots(&of.cause, of.sure_level).len();
-            of.is_some_and(|of| {
-                of.left.is_empty() && of.sure_level >= of.level || sent(incident) + of.left.len() < sure(of)
-            })
-        };
+        let is_sure =
+            |incident: u64| self.state.incidents.get(&incident).is_some_and(|of| self.desk.is_sure(of, sent(incident)));
         match to {
             Move::Assign { incident } => auto(incident) && is_sure(incident),
             Move::Reassign { incident, from } => auto(incident) && (auto(from) || drill(from)) && is_sure(incident),
@@ -183,7 +178,7 @@ impl Turn<'_> {
 
     fn because(&mut self, scene: &Planned, going: &Going) -> Because {
         let (desk, now_ms, incident) = (self.desk, self.now_ms, going.incident);
-        let without = desk.config.plan.without(&scene.needs, &scene.crews, incident, going.crew);
+        let without = desk.config.plan.without(&scene.plan, &scene.needs, &scene.crews, incident, going.crew);
         let went: BTreeSet<u64> =
             scene.plan.going.iter().filter(|of| of.incident == incident).map(|of| of.crew).collect();
         let instead = without.going.iter().find(|of| of.incident == incident && !went.contains(&of.crew));
@@ -296,11 +291,29 @@ impl Desk {
         if needs.is_empty() {
             return Planned::default();
         }
+        let stays = self.not_to_be_left(&incidents, members);
         let members = members.iter().filter(|(id, _)| !taken.contains(id));
-        let crews = members.filter_map(|(id, member)| Some((*id, self.crew(reach, member, &incidents, now_ms)?)));
+        let crews =
+            members.filter_map(|(id, member)| Some((*id, self.crew(reach, member, &incidents, &stays, now_ms)?)));
         let crews: BTreeMap<u64, Crew> = crews.collect();
         let plan = self.config.plan.plan(&needs, &crews);
         Planned { needs, crews, plan }
+    }
+
+    /// Incidents to which one crew is sent, and people would have to decide on another in its place: taken from there, nobody would go.
+    fn not_to_be_left(&self, incidents: &BTreeMap<u64, &Incident>, members: &BTreeMap<u64, Member>) -> BTreeSet<u64> {
+        let mut sent: BTreeMap<u64, usize> = BTreeMap::new();
+        for claim in members.values().filter_map(|member| member.claim) {
+            *sent.entry(claim.incident).or_default() += 1;
+        }
+        let alone = |id: &u64, of: &Incident| sent.get(id) == Some(&1) && !self.is_sure(of, 0);
+        incidents.iter().filter(|(id, of)| alone(id, of)).map(|(id, _)| *id).collect()
+    }
+
+    /// Whether one more may be sent to an incident without a word of people, where so many are.
+    fn is_sure(&self, of: &Incident, sent: usize) -> bool {
+        let sure = self.config.demand.slots(&of.cause, of.sure_level).len();
+        of.left.is_empty() && of.sure_level >= of.level || sent + of.left.len() < sure
     }
 
     /// The tree of a station.

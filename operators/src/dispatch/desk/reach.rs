@@ -1,16 +1,18 @@
 //! Who is where, and how long it takes from there.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use super::{Desk, DeskState, Road};
-use crate::dispatch::{Basis, Crew, Duty, Eta, Incident, Member, Move, Order, Status};
+use crate::dispatch::{Basis, Crew, Duty, Eta, Fix, Incident, Member, Move, Offered, Order, Status};
 use crate::geo::Position;
 use crate::road::{NodeId, RoadChange, RoadState, Roads, Trees};
 
 /// Times on the roads as they are now. Worked out from what is stored, and not stored: a copy of it has nothing.
 #[derive(Default)]
 pub(in crate::dispatch) struct Reach {
+    /// Water within reach of each incident, and how far it is, metres.
+    pub(super) near_water: BTreeMap<u64, Vec<(u32, u64)>>,
     worked_out: Option<WorkedOut>,
 }
 
@@ -41,6 +43,7 @@ impl Reach {
 
     /// Forgets what led to incidents that are over.
     pub(super) fn forget(&mut self, incident: u64) {
+        self.near_water.remove(&incident);
         if let Some(of) = &mut self.worked_out {
             of.toward.remove(&incident);
         }
@@ -110,9 +113,13 @@ impl Desk {
             let ms = u32::try_from(due_ms.saturating_sub(now_ms)).unwrap_or(u32::MAX);
             return Some(Eta { ms, basis: Basis::Reckoned });
         }
+        Some(Eta { ms: u32::try_from(self.takes_ms(member, travel_ms, now_ms)).unwrap_or(u32::MAX), basis })
+    }
+
+    /// How long a responder takes for a way that an engine takes so long for, its getting going included.
+    pub(super) fn takes_ms(&self, member: &Member, travel_ms: u32, now_ms: i64) -> u64 {
         let pace = u64::from(member.is.pace_pct.clamp(1, 10_000));
-        let way_ms = u64::from(travel_ms) * pace / 100 + self.turnout_ms(member, now_ms);
-        Some(Eta { ms: u32::try_from(way_ms).unwrap_or(u32::MAX), basis })
+        u64::from(travel_ms) * pace / 100 + self.turnout_ms(member, now_ms)
     }
 
     /// Of one that was sent and has not been seen since: what was expected then holds, as long as a place would, and until it is overdue.
@@ -135,8 +142,10 @@ impl Desk {
     fn from(&self, member: &Member, now_ms: i64) -> Option<From> {
         let post = member.post(now_ms);
         let tree = self.stations.binary_search_by_key(&post, |(number, _)| *number).ok();
-        let seen_at_post = member.fix.map(|fix| self.is_at(post, fix.place));
-        let fresh = member.fix.filter(|fix| now_ms.saturating_sub(fix.at_ms) <= self.config.fix_max_age_ms);
+        let is_fresh = |fix: &Fix| now_ms.saturating_sub(fix.at_ms) <= self.config.fix_max_age_ms;
+        // What somebody said of a place without a device is worth nothing when it is old.
+        let fix = member.fix.filter(|fix| !fix.by_word || is_fresh(fix));
+        let (seen_at_post, fresh) = (fix.map(|fix| self.is_at(post, fix.place)), fix.filter(is_fresh));
         if let Some(node) = fresh.and_then(|fix| fix.node).filter(|_| seen_at_post == Some(false)) {
             return Some(From::Node(node));
         }
@@ -182,6 +191,7 @@ impl Desk {
         reach: &mut WorkedOut,
         member: &Member,
         incidents: &BTreeMap<u64, &Incident>,
+        stays: &BTreeSet<u64>,
         now_ms: i64,
     ) -> Option<Crew> {
         if !self.can_be_sent(member, now_ms) {
@@ -200,12 +210,15 @@ impl Desk {
             .filter(|(incident, _)| may(incident))
             .filter_map(|(incident, of)| Some((*incident, self.eta(reach, member, (*incident, of), now_ms)?.ms)));
         let eta_ms = etas.collect();
-        // Who is to go on by the word of people is not counted on elsewhere.
-        let kept = claim.filter(|claim| claim.kept).map(|claim| Order::Goes { incident: claim.incident });
+        // Who is to go on by the word of people is not counted on elsewhere; nor whom nobody would replace without their word.
+        let kept = claim
+            .filter(|claim| claim.kept || stays.contains(&claim.incident))
+            .map(|claim| Order::Goes { incident: claim.incident });
         let order = member.ordered.as_ref().map(|(order, _)| *order).or(kept);
         let offered = member.offer.and_then(|offer| match offer.to {
-            Move::Assign { incident } | Move::Reassign { incident, .. } => Some(incident),
-            _ => None,
+            Move::Assign { incident } | Move::Reassign { incident, .. } => Some(Offered::Goes { incident }),
+            Move::Release { .. } => Some(Offered::Back),
+            Move::MoveUp { .. } => None,
         });
         Some(Crew { skills: member.is.skills, duty, eta_ms, order, offered })
     }

@@ -5,8 +5,8 @@ use watchfire_engine::Verdict;
 use super::on_road;
 use super::turn::Turn;
 use crate::dispatch::{
-    By, Claim, Fix, IncidentTold, Member, Move, Person, PlanChange, Recipient, Responder, Stage, Standing, Status,
-    Tells,
+    About, By, Claim, Fix, IncidentTold, Member, Move, Person, PlanChange, Recipient, Responder, Stage, Standing,
+    Status, Tells,
 };
 use crate::geo::Position;
 
@@ -68,12 +68,14 @@ impl Turn<'_> {
         let goes = matches!(status, Status::Assigned | Status::Rolling | Status::OnScene);
         let incident = incident.or(member.claim.map(|claim| claim.incident)).filter(|_| goes);
         let before_it_was_sent = member.claim.is_some_and(|claim| at_ms < claim.since_ms);
-        let claim = member.claim.map(|claim| claim.incident);
+        let (claim, turned_from) = (member.claim.map(|claim| claim.incident), member.turned_from);
         match incident {
             // It says what it did before: it has not heard yet that it was turned around, or called back.
-            Some(incident)
-                if (claim != Some(incident) || !named && (repeats || before_it_was_sent)) && self.has_not_heard(id) => {
+            Some(incident) if turned_from == Some(incident) && claim != turned_from && self.has_not_heard(id) => {
+                return Verdict::Late;
             }
+            Some(_) if !named && repeats && self.has_not_heard(id) => return Verdict::Late,
+            Some(_) if !named && before_it_was_sent && self.has_not_heard(id) => return self.says_nothing(id),
             Some(incident) if self.state.incidents.contains_key(&incident) => self.does(id, status, incident),
             Some(incident) => {
                 self.no_incident(incident);
@@ -107,10 +109,19 @@ impl Turn<'_> {
         }
     }
 
-    /// Whether something was told to a responder that it has not acknowledged.
+    /// Whether a responder was sent or called back, and has not acknowledged that.
     fn has_not_heard(&self, id: u64) -> bool {
         let open = self.state.notices.values().filter(|notice| notice.next_ms.is_some());
-        open.into_iter().any(|notice| notice.meant_for() == Recipient::Responder(id))
+        let sends = |about: About| matches!(about, About::Go { .. } | About::Stop { .. });
+        open.into_iter().any(|notice| notice.meant_for() == Recipient::Responder(id) && sends(notice.about))
+    }
+
+    /// What was said before somebody was sent, and names no incident, may be about another.
+    fn says_nothing(&mut self, id: u64) -> Verdict {
+        let why = format!(
+            "responder {id} says what it does for no incident, and as of before it was sent: it is waited for. Remedy: name the incident, or acknowledge the notice; see whether its clock is behind."
+        );
+        self.refuse("E0491", why)
     }
 
     /// What a responder does shows that it knows what it was told.
@@ -125,8 +136,10 @@ impl Turn<'_> {
 
     /// A responder does not cover a station, by its own word.
     pub(super) fn does_not_cover(&mut self, id: u64, station: u32) {
+        let now_ms = self.now_ms;
         if let Some(member) = self.member(id) {
-            member.covers = None;
+            // It is where it was before.
+            member.covers = member.covered.take().map(|station| (station, now_ms));
             member.not_cover.insert(station);
         }
         self.stale = true;

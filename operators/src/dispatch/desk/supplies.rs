@@ -6,16 +6,45 @@ use std::collections::{BTreeMap, BTreeSet};
 use watchfire_engine::Verdict;
 
 use super::turn::Turn;
+use crate::dispatch::notice::Notice;
 use crate::dispatch::supply::Share;
 use crate::dispatch::{About, Incident, IncidentTold, Recipient, SupplyFrom, WaterFrom, WaterSource};
+use crate::geo::Position;
 use crate::road::NodeId;
 
-/// How much there is of something.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
+/// How much a depot has of an item.
+#[derive(Clone, Debug, PartialEq, Eq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
 pub(super) struct Stock {
-    pub(super) count: u32,
-    /// When that was told, by the clock of the source, milliseconds.
-    pub(super) at_ms: i64,
+    /// What was counted last, and when, by the clock of the source, milliseconds.
+    count: u32,
+    at_ms: i64,
+    /// What was handed out since: when it was heard to be, for which incident, and when by the clock of the source.
+    handed: BTreeMap<(i64, u64, i64), u32>,
+}
+
+impl Default for Stock {
+    fn default() -> Self {
+        Stock { count: 0, at_ms: i64::MIN, handed: BTreeMap::new() }
+    }
+}
+
+impl Stock {
+    fn has(&self) -> u32 {
+        self.handed.values().fold(self.count, |left, count| left.saturating_sub(*count))
+    }
+
+    /// What was handed out before has been left out of the count; of what was in the same instant nobody knows.
+    fn is_counted(&mut self, count: u32, at_ms: i64) {
+        (self.count, self.at_ms) = (count, at_ms);
+        self.handed.retain(|(handed_ms, ..), _| *handed_ms >= at_ms);
+    }
+
+    /// Nothing that was told lies far ahead of the clock.
+    pub(super) fn bring_back(&mut self, ahead_ms: i64) {
+        self.at_ms = self.at_ms.min(ahead_ms);
+        let handed = std::mem::take(&mut self.handed).into_iter();
+        self.handed = handed.map(|((at_ms, of, said_ms), count)| ((at_ms.min(ahead_ms), of, said_ms), count)).collect();
+    }
 }
 
 /// Water that is known.
@@ -48,14 +77,26 @@ fn give<I: Copy + Ord>(asks: &mut [Asks<I>], free: &mut Free<I>) {
 
 impl Turn<'_> {
     pub(super) fn water(&mut self, source: u64, is: WaterSource) -> Verdict {
-        let at_ms = self.heard_ms;
-        match self.state.water.get(&source) {
-            Some(known) if known.at_ms > at_ms => return Verdict::Late,
+        let (at_ms, reach_m) = (self.heard_ms, self.desk.config.water_reach_m);
+        let before = self.state.water.insert(source, Water { is, at_ms });
+        match before {
+            Some(known) if known.at_ms > at_ms => {
+                self.state.water.insert(source, known);
+                return Verdict::Late;
+            }
             Some(known) if known.is == is => return Verdict::Duplicate,
             _ => {}
         }
-        self.state.water.insert(source, Water { is, at_ms });
-        self.stale = true;
+        let places = [Some(is.place), before.map(|before| before.is.place)];
+        for (id, incident) in &self.state.incidents {
+            let is_near = |place: Position| incident.place.is_some_and(|at| at.distance_m(place) <= reach_m);
+            if places.into_iter().flatten().any(is_near) {
+                self.state.reach.near_water.remove(id);
+                self.short = true;
+            }
+        }
+        // The first that is told of makes that water is lacking where there is none.
+        self.short |= self.state.water.len() == 1;
         Verdict::Applied
     }
 
@@ -64,42 +105,49 @@ impl Turn<'_> {
             return self.no_depot(depot);
         }
         let at_ms = self.heard_ms;
-        let known = self.state.stock.entry(item.to_owned()).or_default().entry(depot);
-        let known = known.or_insert(Stock { count: 0, at_ms: i64::MIN });
+        let known = self.state.stock.entry(item.to_owned()).or_default().entry(depot).or_default();
         if known.at_ms > at_ms {
             return Verdict::Late;
         }
-        if *known == (Stock { count, at_ms }) {
+        if (known.count, known.at_ms) == (count, at_ms) {
             return Verdict::Duplicate;
         }
-        *known = Stock { count, at_ms };
-        self.stale = true;
+        known.is_counted(count, at_ms);
+        self.short = true;
         Verdict::Applied
     }
 
-    /// A depot has handed out something for an incident: it has so much less, and the incident has it.
+    /// A depot has handed out something for an incident: it has so much less, whatever has become of the incident, and the incident has it.
     pub(super) fn handed(&mut self, incident: u64, depot: u32, item: &str, count: u32) -> Verdict {
         if !self.desk.config.depots.contains_key(&depot) {
             return self.no_depot(depot);
         }
-        let at_ms = self.heard_ms;
-        let Some(of) = self.state.incidents.get_mut(&incident) else { return self.no_incident(incident) };
+        let (at_ms, said_ms) = (self.heard_ms, self.reported_ms);
+        let stock = self.state.stock.entry(item.to_owned()).or_default().entry(depot).or_default();
+        let is_new = at_ms < stock.at_ms || stock.handed.insert((at_ms, incident, said_ms), count).is_none();
+        self.short = true;
+        let Some(of) = self.state.incidents.get_mut(&incident) else {
+            return if is_new { self.no_incident(incident) } else { Verdict::Duplicate };
+        };
         let supply = of.supplies.entry(item.to_owned()).or_default();
-        if supply.handed_ms.get(&depot).is_some_and(|last_ms| *last_ms >= at_ms) {
+        if !supply.handings.insert((depot, said_ms)) {
             return Verdict::Duplicate;
         }
-        supply.handed_ms.insert(depot, at_ms);
-        supply.handed = supply.handed.saturating_add(count);
+        (supply.handed, supply.untold) = (supply.handed.saturating_add(count), true);
         if let Some(aside) = supply.set_aside.get_mut(&depot) {
             *aside = aside.saturating_sub(count);
         }
-        // What was counted since has it left out already.
-        let stock = self.state.stock.get_mut(item).and_then(|stock| stock.get_mut(&depot));
-        if let Some(stock) = stock.filter(|stock| stock.at_ms <= at_ms) {
-            stock.count = stock.count.saturating_sub(count);
+        let waits = of.supplies.values().any(|supply| supply.set_aside.get(&depot).is_some_and(|aside| *aside > 0));
+        if !waits {
+            self.brings(incident, depot);
         }
-        self.stale = true;
         Verdict::Applied
+    }
+
+    /// A depot brings nothing more to an incident than it has brought, and need not be told.
+    fn brings(&mut self, incident: u64, depot: u32) {
+        let to = |notice: &Notice| notice.meant_for() == Recipient::Depot(depot) && notice.about == About::Bring;
+        self.state.notices.retain(|_, notice| notice.incident != Some(incident) || !to(notice));
     }
 
     fn no_depot(&mut self, depot: u32) -> Verdict {
@@ -110,13 +158,20 @@ impl Turn<'_> {
     /// Gives water and supplies to those who need them: what is real first, the graver first, and of these the older. What is laid or set aside stays
     /// where it is, but for an exercise.
     pub(super) fn supplies(&mut self) {
-        let mut water = Free::from([(String::new(), self.flows())]);
-        let mut stock = self.stocks();
+        let (mut water, mut stock) = (Free::new(), self.stocks());
         for drill in [false, true] {
             let ids = self.in_need(drill);
             let lacked: Vec<_> = ids.iter().map(|id| (*id, self.lacks(*id))).collect();
             let mut waters: Vec<Asks<u64>> = ids.iter().filter_map(|id| self.asks_water(*id)).collect();
             let mut items: Vec<Asks<u32>> = ids.iter().flat_map(|id| self.asks_items(*id)).collect();
+            let flows = waters
+                .iter()
+                .flat_map(|asks| &asks.share.near)
+                .filter_map(|(_, source)| self.state.water.get(source).map(|water| (*source, water.is.flow_lps)));
+            let free = water.entry(String::new()).or_default();
+            flows.for_each(|(source, flow_lps)| {
+                free.entry(source).or_insert(flow_lps);
+            });
             give(&mut waters, &mut water);
             give(&mut items, &mut stock);
             waters.into_iter().for_each(|asks| self.has_water(asks));
@@ -125,12 +180,8 @@ impl Turn<'_> {
         }
     }
 
-    fn flows(&self) -> BTreeMap<u64, u32> {
-        self.state.water.iter().map(|(id, of)| (*id, of.is.flow_lps)).collect()
-    }
-
     fn stocks(&self) -> Free<u32> {
-        let counts = |depots: &BTreeMap<u32, Stock>| depots.iter().map(|(depot, of)| (*depot, of.count)).collect();
+        let counts = |depots: &BTreeMap<u32, Stock>| depots.iter().map(|(depot, of)| (*depot, of.has())).collect();
         self.state.stock.iter().map(|(item, depots)| (item.clone(), counts(depots))).collect()
     }
 
@@ -140,15 +191,26 @@ impl Turn<'_> {
         of.map(|(id, of)| (Reverse(gravity(of)), *id)).collect::<BTreeSet<_>>().into_iter().map(|(_, id)| id).collect()
     }
 
-    fn asks_water(&self, id: u64) -> Option<Asks<u64>> {
-        let (incident, reach_m) = (self.state.incidents.get(&id)?, self.desk.config.water_reach_m);
+    fn asks_water(&mut self, id: u64) -> Option<Asks<u64>> {
+        let incident = self.state.incidents.get(&id)?;
+        let (place, has) = (incident.place, incident.water.clone());
         // Where nobody has told of any water, nobody counts on being told.
         let is_told = !self.state.water.is_empty();
         let demand = self.desk.config.demand.level(&incident.cause, incident.level);
         let needed = demand.map_or(0, |demand| demand.water_lps) * u32::from(is_told);
-        let away_m = |of: &Water| incident.place.map(|place| of.is.place.distance_m(place)).filter(|m| *m <= reach_m);
-        let near = self.state.water.iter().filter_map(|(of, water)| Some((away_m(water)? as u32, *of)));
-        Some(Asks { id, item: String::new(), has: incident.water.clone(), share: Share::of(needed, near.collect()) })
+        let near = self.water_near(id, place);
+        Some(Asks { id, item: String::new(), has, share: Share::of(needed, near) })
+    }
+
+    /// Water within reach of an incident, and how far it is, metres. Looked for once, and when some is told of that is near.
+    fn water_near(&mut self, id: u64, place: Option<Position>) -> Vec<(u32, u64)> {
+        let (Some(place), reach_m) = (place, self.desk.config.water_reach_m) else { return Vec::new() };
+        let (near_water, water) = (&mut self.state.reach.near_water, &self.state.water);
+        let look = || {
+            let near = water.iter().map(|(source, of)| (of.is.place.distance_m(place), *source));
+            near.filter(|(away_m, _)| *away_m <= reach_m).map(|(away_m, source)| (away_m as u32, source)).collect()
+        };
+        near_water.entry(id).or_insert_with(look).clone()
     }
 
     fn asks_items(&mut self, id: u64) -> Vec<Asks<u32>> {
@@ -196,22 +258,24 @@ impl Turn<'_> {
     fn has_item(&mut self, Asks { id, item, has, share }: Asks<u32>) {
         let Some(incident) = self.state.incidents.get_mut(&id) else { return };
         let supply = incident.supplies.entry(item.clone()).or_default();
-        if (&share.given, share.lacks) == (&has, supply.lacks) {
+        if (&share.given, share.lacks) == (&has, supply.lacks) && !supply.untold {
             return;
         }
         let from = |(way_ms, depot): &(u32, u32)| {
             share.given.get(depot).map(|count| SupplyFrom { depot: *depot, count: *count, way_ms: *way_ms })
         };
         let (from, lacks, drill) = (share.near.iter().filter_map(from).collect(), share.lacks, incident.drill);
-        (supply.set_aside, supply.lacks) = (share.given.clone(), lacks);
+        (supply.set_aside, supply.lacks, supply.untold) = (share.given.clone(), lacks, false);
+        let set_aside = |depot: &u32| incident.supplies.values().any(|supply| supply.set_aside.contains_key(depot));
+        let no_more: Vec<u32> = has.keys().filter(|depot| !set_aside(depot)).copied().collect();
+        no_more.into_iter().for_each(|depot| self.brings(id, depot));
         self.tell_of(id, IncidentTold::Supplies { item, from, lacks });
         // Whoever is to bring more than before has to know.
         for (depot, count) in share.given {
             if has.get(&depot).is_none_or(|had| *had < count) {
-                let meant_for = Recipient::Depot(depot);
-                self.state.notices.retain(|_, of| of.incident != Some(id) || of.meant_for() != meant_for);
+                self.brings(id, depot);
                 let district = self.desk.config.depots.get(&depot).map(|depot| depot.district).unwrap_or_default();
-                let rungs = self.rungs(meant_for, district);
+                let rungs = self.rungs(Recipient::Depot(depot), district);
                 self.notify(About::Bring, Some(id), drill, rungs);
             }
         }

@@ -23,6 +23,8 @@ pub(super) struct Turn<'t> {
     out: &'t mut Vec<Dispatch>,
     /// The plan has to be looked at again.
     pub(super) stale: bool,
+    /// Water or supplies have to be given anew.
+    pub(super) short: bool,
     /// Responders for whom the plan wants what is recommended.
     pub(super) stands: BTreeSet<u64>,
 }
@@ -37,12 +39,23 @@ impl<'t> Turn<'t> {
     ) -> Self {
         let has_clock = now_ms != i64::MIN;
         if has_clock && state.stood_in {
-            bring_back(state, now_ms, desk.config.clock_ahead_ms);
+            bring_back(state, now_ms, desk.config.clock_ahead_ms, desk.config.cover.move_max_ms);
         }
         state.stood_in = !has_clock;
         let now_ms = if has_clock { now_ms } else { reported_ms };
         let heard_ms = reported_ms.min(now_ms.saturating_add(desk.config.clock_ahead_ms));
-        Turn { desk, state, theatre, reported_ms, heard_ms, now_ms, out, stale: false, stands: BTreeSet::new() }
+        Turn {
+            desk,
+            state,
+            theatre,
+            reported_ms,
+            heard_ms,
+            now_ms,
+            out,
+            stale: false,
+            short: false,
+            stands: BTreeSet::new(),
+        }
     }
 
     /// Does what is due.
@@ -63,6 +76,8 @@ impl<'t> Turn<'t> {
     pub(super) fn end(mut self) {
         if self.stale {
             self.plan();
+        }
+        if self.stale || self.short {
             self.supplies();
         }
         self.timelines();
@@ -220,11 +235,11 @@ impl<'t> Turn<'t> {
 }
 
 /// An event time stood in for the arrival clock: nothing that was measured from it lies ahead of the clock.
-fn bring_back(state: &mut DeskState, now_ms: i64, clock_ahead_ms: i64) {
+fn bring_back(state: &mut DeskState, now_ms: i64, clock_ahead_ms: i64, move_max_ms: u32) {
     let ahead_ms = now_ms.saturating_add(clock_ahead_ms);
     let heard = |at_ms: &mut i64| *at_ms = (*at_ms).min(ahead_ms);
     state.water.values_mut().for_each(|water| heard(&mut water.at_ms));
-    state.stock.values_mut().flat_map(BTreeMap::values_mut).for_each(|stock| heard(&mut stock.at_ms));
+    state.stock.values_mut().flat_map(BTreeMap::values_mut).for_each(|stock| stock.bring_back(ahead_ms));
     for road in state.roads.values_mut() {
         [&mut road.closed_at_ms, &mut road.takes_at_ms].into_iter().flatten().for_each(heard);
     }
@@ -242,6 +257,8 @@ fn bring_back(state: &mut DeskState, now_ms: i64, clock_ahead_ms: i64) {
     }
     for member in state.members.values_mut() {
         heard(&mut member.status_ms);
+        let latest_ms = ahead_ms.saturating_add(i64::from(move_max_ms));
+        member.covers.iter_mut().for_each(|(_, from_ms)| *from_ms = (*from_ms).min(latest_ms));
         member.fix.iter_mut().for_each(|fix| heard(&mut fix.at_ms));
         if let Some(claim) = &mut member.claim {
             let ahead_ms = claim.since_ms.saturating_sub(now_ms).max(0);
