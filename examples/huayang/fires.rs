@@ -122,7 +122,7 @@ impl Fires {
         let mean = sum / whole_ms as f64;
         let a_fire = |count: u32| f64::from(count) / all.len().max(1) as f64;
         Some(format!(
-            "{table}\n{} fires and {} exercises: {:.2} crews sent a fire, {:.2} turned around, {:.2} called back; {} moves to other stations; \
+            "{table}\n{} fires and {} exercises: {:.2} crews sent a fire, {:.2} turned around, {:.2} called back; {} moves between stations; \
              short of crews {} times; {} reports refused\n{:.1} % of the district covered, {:.1} % at the least",
             all.len(),
             self.exercises.len(),
