@@ -240,7 +240,8 @@ impl Desk {
     /// [`Verdict::Duplicate`] for what was heard before, [`Verdict::Late`] for what newer reports have overtaken; what is wrong with a report is told
     /// as [`Tells::Refused`](super::Tells::Refused), by these codes: `E0481` a travel time that cannot be, `E0491` a responder, `E0492` an incident,
     /// `E0493` a station or a depot, `E0494` a road, `E0495` a notice, `E0496` a change that is not known; `E0497` a person without a name or a reason; `E0498` a responder that
-    /// is registered elsewhere under the same number; `E0499` a place that cannot be.
+    /// is registered elsewhere under the same number; `E0499` a place that cannot be, or
+    /// at which nothing is known to be.
     pub fn report(&self, state: &mut DeskState, report: &Report, now_ms: i64, out: &mut Vec<Dispatch>) -> Verdict {
         let mut turn = Turn::begin(self, state, report.theatre, (report.at_ms, now_ms), out);
         let verdict = match &report.says {

@@ -33,6 +33,15 @@ impl Stock {
         self.handed.values().fold(self.count, |left, count| left.saturating_sub(*count))
     }
 
+    /// Some is handed out. False if that was heard before; what was before the last count is in it already.
+    fn hands_out(&mut self, at_ms: i64, incident: u64, said_ms: i64, count: u32) -> bool {
+        let is_known = self.handed.keys().any(|(_, of, known_ms)| (*of, *known_ms) == (incident, said_ms));
+        if !is_known && at_ms >= self.at_ms {
+            self.handed.insert((at_ms, incident, said_ms), count);
+        }
+        !is_known
+    }
+
     /// What was handed out before has been left out of the count; of what was in the same instant nobody knows.
     fn is_counted(&mut self, count: u32, at_ms: i64) {
         (self.count, self.at_ms) = (count, at_ms);
@@ -124,7 +133,7 @@ impl Turn<'_> {
         }
         let (at_ms, said_ms) = (self.heard_ms, self.reported_ms);
         let stock = self.state.stock.entry(item.to_owned()).or_default().entry(depot).or_default();
-        let is_new = at_ms < stock.at_ms || stock.handed.insert((at_ms, incident, said_ms), count).is_none();
+        let is_new = stock.hands_out(at_ms, incident, said_ms, count);
         self.short = true;
         let Some(of) = self.state.incidents.get_mut(&incident) else {
             return if is_new { self.no_incident(incident) } else { Verdict::Duplicate };
