@@ -19,6 +19,25 @@ fn on_scene(responder: u64, incident: u64) -> Says {
     Says::Status { responder, status: Status::OnScene, incident: Some(incident) }
 }
 
+/// A fire in the corner of station 4, whose crew has gone there, so that one of the three of station 1 is on its way to cover it.
+fn moved_up() -> (Watch, u64) {
+    let mut watch = Watch::recommending();
+    for id in [11, 12] {
+        watch.says(Says::Joined(Responder::crew(id, 1, FIRE)));
+    }
+    let fire = watch.fire(5, 4);
+    watch.accept_all();
+    (watch, fire)
+}
+
+/// The fire is out, and the crew of station 4 back.
+fn is_over(watch: &mut Watch, fire: u64) {
+    watch.close(fire);
+    watch.status(4, Status::Returning);
+    watch.wait_s(1);
+    watch.status(4, Status::Available);
+}
+
 #[test]
 fn a_clock_that_is_far_ahead_holds_nothing_back() {
     let day_ms = 86_400_000;
@@ -168,12 +187,7 @@ fn who_says_that_it_is_there_is_there_and_not_at_its_station() {
 
 #[test]
 fn whoever_covered_another_station_goes_home_when_it_is_not_needed_there() {
-    let mut watch = Watch::recommending();
-    for (id, station) in [(11, 1), (12, 1)] {
-        watch.says(Says::Joined(Responder::crew(id, station, FIRE)));
-    }
-    let fire = watch.fire(5, 4);
-    watch.accept_all();
+    let (mut watch, fire) = moved_up();
     let away = |watch: &Watch| {
         let away = watch.state.members.iter().filter(|(_, member)| member.covers_station().is_some());
         away.map(|(id, _)| *id).collect::<Vec<_>>()
@@ -181,10 +195,7 @@ fn whoever_covered_another_station_goes_home_when_it_is_not_needed_there() {
     let moved = away(&watch);
     assert!(!moved.is_empty());
     watch.wait_s(15 * 60);
-    watch.close(fire);
-    watch.status(4, Status::Returning);
-    watch.wait_s(1);
-    watch.status(4, Status::Available);
+    is_over(&mut watch, fire);
     watch.fresh();
     watch.wait_s(120);
     watch.accept_all();
@@ -316,12 +327,7 @@ fn who_comes_upon_a_fire_is_there_whatever_it_was_told_before() {
     watch.says(on_scene(5, fire));
     assert_eq!(watch.claim(5), Some(fire));
     // And who was told to move up, and has not heard, too.
-    let mut watch = Watch::recommending();
-    for (id, station) in [(11, 1), (12, 1)] {
-        watch.says(Says::Joined(Responder::crew(id, station, FIRE)));
-    }
-    let far = watch.fire(5, 4);
-    watch.accept_all();
+    let (mut watch, far) = moved_up();
     let moving = watch.state.members.iter().find(|(_, member)| member.covers_station().is_some()).map(|(id, _)| *id);
     let moving = moving.unwrap();
     let fire = watch.fire(1, 1);
@@ -332,18 +338,10 @@ fn who_comes_upon_a_fire_is_there_whatever_it_was_told_before() {
 
 #[test]
 fn who_refuses_to_move_stays_where_it_was() {
-    let mut watch = Watch::recommending();
-    for (id, station) in [(11, 1), (12, 1)] {
-        watch.says(Says::Joined(Responder::crew(id, station, FIRE)));
-    }
-    let fire = watch.fire(5, 4);
-    watch.accept_all();
+    let (mut watch, fire) = moved_up();
     let moved = *watch.state.members.iter().find(|(_, member)| member.covers_station() == Some(4)).unwrap().0;
     watch.wait_s(15 * 60);
-    watch.close(fire);
-    watch.status(4, Status::Returning);
-    watch.wait_s(1);
-    watch.status(4, Status::Available);
+    is_over(&mut watch, fire);
     watch.wait_s(60);
     watch.accept_all();
     assert_eq!(watch.state.members[&moved].covers_station(), None, "it is sent home");
@@ -355,20 +353,12 @@ fn who_refuses_to_move_stays_where_it_was() {
 
 #[test]
 fn without_a_way_nobody_moves_home_and_who_is_ordered_to_stay_covers_nothing() {
-    let mut watch = Watch::recommending();
-    for (id, station) in [(11, 1), (12, 1)] {
-        watch.says(Says::Joined(Responder::crew(id, station, FIRE)));
-    }
-    let fire = watch.fire(5, 4);
-    watch.accept_all();
+    let (mut watch, fire) = moved_up();
     watch.wait_s(15 * 60);
     for road in ["0,1-0,0", "1,0-0,0"] {
         watch.road(road, RoadState::Closed);
     }
-    watch.close(fire);
-    watch.status(4, Status::Returning);
-    watch.wait_s(1);
-    watch.status(4, Status::Available);
+    is_over(&mut watch, fire);
     watch.wait_s(60);
     assert!(watch.state.members.values().all(|member| member.offer.is_none()), "no way leads home");
     // Who must stay is counted nowhere, and asked for nothing.
