@@ -40,7 +40,7 @@ pub struct Raised {
     pub level: u8,
     /// The district that answers for it.
     pub district: u32,
-    /// What the first who comes must be able to do, beside what the cause asks for: the licence for a brand of lifts.
+    /// What whoever fills the first slot must be able to do, beside what the cause asks for: the licence for a brand of lifts.
     #[serde(default)]
     pub asks: Skills,
     /// An exercise. It takes nobody from what is real.
@@ -65,7 +65,7 @@ pub struct Incident {
     pub level: u8,
     /// Up to which level it is sure: what is above it is recommended and not sent, until people say the level again.
     pub sure_level: u8,
-    /// What the first who comes must be able to do, beside what the cause asks for.
+    /// What whoever fills the first slot must be able to do, beside what the cause asks for.
     pub asks: Skills,
     /// An exercise.
     pub drill: bool,
