@@ -152,7 +152,12 @@ impl DemandConfig {
                 slots.push(rest);
             }
         }
-        Need { gravity: self.gravity.get(&incident.severity).copied().unwrap_or(1), slots }
+        Need { gravity: self.gravity_of(incident.severity), slots }
+    }
+
+    /// How grave something so bad is for the plan.
+    pub(super) fn gravity_of(&self, severity: Severity) -> u32 {
+        self.gravity.get(&severity).copied().unwrap_or(1)
     }
 
     pub(super) fn slots(&self, cause: &str, level: u8) -> &[Slot] {

@@ -75,6 +75,8 @@ pub struct Incident {
     pub left: BTreeSet<u64>,
     /// The highest level that was told without a source or a person; 0 is none.
     pub(super) automatic_level: u8,
+    /// The level that people said last, and when by the clock of the source, milliseconds.
+    pub(super) people: Option<(u8, i64)>,
     /// When it was opened, arrival clock, milliseconds.
     pub opened_ms: i64,
     /// When it was raised last, arrival clock, milliseconds.
@@ -199,6 +201,7 @@ impl Incident {
             sources: BTreeMap::from([(raised.source.clone(), Source { first_ms: at_ms, at_ms, level })]),
             left: BTreeSet::new(),
             automatic_level: 0,
+            people: None,
             opened_ms: now_ms,
             raised_ms: now_ms,
             timeline: Timeline::default(),

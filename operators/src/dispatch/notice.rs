@@ -210,32 +210,53 @@ pub(super) struct Notice {
     pub(super) since_ms: i64,
     /// When it goes out next; never once somebody has acknowledged it.
     pub(super) next_ms: Option<i64>,
-    /// What it has come to, one bit each.
-    heard: u8,
+    /// What it has come to, the last so many: each answer with when it was given, by the clock of the source in milliseconds, and the rung that was told
+    /// then, none once somebody has refused.
+    answers: Vec<(Answer, i64, Option<u8>)>,
 }
+
+/// How many answers to a notice are remembered: all of every rung, and then some.
+const ANSWERS_MAX: usize = 32;
 
 impl Notice {
     pub(super) fn new(about: About, incident: Option<u64>, drill: bool, rungs: Vec<Recipient>, now_ms: i64) -> Self {
         let next_ms = Some(now_ms);
-        Notice { about, incident, drill, rungs, rung: 0, channel: 0, time: 0, since_ms: now_ms, next_ms, heard: 0 }
+        Notice {
+            about,
+            incident,
+            drill,
+            rungs,
+            rung: 0,
+            channel: 0,
+            time: 0,
+            since_ms: now_ms,
+            next_ms,
+            answers: Vec::new(),
+        }
     }
 
-    /// Takes in an answer; false if it was heard before.
-    pub(super) fn hears(&mut self, answer: Answer) -> bool {
-        let bit = 1 << answer as u8;
-        let new = self.heard & bit == 0;
-        self.heard |= bit;
-        let is_to_go = matches!((self.meant_for(), self.about), (Recipient::Responder(_), _));
+    /// Takes in an answer; false if it was heard before. One that comes again, given at the same instant, is not taken for that of who is told now.
+    pub(super) fn hears(&mut self, answer: Answer, said_ms: i64, now_ms: i64) -> bool {
+        let again = |of: &(Answer, i64, Option<u8>)| of.0 == answer && (of.1 == said_ms || of.2 == Some(self.rung));
+        if self.answers.iter().any(again) {
+            return false;
+        }
+        if self.answers.len() >= ANSWERS_MAX {
+            self.answers.remove(0);
+        }
+        self.answers.push((answer, said_ms, Some(self.rung)));
+        let is_to_go = matches!(self.meant_for(), Recipient::Responder(_));
         match answer {
             Answer::Delivered => {}
             // Whoever else does not help, somebody has to: the next who answers for it, at once.
             Answer::Refused if !is_to_go => {
                 self.rung = self.rung.saturating_add(1).min(self.rungs.len().saturating_sub(1) as u8);
-                (self.channel, self.next_ms) = (0, Some(self.since_ms));
+                (self.channel, self.since_ms, self.next_ms) = (0, now_ms, Some(now_ms));
+                self.answers.iter_mut().for_each(|(_, _, rung)| *rung = None);
             }
             _ => self.next_ms = None,
         }
-        new
+        true
     }
 
     pub(super) fn meant_for(&self) -> Recipient {

@@ -137,8 +137,11 @@ pub struct Member {
     pub claim: Option<Claim>,
     /// What is recommended, and waits for people.
     pub offer: Option<Offer>,
-    /// What people have ordered.
+    /// What people have ordered last. An incident that they have barred it from before stays barred, beside it.
     pub ordered: Option<(Order, Private)>,
+    /// When they said so, and when its registration was told, by the clock of the source, milliseconds.
+    pub(super) ordered_ms: i64,
+    pub(super) told_ms: i64,
     /// Incidents that it will not be sent to: it has refused, or people have.
     pub(super) not_to: BTreeSet<u64>,
     /// It was told that it does not go where people have ordered it.
@@ -179,8 +182,8 @@ pub struct Claim {
     pub since_ms: i64,
     /// When it was expected there as it was sent, arrival clock, milliseconds; none if nobody could tell.
     pub due_ms: Option<i64>,
-    /// It has said something about it since it was sent, so it knows.
-    pub(super) heard: bool,
+    /// When it has said first that it knows, by the clock of the source, milliseconds; none if it has not yet.
+    pub(super) heard_ms: Option<i64>,
     /// People want it to go on, though the plan does not need it.
     pub(super) kept: bool,
 }
@@ -232,7 +235,7 @@ pub enum Move {
 }
 
 impl Member {
-    pub(super) fn new(is: Responder) -> Self {
+    pub(super) fn new(is: Responder, told_ms: i64) -> Self {
         Member {
             is,
             status: Status::Available,
@@ -241,6 +244,8 @@ impl Member {
             claim: None,
             offer: None,
             ordered: None,
+            ordered_ms: i64::MIN,
+            told_ms,
             not_to: BTreeSet::new(),
             unkept: false,
             covers: None,

@@ -84,6 +84,10 @@ fn a_level_that_jumps_is_sure_only_when_people_say_it_again() {
     assert_eq!(watch.state.incidents[&fire].sure_level, 3);
     watch.says(Says::Level { incident: fire, level: 5, by: None });
     assert_eq!(watch.state.incidents[&fire].sure_level, 3, "no machine is sure of it");
+    // The same word that comes twice is one.
+    assert_eq!(watch.says(Says::Level { incident: fire, level: 5, by: Some(duty()) }), Verdict::Duplicate);
+    assert_eq!(watch.state.incidents[&fire].sure_level, 3);
+    watch.now_ms += 1_000;
     watch.says(Says::Level { incident: fire, level: 5, by: Some(duty()) });
     assert_eq!(watch.state.incidents[&fire].sure_level, 5);
     // Mis-keyed: people lower it, and whoever is too many is recommended to be released, by people.

@@ -1,6 +1,7 @@
 //! Those who dispatch: what they do with what they are told.
 #![allow(clippy::unwrap_used, clippy::panic, unreachable_pub)]
 
+mod again;
 mod coming_back;
 mod crossing;
 mod evidence;

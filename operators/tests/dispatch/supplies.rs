@@ -171,11 +171,18 @@ fn what_a_depot_cannot_mean_is_refused() {
     watch.fresh();
     watch.says(stock(9, 3));
     watch.says(handed(fire, 9, 3));
+    // It has not so much, as far as is known; nor is there an incident 99.
     watch.says(handed(99, 1, 3));
-    assert_eq!(watch.refusals(), ["E0493", "E0493", "E0492"]);
+    assert_eq!(watch.refusals(), ["E0493", "E0493", "E0493", "E0492"]);
     watch.says(stock(1, 5));
     assert_eq!(watch.said_at(watch.now_ms - 1, stock(1, 7)), Verdict::Late);
     assert_eq!(watch.says(stock(1, 5)), Verdict::Duplicate);
+    // More than there was is handed out: somebody is to count.
+    watch.now_ms += 1_000;
+    watch.fresh();
+    assert_eq!(watch.says(handed(fire, 1, 9)), Verdict::Applied);
+    assert_eq!(watch.refusals(), ["E0493"]);
+    assert_eq!(watch.state.incidents[&fire].supplies["foam can"].handed, 9);
     let mut config = with_depots();
     config.depots.insert(3, Station { place: Position::from_degrees(0.0, 0.0).unwrap(), district: 1 });
     let error = watchfire_operators::dispatch::Desk::new(config, super::support::city()).unwrap_err().to_string();
@@ -239,6 +246,29 @@ fn a_depot_is_told_until_it_has_brought_what_was_set_aside() {
     watch.says(stock(1, 0));
     watch.wait_s(600);
     assert_eq!(brings(&mut watch), 0);
+}
+
+#[test]
+fn a_handing_is_one_whatever_the_clock_of_the_depot() {
+    let mut watch = Watch::over(with_depots());
+    let fire = watch.raised(Raised { level: 2, ..raised("panel", "fire", 2, 3) });
+    let ahead_ms = watch.now_ms + 3_600_000;
+    watch.says(stock(1, 4));
+    assert_eq!(watch.said_at(ahead_ms, handed(fire, 1, 1)), Verdict::Applied);
+    // By a count of later it is in it; told again much later, it is no other.
+    watch.wait_s(120);
+    watch.says(stock(1, 3));
+    watch.wait_s(60);
+    assert_eq!(watch.said_at(ahead_ms, handed(fire, 1, 1)), Verdict::Duplicate);
+    let has = |watch: &Watch| watch.state.incidents[&fire].supplies["foam can"].set_aside.values().sum::<u32>();
+    assert_eq!(has(&watch), 3);
+    // A count that comes again, from such a clock, counts nothing away.
+    watch.said_at(ahead_ms, stock(1, 3));
+    watch.wait_s(120);
+    watch.says(handed(fire, 1, 1));
+    watch.fresh();
+    assert_eq!(watch.said_at(ahead_ms, stock(1, 3)), Verdict::Duplicate);
+    assert_eq!(has(&watch), 2);
 }
 
 #[test]

@@ -5,8 +5,15 @@ use watchfire_engine::Verdict;
 use super::turn::Turn;
 use super::{Over, Road, on_road};
 use crate::dispatch::incident::{LEVEL_MAX, Source};
-use crate::dispatch::{About, Incident, IncidentTold, Person, Raised, Recipient, RoadTold, Stage};
+use crate::dispatch::notice::Notice;
+use crate::dispatch::{About, Incident, IncidentTold, NoticeId, Person, Raised, Recipient, RoadTold, Stage};
 use crate::road::RoadChange;
+
+/// How many incidents that are over are remembered of one source.
+const OVER_MAX: usize = 8;
+
+/// How many notices of earlier levels of an incident are remembered.
+const SILENT_MAX: usize = 32;
 
 impl Turn<'_> {
     pub(super) fn raised(&mut self, raised: &Raised) -> Verdict {
@@ -22,8 +29,8 @@ impl Turn<'_> {
     fn is_over(&self, raised: &Raised) -> bool {
         let over = self.state.over.get(&over_key(&raised.source, &raised.cause, raised.drill));
         let kept_ms = self.now_ms.saturating_sub(self.desk.config.remember_ms);
-        let over = over.filter(|over| over.since_ms >= kept_ms);
-        over.is_some_and(|over| (over.first_ms..=over.last_ms).contains(&self.reported_ms))
+        let mut over = over.into_iter().flatten().filter(|over| over.since_ms >= kept_ms);
+        over.any(|over| (over.first_ms..=over.last_ms).contains(&self.reported_ms))
     }
 
     /// The incident that is raised once more: that of the same source, or else the nearest.
@@ -48,15 +55,19 @@ impl Turn<'_> {
         self.tell_of(id, IncidentTold::Opened(Box::new(incident)));
         self.is_level(id, raised.level);
         if node.is_none() {
-            let why = format!(
-                "nobody can be found who is near incident {id}: it has no place, or one more than {} m from every road. Remedy: raise it again with its place, or order somebody there.",
-                self.desk.config.off_map_m
-            );
-            self.refuse("E0499", why);
+            self.is_nowhere(id);
         }
         self.tell_people(id);
         self.stale = true;
         Verdict::Applied
+    }
+
+    fn is_nowhere(&mut self, id: u64) {
+        let why = format!(
+            "nobody can be found who is near incident {id}: it has no place, or one more than {} m from every road. Remedy: raise it again with its place, or order somebody there.",
+            self.desk.config.off_map_m
+        );
+        self.refuse("E0499", why);
     }
 
     /// Tells of a level that cannot be.
@@ -76,13 +87,17 @@ impl Turn<'_> {
         let Some(incident) = self.state.incidents.get_mut(&id) else { return Verdict::Applied };
         let source = incident.kept_as(&raised.source);
         let before = incident.sources.get(source).copied();
-        let worse = raised.severity > incident.severity || raised.asks.0 & !incident.asks.0 != 0;
-        let found = incident.node.is_none() && node.is_some();
+        let demand = &self.desk.config.demand;
+        // By gravity first: what is unknown may be as grave as an alarm.
+        let severity = [incident.severity, raised.severity].into_iter().max_by_key(|of| (demand.gravity_of(*of), *of));
+        let severity = severity.unwrap_or(raised.severity);
+        let worse = severity != incident.severity || raised.asks.0 & !incident.asks.0 != 0;
+        let found = incident.node.is_none() && node.is_some() || incident.place.is_none() && raised.place.is_some();
         let known = before.is_some_and(|before| before.at_ms == at_ms && before.level >= level);
         if known && !worse && !found {
             return Verdict::Duplicate;
         }
-        incident.severity = incident.severity.max(raised.severity);
+        incident.severity = severity;
         incident.asks.0 |= raised.asks.0;
         incident.raised_ms = now_ms;
         // A place that was missing is taken; another is not, for people are under way to the first.
@@ -92,6 +107,9 @@ impl Turn<'_> {
         let away_m = incident.place.zip(raised.place).map_or(0.0, |(at, told)| at.distance_m(told));
         if found {
             self.state.reach.forget(id);
+            if node.is_none() {
+                self.is_nowhere(id);
+            }
         }
         self.level_by_source(id, source, level);
         if before.is_none() {
@@ -131,7 +149,7 @@ impl Turn<'_> {
 
     pub(super) fn level(&mut self, id: u64, level: u8, by: Option<&Person>) -> Verdict {
         let Some(incident) = self.state.incidents.get_mut(&id) else { return self.no_incident(id) };
-        let (now, sure) = (incident.level, incident.sure_level);
+        let (now, sure, people) = (incident.level, incident.sure_level, incident.people);
         if !(1..=LEVEL_MAX).contains(&level) {
             let why = format!("level {level} of incident {id} is not 1 to {LEVEL_MAX}. Remedy: say which it is.");
             return self.refuse("E0492", why);
@@ -146,6 +164,16 @@ impl Turn<'_> {
         };
         if !self.is_named(by, level < now) {
             return Verdict::Applied;
+        }
+        let said = (level, self.heard_ms);
+        if people == Some(said) {
+            return Verdict::Duplicate;
+        }
+        if people.is_some_and(|(_, said_ms)| self.heard_ms < said_ms) {
+            return self.overtaken(&format!("level {level} of incident {id}"));
+        }
+        if let Some(incident) = self.state.incidents.get_mut(&id) {
+            incident.people = Some(said);
         }
         let jump = sure.saturating_add(self.desk.config.sure_jump);
         let sure = if level < now { sure.min(level) } else { sure.max(level.min(jump)) };
@@ -186,10 +214,25 @@ impl Turn<'_> {
         if incident.node.is_none() {
             tell.push(Recipient::District(district));
         }
-        self.forget_notices(id, |about| matches!(about, About::Opened { .. }));
+        self.silence_opened(id);
         for to in tell {
             let rungs = self.rungs(to, district);
             self.notify(About::Opened { level }, Some(id), drill, rungs);
+        }
+    }
+
+    /// What was told of a lower or higher level is not repeated any more. Whoever comes because of it can still say so.
+    fn silence_opened(&mut self, id: u64) {
+        let is = |notice: &Notice| notice.incident == Some(id) && matches!(notice.about, About::Opened { .. });
+        let opened = self.state.notices.iter_mut().filter(|(_, notice)| is(notice));
+        let old: Vec<NoticeId> = opened
+            .map(|(id, notice)| {
+                notice.next_ms = None;
+                *id
+            })
+            .collect();
+        for id in old.iter().rev().skip(SILENT_MAX) {
+            self.state.notices.remove(id);
         }
     }
 
@@ -206,10 +249,13 @@ impl Turn<'_> {
         if let Some(incident) = self.state.incidents.remove(&id) {
             let since_ms = self.now_ms;
             let Incident { cause, drill, sources, .. } = incident;
-            let over = sources.into_iter().map(|(of, Source { first_ms, at_ms: last_ms, .. })| {
-                (over_key(&of, &cause, drill), Over { first_ms, last_ms, since_ms })
-            });
-            self.state.over.extend(over);
+            for (of, Source { first_ms, at_ms: last_ms, .. }) in sources {
+                let all = self.state.over.entry(over_key(&of, &cause, drill)).or_default();
+                all.push(Over { first_ms, last_ms, since_ms });
+                if all.len() > OVER_MAX {
+                    all.remove(0);
+                }
+            }
         }
         self.tell_of(id, IncidentTold::Closed { false_alarm, by: by.clone() });
         self.stale = true;

@@ -97,8 +97,8 @@ impl fmt::Debug for Desk {
 
 /// What those who dispatch know of a theatre.
 ///
-/// Memory: about 1 KiB for an incident, a responder and a notice that is open; 100 bytes for a road that something was told of, and for a source of what was
-/// over not long ago. Times on the roads are worked out again when a job comes back: 8 bytes a node for each station, and for each
+/// Memory: about 1 KiB for an incident, a responder and a notice that is open; 100 bytes for a road that something was told of, for a source of what was
+/// over not long ago (of one that told of several such, at most eight times), and for who has left not long ago. Times on the roads are worked out again when a job comes back: 8 bytes a node for each station, and for each
 /// incident that somebody is not at a station for; so do those from depots that are no stations. About 100 bytes for each source of water, each item of a
 /// depot, and each time that some of it was handed out since it was counted: items and sources are as many as are told of.
 #[derive(Clone, Debug, Default, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
@@ -107,14 +107,17 @@ pub struct DeskState {
     pub incidents: BTreeMap<u64, Incident>,
     /// The responders.
     pub members: BTreeMap<u64, Member>,
-    modes: BTreeMap<u32, Mode>,
+    /// Who decides in a district, and when that was said by the clock of the source, milliseconds.
+    modes: BTreeMap<u32, (Mode, i64)>,
     roads: BTreeMap<String, Road>,
     water: BTreeMap<u64, Water>,
     /// By item and depot.
     stock: BTreeMap<String, BTreeMap<u32, Stock>>,
     notices: BTreeMap<NoticeId, Notice>,
     /// Sources of what is over, each with what it was about: when they told of it, and since when it is over.
-    over: BTreeMap<String, Over>,
+    over: BTreeMap<String, Vec<Over>>,
+    /// Responders that have left, not long ago.
+    gone: BTreeMap<u64, Gone>,
     coverage: Coverage,
     /// When the plan was made last, arrival clock, milliseconds.
     planned_ms: i64,
@@ -173,11 +176,18 @@ struct Over {
     since_ms: i64,
 }
 
+/// When somebody was said to have left, by the clock of the source, and when that was heard.
+#[derive(Clone, Copy, Debug, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
+struct Gone {
+    said_ms: i64,
+    since_ms: i64,
+}
+
 impl DeskState {
     /// Who decides in a district.
     #[must_use]
     pub fn mode(&self, district: u32) -> Mode {
-        self.modes.get(&district).copied().unwrap_or_default()
+        self.modes.get(&district).map(|(mode, _)| *mode).unwrap_or_default()
     }
 }
 
@@ -238,7 +248,7 @@ impl Desk {
     /// Takes a report in, and tells what follows from it. `now_ms` is the arrival clock, `i64::MIN` before its first tick.
     ///
     /// [`Verdict::Duplicate`] for what was heard before, [`Verdict::Late`] for what newer reports have overtaken; what is wrong with a report is told
-    /// as [`Tells::Refused`](super::Tells::Refused), by these codes: `E0481` a travel time that cannot be, `E0491` a responder, `E0492` an incident,
+    /// as [`Tells::Refused`](super::Tells::Refused), by these codes: `E0490` what people said before something that is known; `E0481` a travel time that cannot be, `E0491` a responder, `E0492` an incident,
     /// `E0493` a station or a depot, `E0494` a road, `E0495` a notice, `E0496` a change that is not known; `E0497` a person without a name or a reason; `E0498` a responder that
     /// is registered elsewhere under the same number; `E0499` a place that cannot be, or
     /// at which nothing is known to be.

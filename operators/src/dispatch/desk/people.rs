@@ -3,6 +3,7 @@
 use watchfire_engine::Verdict;
 
 use super::turn::Turn;
+use crate::alarm::Private;
 use crate::dispatch::{
     About, Because, By, Claim, Mode, Move, Order, Person, PlanChange, Recipient, Standing, Status, Tells,
 };
@@ -11,6 +12,7 @@ impl Turn<'_> {
     pub(super) fn order(&mut self, id: u64, order: Option<Order>, by: &Person) -> Verdict {
         let Some(member) = self.state.members.get(&id) else { return self.no_responder(id) };
         let (before, claim, on_scene) = (member.ordered.clone(), member.claim, member.is_on_scene());
+        let said_ms = member.ordered_ms;
         if let Some(Order::Goes { incident }) = order
             && !self.state.incidents.contains_key(&incident)
         {
@@ -25,17 +27,10 @@ impl Turn<'_> {
         if before == ordered && ordered.is_some() && is_kept {
             return Verdict::Duplicate;
         }
-        if let Some(member) = self.member(id) {
-            (member.ordered, member.unkept) = (ordered, false);
-            match order {
-                None => member.not_to.clear(),
-                Some(Order::Goes { incident }) => {
-                    member.not_to.remove(&incident);
-                }
-                Some(Order::GoesNot { .. } | Order::Stays) => {}
-            }
+        if self.heard_ms < said_ms {
+            return self.overtaken(&format!("an order for responder {id}"));
         }
-        self.stale = true;
+        self.obeys(id, ordered);
         // Who is on scene is released by what it says itself, or when the incident is over; an exercise holds nobody.
         let drill = |incident: u64| self.state.incidents.get(&incident).is_some_and(|of| of.drill);
         if on_scene && !sent_to.is_some_and(drill) {
@@ -61,6 +56,33 @@ impl Turn<'_> {
             _ => {}
         }
         Verdict::Applied
+    }
+
+    /// What people order holds beside what they have barred before, until they take all of it back.
+    fn obeys(&mut self, id: u64, ordered: Option<(Order, Private)>) {
+        let heard_ms = self.heard_ms;
+        self.stale = true;
+        let Some(member) = self.member(id) else { return };
+        (member.ordered_ms, member.unkept) = (heard_ms, false);
+        let is = member.ordered.as_ref().map(|(order, _)| *order);
+        match ordered.as_ref().map(|(order, _)| *order) {
+            None => member.not_to.clear(),
+            Some(Order::Goes { incident }) => {
+                member.not_to.remove(&incident);
+            }
+            Some(Order::GoesNot { incident }) => {
+                member.not_to.insert(incident);
+                let stands = match is {
+                    Some(Order::Goes { incident: to }) => to != incident,
+                    other => other == Some(Order::Stays),
+                };
+                if stands {
+                    return;
+                }
+            }
+            Some(Order::Stays) => {}
+        }
+        member.ordered = ordered;
     }
 
     /// People call somebody back.
@@ -135,10 +157,15 @@ impl Turn<'_> {
         if !self.is_named(by, mode == Mode::Auto) {
             return Verdict::Applied;
         }
-        if self.state.mode(district) == mode {
+        let said_ms = self.state.modes.get(&district).map_or(i64::MIN, |(_, said_ms)| *said_ms);
+        let is_so = self.state.mode(district) == mode;
+        if self.heard_ms < said_ms && !is_so {
+            return self.overtaken(&format!("who decides in district {district}"));
+        }
+        self.state.modes.insert(district, (mode, self.heard_ms.max(said_ms)));
+        if is_so {
             return Verdict::Duplicate;
         }
-        self.state.modes.insert(district, mode);
         self.tell(Tells::Mode { district, mode, by: by.clone() });
         self.stale = true;
         Verdict::Applied
@@ -155,20 +182,23 @@ impl Turn<'_> {
         because: Option<Because>,
     ) {
         let now_ms = self.now_ms;
+        let unheard = self.has_not_heard(id);
         self.drop_go(id);
         if let Some(member) = self.member(id) {
             member.turned_from = match to {
                 Move::Reassign { from, .. } | Move::Release { from } => Some(from),
-                Move::Assign { .. } | Move::MoveUp { .. } => None,
+                // It may still be on its way to where it was sent before it was called back.
+                Move::Assign { .. } => member.turned_from.filter(|_| unheard),
+                Move::MoveUp { .. } => None,
             };
         }
         match to {
             Move::Assign { incident } | Move::Reassign { incident, .. } => {
                 let due_ms = due_ms.or_else(|| self.due_ms_of(id, incident));
                 let Some(member) = self.member(id) else { return };
-                let heard = false;
+                let heard_ms = None;
                 member.claim =
-                    Some(Claim { incident, slot: None, change, since_ms: now_ms, due_ms, heard, kept: false });
+                    Some(Claim { incident, slot: None, change, since_ms: now_ms, due_ms, heard_ms, kept: false });
                 // Whoever was at one scene is not at the next.
                 if member.status != Status::Rolling {
                     member.status = Status::Assigned;

@@ -211,10 +211,16 @@ impl Desk {
             .filter_map(|(incident, of)| Some((*incident, self.eta(reach, member, (*incident, of), now_ms)?.ms)));
         let eta_ms = etas.collect();
         // Who is to go on by the word of people is not counted on elsewhere; nor whom nobody would replace without their word.
-        let kept = claim
-            .filter(|claim| claim.kept || stays.contains(&claim.incident))
-            .map(|claim| Order::Goes { incident: claim.incident });
-        let order = member.ordered.as_ref().map(|(order, _)| *order).or(kept);
+        let kept = claim.filter(|claim| claim.kept || stays.contains(&claim.incident)).map(|claim| claim.incident);
+        let ordered = member.ordered.as_ref().map(|(order, _)| *order);
+        let order = match (ordered, kept) {
+            // That it does not go elsewhere is known from where it may go.
+            (None, Some(incident)) => Some(Order::Goes { incident }),
+            (Some(Order::GoesNot { incident: not }), Some(incident)) if not != incident => {
+                Some(Order::Goes { incident })
+            }
+            _ => ordered,
+        };
         let offered = member.offer.and_then(|offer| match offer.to {
             Move::Assign { incident } | Move::Reassign { incident, .. } => Some(Offered::Goes { incident }),
             Move::Release { .. } => Some(Offered::Back),

@@ -2,17 +2,17 @@
 
 use watchfire_engine::Verdict;
 
-use super::on_road;
 use super::turn::Turn;
+use super::{Gone, on_road};
 use crate::dispatch::{
-    About, By, Claim, Fix, IncidentTold, Member, Move, Person, PlanChange, Recipient, Responder, Stage, Standing,
-    Status, Tells,
+    About, By, Claim, Fix, IncidentTold, Member, Move, Order, Person, PlanChange, Recipient, Responder, Stage,
+    Standing, Status, Tells,
 };
 use crate::geo::Position;
 
 impl Turn<'_> {
     pub(super) fn joined(&mut self, responder: &Responder) -> Verdict {
-        let (id, station) = (responder.id, responder.station);
+        let (id, station, heard_ms) = (responder.id, responder.station, self.heard_ms);
         if !self.desk.config.stations.contains_key(&station) {
             let why = format!(
                 "responder {id} belongs to station {station}, which is not known. Remedy: add the station, or mend the registration."
@@ -28,9 +28,16 @@ impl Turn<'_> {
                 );
                 return self.refuse("E0498", why);
             }
-            Some(member) => member.is = responder.clone(),
+            Some(member) if heard_ms < member.told_ms => {
+                return self.overtaken(&format!("the registration of responder {id}"));
+            }
+            Some(member) => (member.is, member.told_ms) = (responder.clone(), heard_ms),
+            None if self.state.gone.get(&id).is_some_and(|gone| heard_ms <= gone.said_ms) => {
+                return self.overtaken(&format!("that responder {id} is there"));
+            }
             None => {
-                self.state.members.insert(id, Member::new(responder.clone()));
+                self.state.gone.remove(&id);
+                self.state.members.insert(id, Member::new(responder.clone(), heard_ms));
             }
         }
         self.stale = true;
@@ -44,10 +51,14 @@ impl Turn<'_> {
         if !self.is_named(by, true) {
             return Verdict::Applied;
         }
+        if self.state.members.get(&id).is_some_and(|member| self.heard_ms < member.told_ms) {
+            return self.overtaken(&format!("that responder {id} leaves"));
+        }
         self.withdraw(id);
         self.unclaim(id, By::Person(by.clone()));
         self.drop_go(id);
         self.state.members.remove(&id);
+        self.state.gone.insert(id, Gone { said_ms: self.heard_ms, since_ms: self.now_ms });
         self.stale = true;
         Verdict::Applied
     }
@@ -68,14 +79,17 @@ impl Turn<'_> {
         let goes = matches!(status, Status::Assigned | Status::Rolling | Status::OnScene);
         let incident = incident.or(member.claim.map(|claim| claim.incident)).filter(|_| goes);
         let before_it_was_sent = member.claim.is_some_and(|claim| at_ms < claim.since_ms);
-        let (claim, turned_from) = (member.claim.map(|claim| claim.incident), member.turned_from);
+        let claim = member.claim.map(|claim| claim.incident);
+        let turned_from = member.turned_from.filter(|from| claim != Some(*from));
         match incident {
-            // It says what it did before: it has not heard yet that it was turned around, or called back.
-            Some(incident) if turned_from == Some(incident) && claim != turned_from && self.has_not_heard(id) => {
+            // It says what it did before: it has not heard yet that it was turned around, or called back. But where it is, it is.
+            Some(of) if turned_from == Some(of) && status != Status::OnScene && self.has_not_heard(id) => {
                 return Verdict::Late;
             }
             Some(_) if !named && repeats && self.has_not_heard(id) => return Verdict::Late,
-            Some(_) if !named && before_it_was_sent && self.has_not_heard(id) => return self.says_nothing(id),
+            Some(_) if !named && (before_it_was_sent || turned_from.is_some()) && self.has_not_heard(id) => {
+                return self.says_nothing(id);
+            }
             Some(incident) if self.state.incidents.contains_key(&incident) => self.does(id, status, incident),
             Some(incident) => {
                 self.no_incident(incident);
@@ -110,16 +124,16 @@ impl Turn<'_> {
     }
 
     /// Whether a responder was sent or called back, and has not acknowledged that.
-    fn has_not_heard(&self, id: u64) -> bool {
+    pub(super) fn has_not_heard(&self, id: u64) -> bool {
         let open = self.state.notices.values().filter(|notice| notice.next_ms.is_some());
         let sends = |about: About| matches!(about, About::Go { .. } | About::Stop { .. });
         open.into_iter().any(|notice| notice.meant_for() == Recipient::Responder(id) && sends(notice.about))
     }
 
-    /// What was said before somebody was sent, and names no incident, may be about another.
+    /// What somebody says before it has heard where it was sent last, and names no incident, may be about another.
     fn says_nothing(&mut self, id: u64) -> Verdict {
         let why = format!(
-            "responder {id} says what it does for no incident, and as of before it was sent: it is waited for. Remedy: name the incident, or acknowledge the notice; see whether its clock is behind."
+            "responder {id} says what it does for no incident, before it has heard where it was sent: it is waited for. Remedy: name the incident, or acknowledge the notice; see whether its clock is behind."
         );
         self.refuse("E0491", why)
     }
@@ -147,7 +161,7 @@ impl Turn<'_> {
 
     /// A responder does something for an incident, whether it was sent there or not.
     pub(super) fn does(&mut self, id: u64, status: Status, incident: u64) {
-        let now_ms = self.now_ms;
+        let (now_ms, heard_ms) = (self.now_ms, self.heard_ms);
         let Some(member) = self.member(id) else { return };
         let sent = member.claim.is_some_and(|claim| claim.incident == incident);
         if !sent {
@@ -160,15 +174,18 @@ impl Turn<'_> {
             let change = self.new_change();
             self.drop_go(id);
             let claim =
-                Claim { incident, slot: None, change, since_ms: now_ms, due_ms: None, heard: true, kept: false };
+                Claim { incident, slot: None, change, since_ms: now_ms, due_ms: None, heard_ms: None, kept: false };
             if let Some(member) = self.member(id) {
                 member.claim = Some(claim);
             }
             self.tell_done(id, change, to, By::Responder(status));
+            self.is_not_to(id, incident, status);
         }
         self.knows(id);
         if let Some(member) = self.member(id) {
-            member.claim.iter_mut().for_each(|claim| claim.heard = true);
+            member.claim.iter_mut().for_each(|claim| {
+                claim.heard_ms.get_or_insert(heard_ms);
+            });
             member.not_to.remove(&incident);
             member.status = status;
             member.covers = None;
@@ -180,6 +197,15 @@ impl Turn<'_> {
             self.is_seen_at(id, incident);
         }
         self.stale = true;
+    }
+
+    /// Whoever has ordered a responder away from where it has come by its own word is told that it is there, and stays.
+    fn is_not_to(&mut self, id: u64, incident: u64, status: Status) {
+        let ordered = self.state.members.get(&id).and_then(|member| member.ordered.clone());
+        let away = |order: Order| matches!(order, Order::Stays) || order == Order::GoesNot { incident };
+        if let Some((_, by)) = ordered.filter(|(order, _)| status == Status::OnScene && away(*order)) {
+            self.tell(Tells::Unkept { responder: id, incident, by });
+        }
     }
 
     /// Who says that it is at an incident is there, if no device has told another place since.
@@ -195,15 +221,26 @@ impl Turn<'_> {
 
     /// A responder does nothing for any incident.
     fn idles(&mut self, id: u64, status: Status) {
+        let (heard_ms, unheard) = (self.heard_ms, self.has_not_heard(id));
         let Some(member) = self.member(id) else { return };
-        let waits = member.claim.is_some() && member.status == Status::Assigned;
-        let (leaves, was_there) = (member.claim.map(|claim| claim.incident), member.is_on_scene());
+        let (claim, idle) = (member.claim, (member.status, status) == (Status::Available, Status::Available));
+        let before = |of: Claim| unheard && heard_ms < of.since_ms;
         // Before it has got going, "available" is what it says while it does not know yet that it was sent.
+        let knew = |of: Claim| of.heard_ms.is_some_and(|knew_ms| heard_ms > knew_ms);
+        let waits = claim.is_some_and(|of| !knew(of)) && member.status == Status::Assigned;
+        let (leaves, was_there) = (claim.map(|claim| claim.incident), member.is_on_scene());
         if matches!(status, Status::Available | Status::Returning) {
             if waits {
                 return;
             }
-            self.knows(id);
+            if claim.is_some_and(before) {
+                self.says_nothing(id);
+                return;
+            }
+            // Who was idle all the time may have heard of nothing.
+            if !idle {
+                self.knows(id);
+            }
         }
         if status != Status::Assigned {
             self.unclaim(id, By::Responder(status));

@@ -18,13 +18,15 @@ pub(super) struct Stock {
     /// What was counted last, and when, by the clock of the source, milliseconds.
     count: u32,
     at_ms: i64,
+    /// The same by the clock of the source, however far ahead.
+    said_ms: i64,
     /// What was handed out since: when it was heard to be, for which incident, and when by the clock of the source.
     handed: BTreeMap<(i64, u64, i64), u32>,
 }
 
 impl Default for Stock {
     fn default() -> Self {
-        Stock { count: 0, at_ms: i64::MIN, handed: BTreeMap::new() }
+        Stock { count: 0, at_ms: i64::MIN, said_ms: i64::MIN, handed: BTreeMap::new() }
     }
 }
 
@@ -33,18 +35,24 @@ impl Stock {
         self.handed.values().fold(self.count, |left, count| left.saturating_sub(*count))
     }
 
-    /// Some is handed out. False if that was heard before; what was before the last count is in it already.
+    /// Some was handed out, and that was heard before.
+    fn knows(&self, incident: u64, said_ms: i64) -> bool {
+        self.handed.keys().any(|(_, of, known_ms)| (*of, *known_ms) == (incident, said_ms))
+    }
+
+    /// Some is handed out; what was before the last count is in it already. True if it had so much.
     fn hands_out(&mut self, at_ms: i64, incident: u64, said_ms: i64, count: u32) -> bool {
-        let is_known = self.handed.keys().any(|(_, of, known_ms)| (*of, *known_ms) == (incident, said_ms));
-        if !is_known && at_ms >= self.at_ms {
-            self.handed.insert((at_ms, incident, said_ms), count);
+        if at_ms < self.at_ms {
+            return true;
         }
-        !is_known
+        let had = self.has();
+        self.handed.insert((at_ms, incident, said_ms), count);
+        count <= had
     }
 
     /// What was handed out before has been left out of the count; of what was in the same instant nobody knows.
-    fn is_counted(&mut self, count: u32, at_ms: i64) {
-        (self.count, self.at_ms) = (count, at_ms);
+    fn is_counted(&mut self, count: u32, at_ms: i64, said_ms: i64) {
+        (self.count, self.at_ms, self.said_ms) = (count, at_ms, said_ms);
         self.handed.retain(|(handed_ms, ..), _| *handed_ms >= at_ms);
     }
 
@@ -113,15 +121,15 @@ impl Turn<'_> {
         if !self.desk.config.depots.contains_key(&depot) {
             return self.no_depot(depot);
         }
-        let at_ms = self.heard_ms;
+        let (at_ms, said_ms) = (self.heard_ms, self.reported_ms);
         let known = self.state.stock.entry(item.to_owned()).or_default().entry(depot).or_default();
         if known.at_ms > at_ms {
             return Verdict::Late;
         }
-        if (known.count, known.at_ms) == (count, at_ms) {
+        if (known.count, known.said_ms) == (count, said_ms) {
             return Verdict::Duplicate;
         }
-        known.is_counted(count, at_ms);
+        known.is_counted(count, at_ms, said_ms);
         self.short = true;
         Verdict::Applied
     }
@@ -133,15 +141,22 @@ impl Turn<'_> {
         }
         let (at_ms, said_ms) = (self.heard_ms, self.reported_ms);
         let stock = self.state.stock.entry(item.to_owned()).or_default().entry(depot).or_default();
-        let is_new = stock.hands_out(at_ms, incident, said_ms, count);
-        self.short = true;
-        let Some(of) = self.state.incidents.get_mut(&incident) else {
-            return if is_new { self.no_incident(incident) } else { Verdict::Duplicate };
-        };
-        let supply = of.supplies.entry(item.to_owned()).or_default();
-        if !supply.handings.insert((depot, said_ms)) {
+        let supply = self.state.incidents.get_mut(&incident).map(|of| of.supplies.entry(item.to_owned()).or_default());
+        let had_it = supply.as_ref().is_some_and(|supply| supply.handings.contains(&(depot, said_ms)));
+        if had_it || stock.knows(incident, said_ms) {
             return Verdict::Duplicate;
         }
+        let before = stock.has();
+        if !stock.hands_out(at_ms, incident, said_ms, count) {
+            let why = format!(
+                "depot {depot} has handed out {count} of \"{item}\", and was known to have {before}: it has none now. Remedy: count what is there, or mend the report."
+            );
+            self.refuse("E0493", why);
+        }
+        self.short = true;
+        let Some(of) = self.state.incidents.get_mut(&incident) else { return self.no_incident(incident) };
+        let supply = of.supplies.entry(item.to_owned()).or_default();
+        supply.handings.insert((depot, said_ms));
         (supply.handed, supply.untold) = (supply.handed.saturating_add(count), true);
         if let Some(aside) = supply.set_aside.get_mut(&depot) {
             *aside = aside.saturating_sub(count);

@@ -69,7 +69,11 @@ impl<'t> Turn<'t> {
             }
         }
         let kept_ms = now_ms.saturating_sub(self.desk.config.remember_ms);
-        self.state.over.retain(|_, over| over.since_ms >= kept_ms);
+        self.state.over.retain(|_, all| {
+            all.retain(|over| over.since_ms >= kept_ms);
+            !all.is_empty()
+        });
+        self.state.gone.retain(|_, gone| gone.since_ms >= kept_ms);
     }
 
     /// Plans, if there is reason to, and tells how far help is.
@@ -114,6 +118,15 @@ impl<'t> Turn<'t> {
         false
     }
 
+    /// What people have said before something that is known already is told to them, and changes nothing.
+    pub(super) fn overtaken(&mut self, what: &str) -> Verdict {
+        let why = format!(
+            "{what} was said before what is known of it, which stays. Remedy: none if it came twice or late; say it again if it is meant, and see whether a clock is wrong."
+        );
+        self.refuse("E0490", why);
+        Verdict::Late
+    }
+
     /// Sends a notice out, and repeats it until somebody has read it.
     pub(super) fn notify(
         &mut self,
@@ -155,7 +168,7 @@ impl<'t> Turn<'t> {
             let why = format!("notice {} is not known, or over. Remedy: none if it was answered late.", id.0);
             return self.refuse("E0495", why);
         };
-        if !notice.hears(answer) {
+        if !notice.hears(answer, self.reported_ms, self.now_ms) {
             return Verdict::Duplicate;
         }
         let (meant_for, about, incident) = (notice.meant_for(), notice.about, notice.incident);
@@ -179,7 +192,9 @@ impl<'t> Turn<'t> {
         let on_scene = member.is_on_scene();
         let Some(claim) = member.claim.as_mut().filter(|claim| claim.change == change) else { return };
         let incident = claim.incident;
-        claim.heard |= answer == Answer::Accepted;
+        if answer == Answer::Accepted {
+            claim.heard_ms.get_or_insert(heard_ms);
+        }
         match answer {
             // Who is there does not go back by an answer that comes late.
             Answer::Refused if !on_scene => self.refuses(of, incident),
@@ -203,10 +218,12 @@ impl<'t> Turn<'t> {
                 let on_scene = member.is_on_scene();
                 (any, there) = (true, there || on_scene);
                 // Who was turned around rolls, but does not know yet where to.
-                acts |= on_scene || member.status == Status::Rolling && member.claim.is_some_and(|claim| claim.heard);
+                let knows = member.claim.is_some_and(|claim| claim.heard_ms.is_some());
+                acts |= on_scene || member.status == Status::Rolling && knows;
                 filled += usize::from(on_scene && member.claim.is_some_and(|claim| claim.slot.is_some()));
             }
-            let full = filled > 0 && filled >= desk.config.demand.slots(&incident.cause, incident.level).len();
+            let anybody = |asks| self.state.members.values().any(|member| member.is.skills.cover(asks));
+            let full = filled > 0 && filled >= desk.config.demand.need(incident, anybody).slots.len();
             let (after_ms, line) = (now_ms.saturating_sub(incident.opened_ms), &mut incident.timeline);
             let mut reached = |is: bool, at_ms: &mut Option<i64>, what: IncidentTold| {
                 if is && at_ms.is_none() {
@@ -240,6 +257,8 @@ fn bring_back(state: &mut DeskState, now_ms: i64, clock_ahead_ms: i64, move_max_
     let heard = |at_ms: &mut i64| *at_ms = (*at_ms).min(ahead_ms);
     state.water.values_mut().for_each(|water| heard(&mut water.at_ms));
     state.stock.values_mut().flat_map(BTreeMap::values_mut).for_each(|stock| stock.bring_back(ahead_ms));
+    state.modes.values_mut().for_each(|(_, said_ms)| heard(said_ms));
+    state.gone.values_mut().for_each(|gone| heard(&mut gone.said_ms));
     for road in state.roads.values_mut() {
         [&mut road.closed_at_ms, &mut road.takes_at_ms].into_iter().flatten().for_each(heard);
     }
@@ -247,22 +266,25 @@ fn bring_back(state: &mut DeskState, now_ms: i64, clock_ahead_ms: i64, move_max_
     for incident in state.incidents.values_mut() {
         back(&mut incident.opened_ms);
         back(&mut incident.raised_ms);
+        incident.people.iter_mut().for_each(|(_, said_ms)| heard(said_ms));
         let Timeline { sent_ms, acts_ms, joins_ms, brigade_ms, full_ms } = &mut incident.timeline;
         [sent_ms, acts_ms, joins_ms, brigade_ms, full_ms].into_iter().flatten().for_each(back);
     }
-    state.over.values_mut().for_each(|over| back(&mut over.since_ms));
+    state.over.values_mut().flatten().for_each(|over| back(&mut over.since_ms));
+    state.gone.values_mut().for_each(|gone| back(&mut gone.since_ms));
     for notice in state.notices.values_mut() {
         back(&mut notice.since_ms);
         notice.next_ms.iter_mut().for_each(back);
     }
     for member in state.members.values_mut() {
-        heard(&mut member.status_ms);
+        [&mut member.status_ms, &mut member.ordered_ms, &mut member.told_ms].into_iter().for_each(heard);
         let latest_ms = ahead_ms.saturating_add(i64::from(move_max_ms));
         member.covers.iter_mut().for_each(|(_, from_ms)| *from_ms = (*from_ms).min(latest_ms));
         member.fix.iter_mut().for_each(|fix| heard(&mut fix.at_ms));
         if let Some(claim) = &mut member.claim {
             let ahead_ms = claim.since_ms.saturating_sub(now_ms).max(0);
             back(&mut claim.since_ms);
+            claim.heard_ms.iter_mut().for_each(heard);
             claim.due_ms.iter_mut().for_each(|due_ms| *due_ms = due_ms.saturating_sub(ahead_ms));
         }
     }
