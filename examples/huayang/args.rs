@@ -26,11 +26,12 @@ pub struct Args {
     /// The topic of what is reported to those who dispatch.
     #[arg(long, value_name = "FILTER", default_value = "dispatch/reports", requires = "mqtt")]
     pub reports_topic: String,
-    /// A real city to drive in: a folder with nodes.csv, arcs.csv and stations.csv; the street's own grid if absent.
+    /// A real city to drive in: a folder with nodes.csv, arcs.csv and stations.csv (a line a station with its number, longitude and latitude in WGS-84,
+    /// below a line of headings or none); the street's own grid if absent.
     #[arg(long, value_name = "DIR")]
     pub roads: Option<PathBuf>,
     /// Fires an hour of the simulated day; the street's own if absent.
-    #[arg(long, value_name = "RATE")]
+    #[arg(long, value_name = "RATE", value_parser = up_to::<3_600>, conflicts_with_all = ["cranes", "reports", "mqtt"])]
     pub fires_an_hour: Option<f64>,
     /// The cranes' rated load charts; those of the street if absent.
     #[arg(long, value_name = "FILE.toml")]
@@ -59,10 +60,10 @@ pub struct Args {
     #[arg(long, default_value_t = 2)]
     pub workers: usize,
     /// Hours of the simulated day.
-    #[arg(long, default_value_t = 9.0)]
+    #[arg(long, default_value_t = 9.0, value_parser = up_to::<8_784>, conflicts_with_all = ["cranes", "reports", "mqtt"])]
     pub hours: f64,
     /// What the simulated day is drawn from; the street's own seed if absent.
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["cranes", "reports", "mqtt"])]
     pub seed: Option<u64>,
 }
 
@@ -106,6 +107,13 @@ impl Args {
             publish: publish.map(|(host, port)| (host, port, self.publish_under.clone())),
         })
     }
+}
+
+/// A number from 0 to a most.
+fn up_to<const MOST: u32>(text: &str) -> Result<f64, String> {
+    let number: f64 = text.parse().map_err(|e| format!("{e}"))?;
+    let is_in = (0.0..=f64::from(MOST)).contains(&number);
+    if is_in { Ok(number) } else { Err(format!("it is not from 0 to {MOST}")) }
 }
 
 fn host_and_port(option: &str, text: &str) -> Result<(String, u16), String> {

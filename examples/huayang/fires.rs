@@ -1,38 +1,47 @@
 //! What dispatching came to: how soon help was there, how well the district was covered meanwhile, how often plans changed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{BufRead, BufReader};
+use std::path::Path;
 
 use tabled::settings::object::Columns;
 use tabled::settings::{Alignment, Style};
 use tabled::{Table, Tabled};
-use watchfire::dispatch::{Coverage, Dispatch, IncidentTold, Move, Stage, Standing, Tells};
+use watchfire::Metrics;
+use watchfire::dispatch::{By, Coverage, Dispatch, IncidentTold, Move, Stage, Standing, Tells};
 
 /// What is known of a fire.
 #[derive(Clone, Copy, Debug, Default)]
 struct Fire {
     level: u8,
+    opened_ms: i64,
     first_ms: Option<i64>,
     full_ms: Option<i64>,
     brigade_ms: Option<i64>,
 }
 
-/// Gathers what the desk tells.
+/// An incident: each theatre numbers its own.
+type Id = (u32, u64);
+
+/// Gathers what the desks tell.
 #[derive(Debug, Default)]
 pub struct Fires {
-    fires: BTreeMap<u64, Fire>,
-    exercises: BTreeMap<u64, ()>,
+    fires: BTreeMap<Id, Fire>,
+    /// What is real and no fire.
+    others: BTreeSet<Id>,
+    exercises: BTreeSet<Id>,
     sent: u32,
     turned: u32,
-    /// When, and from where.
-    called_back: Vec<(i64, u64)>,
+    /// By people: when, and from where.
+    called_back: Vec<(i64, Id)>,
     moved_up: u32,
     aid: u32,
     refused: u32,
-    /// The coverage that holds, and since when.
-    covered: Option<(i64, Coverage)>,
+    /// The coverage of each theatre that holds, and since when.
+    covered: BTreeMap<u32, (i64, Coverage)>,
     /// Milliseconds, by how much was covered, thousandths.
     covered_ms: BTreeMap<u32, i64>,
-    last_ms: i64,
+    last_ms: Option<i64>,
 }
 
 #[derive(Tabled)]
@@ -56,35 +65,60 @@ struct Row {
 }
 
 impl Fires {
-    pub fn told(&mut self, told: &Dispatch) {
-        self.last_ms = told.at_ms;
+    /// Of all that a job has written, in however many lives.
+    pub fn written(file: &Path) -> Result<Fires, Box<dyn std::error::Error>> {
+        let mut fires = Fires::default();
+        let lines = BufReader::new(std::fs::File::open(file).map_err(|e| format!("{}: {e}", file.display()))?).lines();
+        for (line, nth) in lines.zip(1..) {
+            let told = serde_json::from_str(&line?).map_err(|e| format!("{}:{nth}: {e}", file.display()))?;
+            fires.told(&told);
+        }
+        Ok(fires)
+    }
+
+    fn told(&mut self, told: &Dispatch) {
+        self.last_ms = self.last_ms.max(Some(told.at_ms));
+        let id = |incident: u64| (told.theatre, incident);
         match &told.tells {
             // Whoever was still under way to what is over was not called back for another.
             Tells::Incident { incident, what: IncidentTold::Closed { .. } } => {
-                self.called_back.retain(|called| *called != (told.at_ms, *incident));
+                self.called_back.retain(|called| *called != (told.at_ms, id(*incident)));
             }
-            Tells::Incident { incident, what } => self.incident(*incident, what),
-            Tells::Plan(change) if matches!(change.standing, Standing::Done { .. }) => match change.to {
-                Move::Assign { .. } => self.sent += 1,
-                Move::Reassign { .. } => self.turned += 1,
-                Move::Release { from } => self.called_back.push((told.at_ms, from)),
-                Move::MoveUp { .. } => self.moved_up += 1,
+            Tells::Incident { incident, what } => self.incident(told.at_ms, id(*incident), what),
+            Tells::Plan(change) => match (change.to, &change.standing) {
+                (Move::MoveUp { .. }, Standing::Done { .. }) => self.moved_up += 1,
+                (Move::Assign { incident } | Move::Reassign { incident, .. }, Standing::Done { .. })
+                    if self.exercises.contains(&id(incident)) => {}
+                (Move::Assign { .. }, Standing::Done { .. }) => self.sent += 1,
+                (Move::Reassign { .. }, Standing::Done { .. }) => self.turned += 1,
+                // Whoever leaves by its own word was not called back.
+                (Move::Release { from }, Standing::Done { by: By::Plan | By::Person(_) })
+                    if !self.exercises.contains(&id(from)) =>
+                {
+                    self.called_back.push((told.at_ms, id(from)));
+                }
+                _ => {}
             },
-            Tells::Coverage(coverage) => self.covers(told.at_ms, Some(coverage.clone())),
+            Tells::Coverage(coverage) => self.covers(told.theatre, told.at_ms, Some(coverage.clone())),
             Tells::Refused(_) => self.refused += 1,
             _ => {}
         }
     }
 
-    fn incident(&mut self, id: u64, what: &IncidentTold) {
+    fn incident(&mut self, at_ms: i64, id: Id, what: &IncidentTold) {
         match what {
             IncidentTold::Opened(of) if of.drill => {
-                self.exercises.insert(id, ());
+                self.exercises.insert(id);
             }
-            IncidentTold::Opened(of) => {
-                self.fires.insert(id, Fire { level: of.level, ..Fire::default() });
+            IncidentTold::Opened(of) if of.cause == "fire" => {
+                self.fires.insert(id, Fire { level: of.level, opened_ms: at_ms, ..Fire::default() });
             }
-            IncidentTold::Missing { slots } => self.aid += u32::from(!slots.is_empty()),
+            IncidentTold::Opened(_) => {
+                self.others.insert(id);
+            }
+            IncidentTold::Missing { slots } if !self.exercises.contains(&id) => {
+                self.aid += u32::from(!slots.is_empty());
+            }
             _ => {}
         }
         let Some(fire) = self.fires.get_mut(&id) else { return };
@@ -98,47 +132,69 @@ impl Fires {
         }
     }
 
-    fn covers(&mut self, at_ms: i64, next: Option<Coverage>) {
-        if let Some((since_ms, coverage)) = self.covered.take().filter(|(since_ms, _)| at_ms > *since_ms) {
-            *self.covered_ms.entry(coverage.covered_permille).or_default() += at_ms - since_ms;
+    fn covers(&mut self, theatre: u32, at_ms: i64, next: Option<Coverage>) {
+        if let Some((since_ms, coverage)) = self.covered.remove(&theatre).filter(|(since_ms, _)| at_ms > *since_ms) {
+            let weighs_ms = self.covered_ms.entry(coverage.covered_permille).or_default();
+            *weighs_ms = weighs_ms.saturating_add(at_ms.saturating_sub(since_ms));
         }
-        self.covered = next.map(|coverage| (at_ms, coverage));
+        if let Some(coverage) = next {
+            self.covered.insert(theatre, (at_ms, coverage));
+        }
     }
 
-    /// The table, and a line of what it took; nothing if nothing was dispatched.
-    pub fn text(mut self) -> Option<String> {
-        if self.last_ms == 0 {
-            return None;
-        }
-        self.covers(self.last_ms, None);
+    /// The table, and a line of what it took; nothing if nothing was dispatched. `end_ms` is when it ended, if anybody knows; else it is what was told last.
+    pub fn text(mut self, end_ms: Option<i64>) -> Option<String> {
+        let end_ms = end_ms.max(self.last_ms).filter(|_| self.last_ms.is_some())?;
+        self.covered.keys().copied().collect::<Vec<_>>().into_iter().for_each(|of| self.covers(of, end_ms, None));
         let all: Vec<Fire> = self.fires.values().copied().collect();
-        let levels: std::collections::BTreeSet<u8> = all.iter().map(|fire| fire.level).collect();
+        let levels: BTreeSet<u8> = all.iter().map(|fire| fire.level).collect();
         let of = |level: u8| all.iter().filter(|fire| fire.level == level).copied().collect::<Vec<_>>();
-        let rows = levels.into_iter().map(|level| row(&level.to_string(), &of(level)));
-        let mut table = Table::new(rows.chain([row("all", &all)]));
+        let rows = levels.into_iter().map(|level| row(&level.to_string(), &of(level), end_ms));
+        let mut table = Table::new(rows.chain([row("all", &all, end_ms)]));
         table.with(Style::psql()).modify(Columns::new(..), Alignment::right());
-        let (whole_ms, covered) = (self.covered_ms.values().sum::<i64>().max(1), &self.covered_ms);
-        let sum = covered.iter().fold(0.0, |sum, (permille, ms)| sum + f64::from(*permille) * *ms as f64);
-        let mean = sum / whole_ms as f64;
-        let a_fire = |count: u32| f64::from(count) / all.len().max(1) as f64;
+        let real = all.len() + self.others.len();
+        let each = |count: usize| if real > 0 { format!("{:.2}", count as f64 / real as f64) } else { "-".to_owned() };
+        let others = if self.others.is_empty() { String::new() } else { format!(", {} others", self.others.len()) };
         Some(format!(
-            "{table}\n{} fires and {} exercises: {:.2} crews sent a fire, {:.2} turned around, {:.2} called back; {} moves between stations; \
-             short of crews {} times; {} reports refused\n{:.1} % of the district covered, {:.1} % at the least",
+            "{table}\n{} fires{others} and {} exercises: {} crews sent to each that is real, {} turned around, {} called back; {} moves between \
+             stations; short of crews {} times; {} reports refused\n{}",
             all.len(),
             self.exercises.len(),
-            a_fire(self.sent),
-            a_fire(self.turned),
-            a_fire(self.called_back.len() as u32),
+            each(self.sent as usize),
+            each(self.turned as usize),
+            each(self.called_back.len()),
             self.moved_up,
             self.aid,
             self.refused,
-            mean / 10.0,
-            covered.keys().next().map_or(0.0, |least| f64::from(*least) / 10.0),
+            self.coverage(),
         ))
+    }
+
+    /// How much was covered, each instant weighing the same.
+    fn coverage(&self) -> String {
+        let whole_ms = self.covered_ms.values().fold(0.0, |sum, ms| sum + *ms as f64);
+        let sum = self.covered_ms.iter().fold(0.0, |sum, (permille, ms)| sum + f64::from(*permille) * *ms as f64);
+        let Some(least) = self.covered_ms.keys().next().filter(|_| whole_ms > 0.0) else {
+            return "nobody has looked at how much is covered".to_owned();
+        };
+        format!(
+            "{:.1} % of the district covered, {:.1} % at the least",
+            sum / whole_ms / 10.0,
+            f64::from(*least) / 10.0
+        )
     }
 }
 
-fn row(level: &str, fires: &[Fire]) -> Row {
+/// What was set aside of what was reported, and is in files of its own; nothing if nothing was.
+pub fn not_taken(metrics: &Metrics) -> Option<String> {
+    let operator = metrics.operators.get("dispatch").cloned().unwrap_or_default();
+    let dead = metrics.sources.get("reports").map_or(0, |source| source.dead);
+    let late: u64 = operator.detectors.iter().map(|detector| detector.late).sum();
+    let is_some = dead + late + operator.skewed > 0;
+    is_some.then(|| format!("of reports {dead} dead, {late} late, {} from wrong clocks", operator.skewed))
+}
+
+fn row(level: &str, fires: &[Fire], end_ms: i64) -> Row {
     let [first, full, brigade] =
         [|fire: &Fire| fire.first_ms, |fire: &Fire| fire.full_ms, |fire: &Fire| fire.brigade_ms].map(|of| {
             let mut times: Vec<i64> = fires.iter().filter_map(of).collect();
@@ -146,9 +202,14 @@ fn row(level: &str, fires: &[Fire]) -> Row {
             times
         });
     let within = |minutes: i64| {
-        let soon = first.iter().filter(|ms| **ms <= minutes * 60_000).count();
-        format!("{:.0} %", 100.0 * soon as f64 / fires.len().max(1) as f64)
+        let within_ms = minutes * 60_000;
+        // One that was not yet open for so long when it ended says nothing, unless somebody was there.
+        let soon = first.iter().filter(|ms| **ms <= within_ms).count();
+        let late = fires.iter().filter(|fire| fire.first_ms.is_none_or(|ms| ms > within_ms));
+        let known = soon + late.filter(|fire| end_ms.saturating_sub(fire.opened_ms) >= within_ms).count();
+        if known > 0 { format!("{:.0} %", 100.0 * soon as f64 / known as f64) } else { "-".to_owned() }
     };
+    let part = |times: &[i64], share: f64| part(times, fires.len(), share);
     Row {
         level: level.to_owned(),
         fires: fires.len(),
@@ -162,9 +223,9 @@ fn row(level: &str, fires: &[Fire]) -> Row {
     }
 }
 
-/// The time within which a part of them were, as minutes and seconds.
-fn part(times_ms: &[i64], share: f64) -> String {
-    let at = (times_ms.len() as f64 * share).ceil() as usize;
+/// The time within which a part of so many were, as minutes and seconds; nothing if that part has not been.
+fn part(times_ms: &[i64], of: usize, share: f64) -> String {
+    let at = (of as f64 * share).ceil() as usize;
     let Some(ms) = at.checked_sub(1).and_then(|at| times_ms.get(at)) else { return "-".to_owned() };
     format!("{}:{:02}", ms / 60_000, ms / 1_000 % 60)
 }

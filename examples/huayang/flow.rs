@@ -90,6 +90,9 @@ fn plausible(reading: &CraneReading) -> Result<(), Error> {
     })
 }
 
+/// How much time may lie between two lines of a file of reports: a week.
+const REPORTS_APART_MS: i64 = 7 * 24 * 3_600_000;
+
 /// Where the job keeps its checkpoints.
 pub struct State<'a> {
     pub dir: &'a Path,
@@ -139,11 +142,10 @@ pub fn job(
         files.write("late", cranes.late);
         files.write("skewed", cranes.skewed);
         let dispatched = reports.key_by(|report| report.theatre).detect("dispatch", desk.clone());
-        files.write("dispatched", dispatched.out.clone());
+        files.write("dispatched", dispatched.out);
         // Nothing that wants somebody to come may be set aside unseen.
         files.write("reports late", dispatched.late);
         files.write("reports skewed", dispatched.skewed);
-        dispatched.out.to_channel("dispatched");
         windows.to_channel("windows");
         episodes.to_channel("episodes");
         alarms.to_channel("alarms");
@@ -156,7 +158,12 @@ pub fn job(
         None => job,
     };
     // A simulated day brings its own time; files do so by themselves, and a broker lives by the wall clock.
-    Ok(if matches!(input, Input::Simulated) { job.ticks(TickSource::FROM_EVENTS) } else { job })
+    Ok(match input {
+        Input::Simulated => job.ticks(TickSource::FROM_EVENTS),
+        // Hours may pass between two reports, and one is enough to say so.
+        Input::Reports(_) => job.ticks(TickSource::FromEvents { interval_ms: 1_000, max_jump_ms: REPORTS_APART_MS }),
+        Input::Cranes(_) | Input::Mqtt { .. } => job,
+    })
 }
 
 /// Files of JSON lines in one folder.

@@ -29,7 +29,6 @@ use std::time::Duration;
 use clap::Parser;
 use indicatif::{ProgressBar, ProgressStyle};
 use watchfire::crane::ChartBook;
-use watchfire::dispatch::Dispatch;
 use watchfire::{Metrics, Receiver, Running};
 
 use args::{Args, Input};
@@ -63,28 +62,48 @@ fn run(args: &Args) -> Result<(), Failed> {
         Some(dir) => Streets::load(dir)?,
         None => Streets::of(&world)?,
     };
+    if let Some(dir) = &args.roads {
+        println!("its engines in {}: {} stations", dir.display(), streets.stations.len());
+    }
     let input = args.input()?;
     let charts = match &args.charts {
         Some(path) => read_charts(path)?,
         None => world.charts()?,
     };
-    folder_for(&args.out, args.state.is_none())?;
+    let goes_on = args.state.as_deref().is_some_and(has_files);
+    folder_for(&args.out, !goes_on)?;
     let state = args.state.as_deref().map(|dir| State { dir, every_ms: args.checkpoint_ms });
     let job = flow::job(input.clone(), charts, streets.desk()?, args.outputs()?, state)?.workers(args.workers);
     job.check().iter().for_each(|finding| eprintln!("huayang: {finding}"));
     let mut running = job.start()?;
     let host = Host::listen(&mut running)?;
+    let mut end_ms = None;
     let metrics = match input {
-        Input::Simulated => simulated(&mut running, Day::new(&world, streets, args.hours, args.seed)?, args.hours)?,
+        Input::Simulated => {
+            let day = Day::new(&world, streets, args.hours, args.seed)?;
+            end_ms = Some(day.end_ms);
+            simulated(&mut running, day)?
+        }
         Input::Cranes(_) | Input::Reports(_) => running.wait()?,
         Input::Mqtt { .. } => until_interrupted(&mut running)?,
     };
-    let (cranes, fires) = host.report();
-    for text in [cranes.text(&metrics), fires.text()].into_iter().flatten() {
+    if let Some(text) = host.report()?.text(&metrics) {
+        let since = if goes_on { "since it went on; all of it is in the files:\n" } else { "" };
+        println!("{since}{text}");
+    }
+    if let Some(text) = Fires::written(&args.out.join("dispatched.jsonl"))?.text(end_ms) {
+        println!("{text}");
+    }
+    if let Some(text) = fires::not_taken(&metrics) {
         println!("{text}");
     }
     println!("written to {}", args.out.display());
     Ok(())
+}
+
+/// Whether a job has kept something there.
+fn has_files(dir: &Path) -> bool {
+    dir.read_dir().is_ok_and(|mut files| files.next().is_some())
 }
 
 fn read_charts(path: &Path) -> Result<ChartBook, Failed> {
@@ -110,9 +129,10 @@ fn folder_for(dir: &Path, fresh: bool) -> Result<(), Failed> {
     Ok(())
 }
 
-fn simulated(running: &mut Running, day: Day, hours: f64) -> Result<Metrics, Failed> {
+fn simulated(running: &mut Running, day: Day) -> Result<Metrics, Failed> {
     let sender = running.sender::<Street>("street")?;
-    let (start_ms, length_ms) = (day.start_ms, (hours * 3_600_000.0) as i64);
+    let (start_ms, length_ms) = (day.start_ms, day.end_ms - day.start_ms);
+    let hours = length_ms as f64 / 3_600_000.0;
     let bar = ProgressBar::new(length_ms as u64);
     bar.set_style(ProgressStyle::with_template("{bar:40} {percent} % of the day, {msg}, {elapsed}")?);
     let mut told = 0;
@@ -152,38 +172,31 @@ fn until_interrupted(running: &mut Running) -> Result<Metrics, Failed> {
 }
 
 /// The host's side: takes what leaves the job, on a thread of its own.
-struct Host(std::thread::JoinHandle<(Report, Fires)>);
+struct Host(std::thread::JoinHandle<Report>);
 
 impl Host {
     fn listen(running: &mut Running) -> Result<Host, Failed> {
         let windows = running.receiver::<Window>("windows")?;
         let episodes = running.receiver::<Episode>("episodes")?;
         let alarms = running.receiver::<Alarms>("alarms")?;
-        let dispatched = running.receiver::<Dispatch>("dispatched")?;
-        Ok(Host(std::thread::spawn(move || gather(&windows, &episodes, &alarms, &dispatched))))
+        Ok(Host(std::thread::spawn(move || gather(&windows, &episodes, &alarms))))
     }
 
-    fn report(self) -> (Report, Fires) {
-        self.0.join().unwrap_or_default()
+    fn report(self) -> Result<Report, Failed> {
+        self.0.join().map_err(|_| "the thread that takes what leaves the job has panicked".into())
     }
 }
 
-fn gather(
-    windows: &Receiver<Window>,
-    episodes: &Receiver<Episode>,
-    alarms: &Receiver<Alarms>,
-    dispatched: &Receiver<Dispatch>,
-) -> (Report, Fires) {
-    let (mut report, mut fires) = (Report::default(), Fires::default());
-    let (mut windows_open, mut episodes_open, mut alarms_open, mut dispatched_open) = (true, true, true, true);
-    while windows_open || episodes_open || alarms_open || dispatched_open {
+fn gather(windows: &Receiver<Window>, episodes: &Receiver<Episode>, alarms: &Receiver<Alarms>) -> Report {
+    let mut report = Report::default();
+    let (mut windows_open, mut episodes_open, mut alarms_open) = (true, true, true);
+    while windows_open || episodes_open || alarms_open {
         // Windows come most often: wait for them a little, and take whatever else is there.
         windows_open = windows_open && take(windows, Duration::from_millis(5), |row| report.window(row));
         episodes_open = episodes_open && take(episodes, Duration::ZERO, |row| report.episode(row));
         alarms_open = alarms_open && take(alarms, Duration::ZERO, |row| report.alarm(&row));
-        dispatched_open = dispatched_open && take(dispatched, Duration::ZERO, |row| fires.told(&row));
     }
-    (report, fires)
+    report
 }
 
 /// Takes what is there; false when nothing will come any more.

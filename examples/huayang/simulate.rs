@@ -21,6 +21,7 @@ pub struct Day {
     next_crane: Option<Arrival>,
     district: District,
     pub start_ms: i64,
+    pub end_ms: i64,
 }
 
 /// All sites' readings in order of arrival.
@@ -65,10 +66,10 @@ impl Day {
         seed: Option<u64>,
     ) -> Result<Day, Box<dyn std::error::Error>> {
         let start_ms = SimConfig::default().start_ms;
-        let span = (start_ms, start_ms + (hours * 3_600_000.0) as i64);
-        let district = District::new(world, streets, span, seed.unwrap_or(world.seed))?;
+        let end_ms = start_ms + (hours * 3_600_000.0) as i64;
+        let district = District::new(world, streets, (start_ms, end_ms), seed.unwrap_or(world.seed))?;
         let mut cranes = Cranes::new(world, hours, seed)?;
-        Ok(Day { next_crane: cranes.next(), cranes, district, start_ms })
+        Ok(Day { next_crane: cranes.next(), cranes, district, start_ms, end_ms })
     }
 
     /// Sends what the job does not have of the day; `told` hears how far it has come.

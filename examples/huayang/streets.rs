@@ -16,6 +16,9 @@ type Failed = Box<dyn std::error::Error>;
 /// What a graver fire asks for from depots.
 pub const FOAM: &str = "foam can";
 
+/// About so many corners of a real city are to be covered.
+const POINTS: usize = 500;
+
 /// The two districts: in the west the plan decides, in the east people do.
 pub const WEST: u32 = 1;
 pub const EAST: u32 = 2;
@@ -82,16 +85,7 @@ impl Streets {
         };
         let network = Arc::new(CsvNetwork::new(Datum::Wgs84).load(&read("nodes.csv")?, &read("arcs.csv")?)?);
         let file = read("stations.csv")?;
-        let lines = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(&file[..]).into_records();
-        let mut places = Vec::new();
-        for line in lines {
-            let line = line?;
-            let number = |at: usize| line.get(at)?.trim().parse::<f64>().ok();
-            // Other lines are headings.
-            if let (Some(number), Some(lon), Some(lat)) = (number(0), number(1), number(2)) {
-                places.push((number as u32, Datum::Wgs84.position(lat, lon)?));
-            }
-        }
+        let places = places(&file).map_err(|e| format!("--roads {}: {e}", dir.join("stations.csv").display()))?;
         let middle_deg = places.iter().map(|(_, place)| place.lon_deg()).sum::<f64>() / places.len().max(1) as f64;
         let district = |place: Position| if place.lon_deg() < middle_deg { WEST } else { EAST };
         let station = |(number, place)| (number, Station { place, district: district(place) });
@@ -100,7 +94,10 @@ impl Streets {
             (stations.keys().map(|of| (*of, 2)).collect(), stations.iter().take(2).map(|(n, of)| (*n, *of)).collect());
         let roads =
             (1..=network.arcs_len()).map(|n| n.to_string()).filter(|name| network.arc(name).is_some()).collect();
-        Ok(Streets { network, stations, crews, depots, points: Vec::new(), addresses: Vec::new(), roads })
+        let nodes = network.nodes_len() as u32;
+        let some = (0..nodes).step_by((nodes as usize / POINTS).max(1));
+        let points = some.map(|node| (network.position(NodeId(node)), 1)).collect();
+        Ok(Streets { network, stations, crews, depots, points, addresses: Vec::new(), roads })
     }
 
     /// Where it burns.
@@ -137,6 +134,27 @@ impl Streets {
         }
         Ok(Desk::new(config, self.network.clone())?)
     }
+}
+
+/// The places of stations: lines of a number, a longitude and a latitude, below headings or none.
+fn places(file: &[u8]) -> Result<Vec<(u32, Position)>, Failed> {
+    let lines = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(file).into_records();
+    let mut places: Vec<(u32, Position)> = Vec::new();
+    for (line, nth) in lines.zip(1..) {
+        let line = line.map_err(|e| format!("line {nth}: {e}"))?;
+        let [number, lon, lat] = [0, 1, 2].map(|at| line.get(at).unwrap_or_default().trim());
+        let (number, lon, lat) = match (number.parse::<u32>(), lon.parse::<f64>(), lat.parse::<f64>()) {
+            (Ok(number), Ok(lon), Ok(lat)) => (number, lon, lat),
+            // A heading begins with no number.
+            _ if places.is_empty() && number.parse::<f64>().is_err() => continue,
+            _ => return Err(format!("line {nth}: no number, longitude and latitude").into()),
+        };
+        if places.iter().any(|(of, _)| *of == number) {
+            return Err(format!("line {nth}: there is a station {number} already").into());
+        }
+        places.push((number, Datum::Wgs84.position(lat, lon).map_err(|e| format!("line {nth}: {e}"))?));
+    }
+    if places.is_empty() { Err("no station".into()) } else { Ok(places) }
 }
 
 fn corners(columns: u32, rows: u32) -> impl Iterator<Item = (u32, u32)> {
