@@ -16,6 +16,12 @@ pub enum Policy {
     Price { ms: u32 },
 }
 
+impl Policy {
+    fn has_price(self) -> bool {
+        matches!(self, Policy::Price { ms } if ms > 0)
+    }
+}
+
 /// What came of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Outcome {
@@ -160,14 +166,14 @@ impl<'w> Simulation<'w> {
             (Does::Stands, _) => Duty::Stands { area: crew.station() as u64 },
             (Does::Works { fire, .. }, _) => Duty::OnScene { incident: *fire as u64 },
             // At no price a crew that is under way is planned with like one that is not.
-            (Does::Drives(_), Some(incident)) if self.policy != Policy::Price { ms: 0 } => Duty::Sent { incident },
+            (Does::Drives(_), Some(incident)) if self.policy.has_price() => Duty::Sent { incident },
             (Does::Drives(_), _) => Duty::Free,
         };
         let eta_ms = match duty {
             Duty::OnScene { .. } => BTreeMap::new(),
             _ => open.iter().map(|fire| (*fire as u64, crew.eta_ms(self.world, self.now, *fire) as u32)).collect(),
         };
-        // To the planner, a crew that must not turn around is one that people have ordered where it goes.
+        // To the planner, a crew that must not turn around is one that people order, each time anew, where it goes.
         let order = to.filter(|_| self.policy == Policy::Never).map(|incident| Order::Goes { incident });
         dispatch::Crew { skills: Skills::default(), duty, eta_ms, order, offered: None }
     }

@@ -100,7 +100,8 @@ impl Problem {
         Assignment { crews, cost }
     }
 
-    /// What an assignment costs, by the definition; slots of which a crew may not fill them are unfilled.
+    /// What an assignment costs, by the definition; slots of which a crew may not fill them are unfilled, and what is said of more slots than there are counts
+    /// for nothing.
     #[must_use]
     pub fn cost(&self, crews: &[Option<usize>]) -> Cost {
         let mut gone = vec![0; self.prices.len()];
@@ -112,7 +113,7 @@ impl Problem {
             }
             pair.unwrap_or(self.unfilled[slot])
         };
-        let slots: Cost = crews.iter().enumerate().map(slot).sum();
+        let slots: Cost = crews.iter().take(self.unfilled.len()).enumerate().map(slot).sum();
         let areas: Cost =
             gone.iter().enumerate().map(|(area, gone)| (0..*gone).map(|n| self.price(area, n)).sum()).sum();
         slots + areas

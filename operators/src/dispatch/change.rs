@@ -233,7 +233,7 @@ pub struct Because {
     pub cost: Cost,
     /// Who would go if it did not.
     pub runner_up: Option<RunnerUp>,
-    /// What the whole plan would cost more then: by how much its own way must become longer for the plan to change.
+    /// What the whole plan would cost more then: by how much its own way must become longer for the plan to change, by the weight of its slot.
     pub margin: Cost,
 }
 
@@ -242,8 +242,8 @@ pub struct Because {
 pub struct RunnerUp {
     /// Who.
     pub responder: u64,
-    /// When it would be there, milliseconds from now.
-    pub eta_ms: u32,
+    /// When it would be there.
+    pub eta: Eta,
 }
 
 /// When somebody is there.

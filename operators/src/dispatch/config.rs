@@ -131,6 +131,9 @@ impl DispatchConfig {
         wrong.extend(lengths.map(|(name, of)| format!("{name} is {of}, which is not above 0")));
         let times = times.iter().filter(|(_, of)| *of <= 0);
         wrong.extend(times.map(|(name, of)| format!("{name} is {of}, which is not above 0")));
+        if self.plan.area_ms.windows(2).any(|two| two[1] < two[0]) {
+            wrong.push("plan.area_ms falls: whoever leaves an area last is missed most".to_owned());
+        }
         if self.stations.is_empty() {
             wrong.push("there is no station".to_owned());
         }

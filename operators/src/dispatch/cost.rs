@@ -5,7 +5,8 @@ use std::ops::{Add, AddAssign, Neg, Sub};
 
 use serde::{Deserialize, Serialize};
 
-/// What a plan, or a part of one, costs: what stands first outweighs any amount of what follows. Costs add up place by place.
+/// What a plan, or a part of one, costs: what stands first outweighs any amount of what follows. Costs add up place by place, to the most
+/// that a place holds.
 ///
 /// ```
 /// use watchfire_operators::dispatch::Cost;
@@ -84,7 +85,7 @@ impl Add for Cost {
 
     #[inline]
     fn add(self, other: Cost) -> Cost {
-        self.zip(other, |a, b| a + b)
+        self.zip(other, i64::saturating_add)
     }
 }
 
@@ -99,7 +100,7 @@ impl Sub for Cost {
 
     #[inline]
     fn sub(self, other: Cost) -> Cost {
-        self.zip(other, |a, b| a - b)
+        self.zip(other, i64::saturating_sub)
     }
 }
 

@@ -139,8 +139,8 @@ impl DemandConfig {
         wrong
     }
 
-    /// What an incident asks for. Who fills the first slot has to be able to do all that is asked for; but if nobody is, as `anybody` tells, one fills it
-    /// and another does the rest.
+    /// What an incident asks for. Who fills the first slot has to be able to do all that is asked for; but if nobody is who can be
+    /// sent there, as `anybody` tells, one fills it and another does the rest.
     pub(super) fn need(&self, incident: &Incident, anybody: impl Fn(Skills) -> bool) -> Need {
         let mut slots = self.slots(&incident.cause, incident.level).to_vec();
         if let Some(first) = slots.first_mut() {

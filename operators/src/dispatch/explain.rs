@@ -6,8 +6,8 @@ use super::scene::Scene;
 use super::{Crew, Need, Plan, PlanConfig};
 
 impl PlanConfig {
-    /// The plan if a crew could not go to an incident: who would go instead, and what that costs more. By so much the way of the crew must
-    /// become longer for the plan to change, as long as the same slots lead and the same crews are passed over.
+    /// The plan if a crew did not go to an incident: who would go instead, and what that costs more. By so much the way of the crew must
+    /// become longer for the plan to change, by the weight of its slot, as long as the same slots lead and nobody else is passed over.
     ///
     /// # Examples
     /// ```
@@ -30,12 +30,9 @@ impl PlanConfig {
         incident: u64,
         crew: u64,
     ) -> Plan {
-        let mut crews = crews.clone();
-        if let Some(of) = crews.get_mut(&crew) {
-            of.eta_ms.remove(&incident);
-        }
-        let scene = Scene::new(self, needs, &crews).led_as(plan);
-        let mut without = self.cheapest(&scene);
+        let mut scene = Scene::new(self, needs, crews).led_as(plan);
+        scene.barred = Some((incident, crew));
+        let mut without = self.settled(&mut scene);
         scene.in_rank(&mut without);
         without
     }

@@ -180,6 +180,8 @@ pub struct Claim {
     pub change: u64,
     /// When it was sent, arrival clock, milliseconds.
     pub since_ms: i64,
+    /// When it has got going, or will have, arrival clock, milliseconds.
+    pub ready_ms: i64,
     /// When it was expected there as it was sent, arrival clock, milliseconds; none if nobody could tell.
     pub due_ms: Option<i64>,
     /// When it has said first that it knows, by the clock of the source, milliseconds; none if it has not yet.
@@ -232,6 +234,16 @@ pub enum Move {
         /// The station.
         station: u32,
     },
+}
+
+impl Move {
+    /// The incident that it goes to, if it goes to one.
+    pub(super) fn incident(self) -> Option<u64> {
+        match self {
+            Move::Assign { incident } | Move::Reassign { incident, .. } => Some(incident),
+            Move::Release { .. } | Move::MoveUp { .. } => None,
+        }
+    }
 }
 
 impl Member {

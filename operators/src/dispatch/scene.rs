@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Cost, Crew, Duty, Going, Missing, Need, Offered, Order, Plan, PlanConfig, Problem, Slot};
+use super::{Cost, Crew, Duty, Going, Missing, Need, Offered, Order, Plan, PlanConfig, Problem, Skills, Slot};
 
 /// A scene as it is planned.
 pub(super) struct Scene<'s> {
@@ -12,6 +12,8 @@ pub(super) struct Scene<'s> {
     pub(super) passed_over: BTreeSet<(u64, u64)>,
     /// Incidents at which that spared nobody from turning around, so all may be the first.
     spares_nobody: BTreeSet<u64>,
+    /// An incident, and a crew that does not go there: to see what the plan would be without it.
+    pub(super) barred: Option<(u64, u64)>,
 }
 
 /// An incident as it is planned.
@@ -37,7 +39,7 @@ impl PlanConfig {
         let (incident, leads) = (asked.incident, asked.leads(nth));
         let (weight, price_ms) = (asked.need.slots[nth].weight(), more_than_ms(self.switching_ms, 100));
         let mut cost = Cost {
-            orders_broken: -i64::from(of.is_held()),
+            orders_broken: -i64::from(of.is_owed(incident)),
             tie: Cost::tie_of(crew, incident.wrapping_mul(1 << 16).wrapping_add(nth as u64)),
             ..Cost::ZERO
         };
@@ -92,7 +94,8 @@ impl<'s> Scene<'s> {
             Asked { incident: *incident, need, lead, first: None }
         };
         let needs = needs.iter().map(asked).collect();
-        let mut scene = Scene { crews, needs, passed_over: BTreeSet::new(), spares_nobody: BTreeSet::new() };
+        let (passed_over, spares_nobody) = (BTreeSet::new(), BTreeSet::new());
+        let mut scene = Scene { crews, needs, passed_over, spares_nobody, barred: None };
         scene.choose_leads(config);
         scene.find_firsts();
         scene
@@ -110,7 +113,7 @@ impl<'s> Scene<'s> {
     }
 
     /// Where slots ask for different things, whoever is there first decides which of them must be. As few incidents as can be have nobody, and
-    /// somebody is soon at each.
+    /// somebody is soon at each; whoever would turn around for that is as much later as turning around costs.
     fn choose_leads(&mut self, config: &PlanConfig) {
         if self.needs.iter().all(|asked| asked.lead.is_none() || asked.asks_alike()) {
             return;
@@ -122,11 +125,11 @@ impl<'s> Scene<'s> {
             for (number, (crew, of)) in self.crews.iter().enumerate() {
                 let rank = asked.need.slots.iter().position(|slot| of.may_fill(asked.incident, *slot));
                 let Some((rank, eta_ms)) = rank.zip(of.eta_ms(asked.incident)) else { continue };
-                let goes_on = matches!(of.duty, Duty::Sent { incident } if incident == asked.incident);
+                let turns = self.bound_for(of).is_some_and(|to| to.incident != asked.incident);
                 let waits = of.offered == Some(Offered::Goes { incident: asked.incident });
-                let paid_ms = if goes_on { more_than_ms(config.switching_ms, 100) } else { 0 }
-                    + if waits { more_than_ms(config.rethinking_ms, 100) } else { 0 };
-                let (first_ms, rest_ms) = (i64::from(eta_ms) - paid_ms, rank as i64);
+                let costs_ms = if turns { more_than_ms(config.switching_ms, 100) } else { 0 }
+                    - if waits { more_than_ms(config.rethinking_ms, 100) } else { 0 };
+                let (first_ms, rest_ms) = (i64::from(eta_ms) + costs_ms, rank as i64);
                 let tie = Cost::tie_of(*crew, asked.incident);
                 problem.may_fill(number, slot, Cost { first_ms, rest_ms, tie, ..Cost::ZERO });
             }
@@ -154,8 +157,8 @@ impl<'s> Scene<'s> {
 
     /// Of an incident, passes over all who would be its first where that only pushes out another that is under way, and saves no more than the price of
     /// that: the first of those under way goes on there, as one of the others. Costs cannot tell this, for what each crew costs does not depend on
-    /// where others go. Whether there was such an incident.
-    pub(super) fn passes_over(&mut self, config: &PlanConfig, going: &[Going]) -> bool {
+    /// where others go. The incidents at which that is so.
+    pub(super) fn passes_over(&mut self, config: &PlanConfig, going: &[Going]) -> BTreeSet<u64> {
         let (pushed_out, mut found) = (self.pushed_out(going), Vec::new());
         for asked in self.needs.iter().filter(|asked| pushed_out.contains_key(&asked.incident)) {
             let is_new = !self.spares_nobody.contains(&asked.incident)
@@ -167,15 +170,14 @@ impl<'s> Scene<'s> {
             }
         }
         self.passed_over.extend(&found);
-        !found.is_empty()
+        found.into_iter().map(|(incident, _)| incident).collect()
     }
 
-    /// Takes back what was passed over at incidents where those who were pushed out `before` do not go on for all that. Whether there was such an
+    /// Takes back what was `passed` over at incidents where those who were pushed out `before` do not go on for all that. Whether there was such an
     /// incident.
-    pub(super) fn takes_back(&mut self, before: &[Going], going: &[Going]) -> bool {
+    pub(super) fn takes_back(&mut self, passed: &BTreeSet<u64>, before: &[Going], going: &[Going]) -> bool {
         let (were_out, are_out) = (self.pushed_out(before), self.pushed_out(going));
-        let passed: BTreeSet<u64> = self.passed_over.iter().map(|(incident, _)| *incident).collect();
-        let in_vain = passed.into_iter().filter(|incident| {
+        let in_vain = passed.iter().copied().filter(|incident| {
             let out = are_out.get(incident);
             were_out.get(incident).is_some_and(|were| were.iter().all(|crew| out.is_some_and(|out| out.contains(crew))))
         });
@@ -287,6 +289,12 @@ impl Crew {
         matches!(self.duty, Duty::OnScene { .. }) || matches!(self.order, Some(Order::Goes { .. }))
     }
 
+    /// Whether a slot of an incident is its own, whoever else could be there sooner: it is there, or people have ordered it there and it is not yet under
+    /// way. Once it is, it goes on whether it fills a slot or not, and who is nearer need not stay away.
+    fn is_owed(&self, incident: u64) -> bool {
+        self.is_held() && self.duty != Duty::Sent { incident }
+    }
+
     /// When it is at an incident, milliseconds from now; nothing if there is no way.
     pub(super) fn eta_ms(&self, incident: u64) -> Option<u32> {
         match self.duty {
@@ -297,7 +305,12 @@ impl Crew {
 
     /// Whether it can fill a slot, and no order and no scene keeps it from that.
     fn may_fill(&self, incident: u64, slot: Slot) -> bool {
-        self.skills.cover(slot.asks) && self.may_go(incident).is_some()
+        self.may_do(incident, slot.asks)
+    }
+
+    /// Whether it can do something at an incident, and no order and no scene keeps it from that.
+    pub(super) fn may_do(&self, incident: u64, asks: Skills) -> bool {
+        self.skills.cover(asks) && self.may_go(incident).is_some()
     }
 
     /// When it is at an incident, milliseconds from now, if there is a way and no order and no scene keeps it from there.
@@ -314,12 +327,14 @@ impl Crew {
     }
 }
 
-/// Crews that were ordered to an incident, and fill no slot of it.
+/// Crews that were ordered to an incident, and neither fill a slot of it nor are under way to one that they could fill.
 pub(super) fn unkept(scene: &Scene<'_>, going: &[Going]) -> Vec<u64> {
-    let kept = |of: u64, to: u64| going.iter().any(|going| going.crew == of && going.incident == to);
+    let goes = |of: u64, to: u64| going.iter().any(|going| going.crew == of && going.incident == to);
+    let is_kept =
+        |of: u64, crew: &Crew, to: u64| goes(of, to) || scene.bound_for(crew).is_some_and(|of| of.incident == to);
     let unkept = scene
         .crews
         .iter()
-        .filter(|(of, crew)| matches!(crew.order, Some(Order::Goes { incident }) if !kept(*of, incident)));
+        .filter(|(of, crew)| matches!(crew.order, Some(Order::Goes { incident }) if !is_kept(*of, crew, incident)));
     unkept.map(|(of, _)| *of).collect()
 }

@@ -110,6 +110,24 @@ fn who_arrives_before_it_has_heard_that_it_was_turned_around_is_where_it_is() {
 }
 
 #[test]
+fn who_was_called_back_and_sent_again_without_hearing_of_it_may_be_at_the_first() {
+    let mut watch = Watch::auto();
+    let first = watch.fire(1, 0);
+    let [crew] = sent_to(&watch, first)[..] else { panic!("one is sent") };
+    watch.says(does(crew, Status::Rolling, Some(first)));
+    watch.says(order(crew, Some(Order::GoesNot { incident: first })));
+    assert_eq!(watch.claim(crew), None);
+    watch.now_ms += 1_000;
+    let second = watch.fire(5, 5);
+    watch.says(order(crew, Some(Order::Goes { incident: second })));
+    watch.fresh();
+    watch.now_ms += 5_000;
+    watch.says(does(crew, Status::OnScene, None));
+    assert_eq!(watch.refusals(), ["E0491"]);
+    assert!(watch.state.incidents[&second].timeline.joins_ms.is_none(), "it may be at the first");
+}
+
+#[test]
 fn who_turned_back_before_it_was_sent_elsewhere_is_waited_for() {
     let (mut watch, _, crew) = turned_around();
     let second = watch.claim(crew);

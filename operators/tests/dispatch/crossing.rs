@@ -98,6 +98,8 @@ fn who_is_kept_by_people_is_not_counted_on_elsewhere() {
     let other = watch.raised(Raised { place: Some(place), ..raised("next door", "fire", 0, 0) });
     assert_eq!(watch.claim(sent), Some(fire));
     assert!((1..=5).any(|id| watch.claim(id) == Some(other)), "{:?}", watch.changes());
+    // And who is nearer to the first stays with it: people wanted both.
+    assert_eq!(watch.claim(5), Some(fire));
 }
 
 #[test]
@@ -184,7 +186,8 @@ fn an_order_given_again_is_carried_out_again() {
     assert_eq!(watch.says(goes), Verdict::Applied);
     assert_eq!(watch.claim(1), Some(fire));
     let planned = watch.desk.planned(&mut watch.state, watch.now_ms);
-    assert!(planned.plan.going.iter().any(|going| going.crew == 1), "it is counted on, though it refused before");
+    assert!(planned.crews[&1].eta_ms.contains_key(&fire), "it is counted on, though it refused before");
+    assert!(planned.plan.unkept.is_empty());
 }
 
 #[test]

@@ -196,7 +196,10 @@ impl Scene {
                 let way_ms = self.times_ms(from).get(&to).copied();
                 let turnout_ms = match (member.status, member.claim) {
                     (Status::Available, _) => 60_000,
-                    (Status::Assigned, Some(claim)) => (60_000 - (now_ms - claim.since_ms)).max(0),
+                    (Status::Assigned, Some(claim)) => {
+                        prop_assert!((0..=60_000).contains(&(claim.ready_ms - claim.since_ms)));
+                        (claim.ready_ms - now_ms).max(0)
+                    }
                     _ => 0,
                 };
                 match eta {
@@ -387,7 +390,9 @@ impl Program<'_> {
         // To save just the price is not enough.
         let (of, eta_ms, price_ms) =
             (&self.crews[&crew], self.eta_ms(crew, incident).unwrap(), i64::from(self.config.switching_ms) + 1);
-        let held = matches!(of.duty, Duty::OnScene { .. }) || matches!(of.order, Some(Order::Goes { .. }));
+        // Who is there, and who was ordered there and is not yet on the way: after that it goes on anyway.
+        let held = matches!(of.duty, Duty::OnScene { .. })
+            || matches!(of.order, Some(Order::Goes { .. })) && of.duty != Duty::Sent { incident };
         let mut cost = Cost { orders_broken: -i64::from(held), ..Cost::ZERO };
         if leads {
             cost.first_ms += eta_ms

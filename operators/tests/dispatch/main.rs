@@ -9,6 +9,7 @@ mod exact;
 mod incidents;
 mod notices;
 mod people;
+mod planned;
 mod responders;
 mod supplies;
 mod support;

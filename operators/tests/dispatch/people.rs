@@ -161,5 +161,5 @@ fn a_plan_says_why() {
     // From station 1 or 3: five blocks, six minutes in all.
     let runner_up = because.runner_up.unwrap();
     assert!([1, 3].contains(&runner_up.responder));
-    assert_eq!(i64::from(runner_up.eta_ms), 120_000 + because.margin.first_ms);
+    assert_eq!(i64::from(runner_up.eta.ms), 120_000 + because.margin.first_ms);
 }

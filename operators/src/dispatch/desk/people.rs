@@ -195,10 +195,12 @@ impl Turn<'_> {
         match to {
             Move::Assign { incident } | Move::Reassign { incident, .. } => {
                 let due_ms = due_ms.or_else(|| self.due_ms_of(id, incident));
+                let desk = self.desk;
                 let Some(member) = self.member(id) else { return };
-                let heard_ms = None;
+                let ready_ms = desk.ready_ms(member, now_ms);
+                let (since_ms, heard_ms) = (now_ms, None);
                 member.claim =
-                    Some(Claim { incident, slot: None, change, since_ms: now_ms, due_ms, heard_ms, kept: false });
+                    Some(Claim { incident, slot: None, change, since_ms, ready_ms, due_ms, heard_ms, kept: false });
                 // Whoever was at one scene is not at the next.
                 if member.status != Status::Rolling {
                     member.status = Status::Assigned;
@@ -226,6 +228,19 @@ impl Turn<'_> {
         let standing = Standing::Done { by };
         self.tell(Tells::Plan(Box::new(PlanChange { change, responder: id, to, standing, because })));
         self.tell_responder(id, change, to);
+        self.tell_taken(id, to);
+    }
+
+    /// Whoever has ordered somebody to an exercise is told that what is real has taken it.
+    fn tell_taken(&mut self, id: u64, to: Move) {
+        let Some(member) = self.state.members.get_mut(&id) else { return };
+        let (Some((Order::Goes { incident, .. }, by)), Some(taken)) = (member.ordered.clone(), to.incident()) else {
+            return;
+        };
+        if incident != taken {
+            member.unkept = true;
+            self.tell(Tells::Unkept { responder: id, incident, by });
+        }
     }
 
     fn tell_responder(&mut self, id: u64, change: u64, to: Move) {

@@ -30,6 +30,7 @@ impl Turn<'_> {
         self.stands.clear();
         for drill in [false, true] {
             let scene = self.desk.scene(self.state, self.now_ms, drill, &taken);
+            self.asked.extend(scene.needs.iter().map(|(id, need)| (*id, need.slots.len())));
             taken.extend(scene.plan.going.iter().map(|going| going.crew));
             self.carry_out(&scene);
             self.tell_missing(&scene.plan, drill);
@@ -84,36 +85,53 @@ impl Turn<'_> {
     /// Each responder that was planned with, from where it is claimed to where the plan has it.
     fn carry_out(&mut self, scene: &Planned) {
         let going: BTreeMap<u64, &Going> = scene.plan.going.iter().map(|going| (going.crew, going)).collect();
-        for id in scene.crews.keys().copied() {
-            let going = going.get(&id).copied();
-            let Some(member) = self.state.members.get_mut(&id) else { continue };
-            let at = member.claim.map(|claim| claim.incident);
+        let mut wants: BTreeMap<u64, Move> = BTreeMap::new();
+        for id in scene.crews.keys() {
+            let going = going.get(id).copied();
+            let Some(member) = self.state.members.get_mut(id) else { continue };
             if let Some(claim) = &mut member.claim {
                 claim.slot = going.filter(|going| going.incident == claim.incident).map(|going| going.slot as u16);
             }
-            let held = at.is_some_and(|at| scene.needs.contains_key(&at)) && (member.is_on_scene() || is_held(member));
-            let wants = match (at, going) {
-                (None, Some(going)) => Some(Move::Assign { incident: going.incident }),
-                (Some(from), Some(going)) if from != going.incident => {
-                    Some(Move::Reassign { incident: going.incident, from })
-                }
-                (Some(from), None) if !held && scene.needs.contains_key(&from) => Some(Move::Release { from }),
-                _ => None,
-            };
-            self.reconcile(id, wants.filter(|_| !held), going, scene);
+            wants.extend(wanted(member, going, scene).map(|to| (*id, to)));
+        }
+        let done = self.done_by_plan(&wants, scene);
+        for (id, to) in wants {
+            self.reconcile(id, to, going.get(&id).copied(), done.contains(&id), scene);
         }
     }
 
-    /// From what is recommended for a responder to what the plan wants now.
-    fn reconcile(&mut self, id: u64, wants: Option<Move>, going: Option<&Going>, scene: &Planned) {
-        let Some(to) = wants else { return };
+    /// For whom the plan does what it wants. From where it counts on somebody nobody goes before one of those does, for people may decide otherwise.
+    fn done_by_plan(&self, wants: &BTreeMap<u64, Move>, scene: &Planned) -> BTreeSet<u64> {
+        let mut done: BTreeSet<u64> =
+            wants.iter().filter(|(id, to)| self.decides(**id, **to)).map(|(id, _)| *id).collect();
+        let claimed = |incident: u64, of: &Member| of.claim.is_some_and(|claim| claim.incident == incident);
+        loop {
+            let comes =
+                |incident: u64| wants.iter().any(|(id, to)| done.contains(id) && to.incident() == Some(incident));
+            let stays = |incident: u64| {
+                let mut there = self.state.members.iter().filter(|(_, of)| claimed(incident, of));
+                there.any(|(id, _)| !done.contains(id))
+            };
+            let is_left = |from: u64| {
+                let counts_on = scene.plan.going.iter().any(|going| going.incident == from);
+                counts_on && !comes(from) && !stays(from)
+            };
+            let from =
+                |id: &u64| if let Some(Move::Reassign { from, .. }) = wants.get(id) { Some(*from) } else { None };
+            let Some(back) = done.iter().copied().find(|id| from(id).is_some_and(is_left)) else { return done };
+            done.remove(&back);
+        }
+    }
+
+    /// From what is recommended for a responder to what the plan wants now, and does if that `is_done`.
+    fn reconcile(&mut self, id: u64, to: Move, going: Option<&Going>, is_done: bool, scene: &Planned) {
         self.stands.insert(id);
         let offer = self.state.members.get(&id).and_then(|member| member.offer);
         if offer.is_some_and(|offer| offer.to != to) {
             self.withdraw(id);
         }
         let standing = offer.filter(|offer| offer.to == to).map(|offer| offer.change);
-        let sends = going.is_some() && self.decides(id, to);
+        let sends = is_done && going.is_some() && self.decides(id, to);
         if standing.is_some() && !sends {
             return;
         }
@@ -185,7 +203,10 @@ impl Turn<'_> {
         Because {
             eta: desk.eta_of(self.state, going.crew, incident, now_ms),
             cost: desk.config.plan.costs(&scene.needs, &scene.crews, going),
-            runner_up: instead.map(|of| RunnerUp { responder: of.crew, eta_ms: of.eta_ms }),
+            runner_up: instead.and_then(|of| {
+                let eta = desk.eta_of(self.state, of.crew, incident, now_ms)?;
+                Some(RunnerUp { responder: of.crew, eta })
+            }),
             margin: without.cost - scene.plan.cost,
         }
     }
@@ -285,17 +306,19 @@ impl Desk {
         let (reach, incidents, members) = state.parts(self);
         let incidents: BTreeMap<u64, &Incident> =
             incidents.iter().filter(|(_, of)| of.drill == drill).map(|(id, of)| (*id, of)).collect();
-        let anybody = |asks| members.values().any(|member| member.is.skills.cover(asks));
-        let needs: BTreeMap<u64, Need> =
-            incidents.iter().map(|(id, incident)| (*id, self.config.demand.need(incident, anybody))).collect();
-        if needs.is_empty() {
+        if incidents.is_empty() {
             return Planned::default();
         }
         let stays = self.not_to_be_left(&incidents, members);
         let members = members.iter().filter(|(id, _)| !taken.contains(id));
-        let crews =
-            members.filter_map(|(id, member)| Some((*id, self.crew(reach, member, &incidents, &stays, now_ms)?)));
+        let crews = members
+            .filter_map(|(id, member)| Some((*id, self.crew(reach, member, &incidents, &stays, (now_ms, drill))?)));
         let crews: BTreeMap<u64, Crew> = crews.collect();
+        let needs = incidents.iter().map(|(id, of)| {
+            let anybody = |asks| crews.values().any(|crew| crew.may_do(*id, asks));
+            (*id, self.config.demand.need(of, anybody))
+        });
+        let needs: BTreeMap<u64, Need> = needs.collect();
         let plan = self.config.plan.plan(&needs, &crews);
         Planned { needs, crews, plan }
     }
@@ -319,6 +342,21 @@ impl Desk {
     /// The tree of a station.
     pub(super) fn station(&self, number: u32) -> Option<usize> {
         self.stations.binary_search_by_key(&number, |(of, _)| *of).ok()
+    }
+}
+
+/// Where the plan wants somebody who is not there yet, nor sent there.
+fn wanted(member: &Member, going: Option<&Going>, scene: &Planned) -> Option<Move> {
+    let at = member.claim.map(|claim| claim.incident);
+    let is_here = at.is_some_and(|at| scene.needs.contains_key(&at));
+    if is_here && (member.is_on_scene() || is_held(member)) {
+        return None;
+    }
+    match (at, going) {
+        (None, Some(going)) => Some(Move::Assign { incident: going.incident }),
+        (Some(from), Some(going)) if from != going.incident => Some(Move::Reassign { incident: going.incident, from }),
+        (Some(from), None) if is_here => Some(Move::Release { from }),
+        _ => None,
     }
 }
 

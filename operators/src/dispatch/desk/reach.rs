@@ -132,11 +132,14 @@ impl Desk {
         let all_ms = u64::from(member.is.turnout_ms.unwrap_or(self.config.turnout_ms));
         match (member.status, member.claim) {
             (Status::Available, _) => all_ms,
-            (Status::Assigned, Some(claim)) => {
-                all_ms.saturating_sub(u64::try_from(now_ms.saturating_sub(claim.since_ms)).unwrap_or(0))
-            }
+            (Status::Assigned, Some(claim)) => u64::try_from(claim.ready_ms.saturating_sub(now_ms)).unwrap_or(0),
             _ => 0,
         }
+    }
+
+    /// When a responder that is sent now has got going: who was sent before goes on with that, and who is out is ready.
+    pub(super) fn ready_ms(&self, member: &Member, now_ms: i64) -> i64 {
+        now_ms.saturating_add(i64::try_from(self.turnout_ms(member, now_ms)).unwrap_or(i64::MAX))
     }
 
     fn from(&self, member: &Member, now_ms: i64) -> Option<From> {
@@ -192,7 +195,7 @@ impl Desk {
         member: &Member,
         incidents: &BTreeMap<u64, &Incident>,
         stays: &BTreeSet<u64>,
-        now_ms: i64,
+        (now_ms, drill): (i64, bool),
     ) -> Option<Crew> {
         if !self.can_be_sent(member, now_ms) {
             return None;
@@ -204,16 +207,23 @@ impl Desk {
             None if self.stands_by(member, now_ms) => Duty::Stands { area: member.post(now_ms).into() },
             None => Duty::Free,
         };
-        let may = |incident: &u64| !member.not_to.contains(incident);
+        // Who is to go on by the word of people is not counted on elsewhere.
+        let kept = claim.filter(|claim| claim.kept).map(|claim| claim.incident);
+        let may = |incident: &u64| !member.not_to.contains(incident) && kept.is_none_or(|to| to == *incident);
         let etas = incidents
             .iter()
             .filter(|(incident, _)| may(incident))
             .filter_map(|(incident, of)| Some((*incident, self.eta(reach, member, (*incident, of), now_ms)?.ms)));
-        let eta_ms = etas.collect();
-        // Who is to go on by the word of people is not counted on elsewhere; nor whom nobody would replace without their word.
-        let kept = claim.filter(|claim| claim.kept || stays.contains(&claim.incident)).map(|claim| claim.incident);
+        let eta_ms: BTreeMap<u64, u32> = etas.collect();
+        // Nor is one whom nobody would replace without the word of people, if it can get there.
+        let alone = claim.map(|claim| claim.incident).filter(|to| stays.contains(to) && eta_ms.contains_key(to));
         let ordered = member.ordered.as_ref().map(|(order, _)| *order);
-        let order = match (ordered, kept) {
+        // What is real comes before an order to an exercise.
+        let ordered = ordered.filter(|order| match order {
+            Order::Goes { incident } => drill || incidents.contains_key(incident),
+            _ => true,
+        });
+        let order = match (ordered, alone) {
             // That it does not go elsewhere is known from where it may go.
             (None, Some(incident)) => Some(Order::Goes { incident }),
             (Some(Order::GoesNot { incident: not }), Some(incident)) if not != incident => {

@@ -173,8 +173,8 @@ impl Turn<'_> {
             self.withdraw(id);
             let change = self.new_change();
             self.drop_go(id);
-            let claim =
-                Claim { incident, slot: None, change, since_ms: now_ms, due_ms: None, heard_ms: None, kept: false };
+            let (since_ms, ready_ms, due_ms) = (now_ms, now_ms, None);
+            let claim = Claim { incident, slot: None, change, since_ms, ready_ms, due_ms, heard_ms: None, kept: false };
             if let Some(member) = self.member(id) {
                 member.claim = Some(claim);
             }

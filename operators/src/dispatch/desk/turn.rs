@@ -27,6 +27,8 @@ pub(super) struct Turn<'t> {
     pub(super) short: bool,
     /// Responders for whom the plan wants what is recommended.
     pub(super) stands: BTreeSet<u64>,
+    /// How many slots each incident has by the plan of this turn.
+    pub(super) asked: BTreeMap<u64, usize>,
 }
 
 impl<'t> Turn<'t> {
@@ -55,6 +57,7 @@ impl<'t> Turn<'t> {
             stale: false,
             short: false,
             stands: BTreeSet::new(),
+            asked: BTreeMap::new(),
         }
     }
 
@@ -222,8 +225,8 @@ impl<'t> Turn<'t> {
                 acts |= on_scene || member.status == Status::Rolling && knows;
                 filled += usize::from(on_scene && member.claim.is_some_and(|claim| claim.slot.is_some()));
             }
-            let anybody = |asks| self.state.members.values().any(|member| member.is.skills.cover(asks));
-            let full = filled > 0 && filled >= desk.config.demand.need(incident, anybody).slots.len();
+            // Nobody comes to be there, nor is more asked for, without a plan.
+            let full = filled > 0 && self.asked.get(id).is_some_and(|asked| filled >= *asked);
             let (after_ms, line) = (now_ms.saturating_sub(incident.opened_ms), &mut incident.timeline);
             let mut reached = |is: bool, at_ms: &mut Option<i64>, what: IncidentTold| {
                 if is && at_ms.is_none() {
@@ -285,6 +288,7 @@ fn bring_back(state: &mut DeskState, now_ms: i64, clock_ahead_ms: i64, move_max_
             let ahead_ms = claim.since_ms.saturating_sub(now_ms).max(0);
             back(&mut claim.since_ms);
             claim.heard_ms.iter_mut().for_each(heard);
+            claim.ready_ms = claim.ready_ms.saturating_sub(ahead_ms);
             claim.due_ms.iter_mut().for_each(|due_ms| *due_ms = due_ms.saturating_sub(ahead_ms));
         }
     }
