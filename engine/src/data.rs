@@ -9,16 +9,31 @@ use serde::{Deserialize, Deserializer, Serialize};
 use crate::Error;
 
 /// A row or a key as bytes: MessagePack with the names of fields, so that whatever serde can describe reads back, numbers to
-/// the bit, and fields that were added since have their defaults.
-pub(crate) fn to_bytes<T: Serialize>(value: &T) -> Result<Vec<u8>, Error> {
+/// the bit, and fields that were added since have their defaults. For a [`State`](crate::State) that holds rows.
+///
+/// # Errors
+/// `E0525` if it does not serialise.
+///
+/// # Examples
+/// ```
+/// use watchfire_engine::{row_from_bytes, row_to_bytes};
+/// let bytes = row_to_bytes(&(7_u32, "lift", 0.1))?;
+/// assert_eq!(row_from_bytes::<(u32, String, f64)>(&bytes)?, (7, "lift".to_owned(), 0.1));
+/// assert_eq!(row_from_bytes::<u32>(&bytes).unwrap_err().code(), "E0526");
+/// # Ok::<(), watchfire_engine::Error>(())
+/// ```
+pub fn row_to_bytes<T: Serialize>(value: &T) -> Result<Vec<u8>, Error> {
     rmp_serde::to_vec_named(value).map_err(|e| {
         let what = format!("cannot encode a {}", std::any::type_name::<T>());
         Error::new("E0525", what).because(e).remedy("let its type serialise with serde as it deserialises")
     })
 }
 
-/// What [`to_bytes`] wrote, to the last byte.
-pub(crate) fn from_bytes<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
+/// What [`row_to_bytes`] wrote, to the last byte.
+///
+/// # Errors
+/// `E0526` if the bytes are no such row.
+pub fn row_from_bytes<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
     let mut rest = bytes;
     let read = T::deserialize(&mut rmp_serde::Deserializer::new(&mut rest));
     let cause = match read {

@@ -32,7 +32,7 @@ mod time;
 mod turns;
 
 pub use checkpoint::Checkpointing;
-pub use data::{Change, Data, Real, Row, Timed};
+pub use data::{Change, Data, Real, Row, Timed, row_from_bytes, row_to_bytes};
 pub use error::Error;
 pub use flow::{Finding, Flow, KeyedStream, Plan, Sourced, Stream, Weight};
 pub use ingest::{ChannelIn, MergeSplits, Recording, SendError, Sender};

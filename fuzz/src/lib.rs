@@ -20,6 +20,7 @@
 //! | [`charts`] | a chart book in TOML | rated loads are finite, capped by rope, and do not rise with the radius |
 //! | [`roads`] | a map, or two tables in CSV | an error with lines, or a network whose times are those from scratch while roads close |
 //! | [`windows`] | settings, then rows and cuts | windows and sessions are those of the plain reference, cut and restored at will |
+//! | [`detectors`] | settings, then values | rows go on in order, scores are finite, cut and restored at will |
 //! | [`cranes`] | settings, then readings | sums fit into their windows, ratios are finite, books balance |
 //! | [`alarms`] | a ladder, then events | nothing but proof lowers an alarm; ids have no holes |
 //! | [`state`] | a kind, then a state | an error, or a state that can be written down and gone on from |
@@ -31,6 +32,7 @@ mod charts;
 mod configs;
 mod cranes;
 mod csv;
+mod detectors;
 mod input;
 mod json;
 mod lines;
@@ -49,6 +51,7 @@ pub use charts::charts;
 pub use configs::configs;
 pub use cranes::cranes;
 pub use csv::csv;
+pub use detectors::detectors;
 pub use json::json;
 pub use lines::lines;
 pub use mqtt::mqtt;
@@ -66,6 +69,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("configs", configs),
     ("cranes", cranes),
     ("csv", csv),
+    ("detectors", detectors),
     ("json", json),
     ("lines", lines),
     ("mqtt", mqtt),

@@ -3,6 +3,9 @@
 use watchfire_engine::State;
 use watchfire_operators::alarm::{AlarmMachine, AlarmState, AlarmsState, Ladder};
 use watchfire_operators::crane::{EpisodeState, OverloadPart};
+use watchfire_operators::detect::{
+    CusumState, EwmaState, HoltState, InOrderState, PageHinkleyState, RateState, ScoresState, StuckState,
+};
 use watchfire_operators::window::{Bounds, SessionState, WindowState};
 
 use crate::alarms::draw_event;
@@ -14,7 +17,7 @@ pub fn state(bytes: &[u8]) {
     let mut input = Input::new(bytes);
     let kind = input.u8();
     let bytes = input.rest();
-    match kind % 9 {
+    match kind % 16 {
         0 => drop(decoded::<WindowState<OverloadPart>>(bytes)),
         1 => drop(decoded::<EpisodeState>(bytes)),
         2 => drop(decoded::<AlarmsState>(bytes)),
@@ -23,7 +26,22 @@ pub fn state(bytes: &[u8]) {
         5 => drop(decoded::<SessionState<OverloadPart>>(bytes)),
         6 => drop(decoded::<WindowState<Option<Bounds>>>(bytes)),
         7 => drop(decoded::<SessionState<(i128, u64)>>(bytes)),
+        9 => drop(decoded::<ScoresState<EwmaState>>(bytes)),
+        10 => drop(decoded::<ScoresState<CusumState>>(bytes)),
+        11 => drop(decoded::<ScoresState<PageHinkleyState>>(bytes)),
+        12 => drop(decoded::<ScoresState<HoltState>>(bytes)),
+        13 => drop(decoded::<ScoresState<RateState>>(bytes)),
+        14 => drop(decoded::<ScoresState<StuckState>>(bytes)),
+        15 => held(bytes),
         _ => alarm(bytes),
+    }
+}
+
+/// Rows that wait are stored with serde, which refuses with a code of its own.
+fn held(bytes: &[u8]) {
+    match InOrderState::<(i64, String)>::decode(bytes) {
+        Ok(state) => drop(state.encode().expect("a state can be written")),
+        Err(error) => assert_eq!(error.code(), "E0526", "{error}"),
     }
 }
 

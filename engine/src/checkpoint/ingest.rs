@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::Error;
 use crate::control::Signal;
-use crate::data::{from_bytes, to_bytes};
+use crate::data::{row_from_bytes, row_to_bytes};
 use crate::durable::{FrameKind, SplitAt, StateFile, Store, body_of, framed, states_name, sum_of};
 use crate::keyed::Clocks;
 
@@ -84,7 +84,7 @@ impl Ingest {
     /// # Errors
     /// `E0525` if it cannot be encoded.
     pub(crate) fn encode(&self, generation: u64, checkpoint: u64, part: u32) -> Result<(Vec<u8>, StateFile), Error> {
-        let bytes = framed(FrameKind::Ingest, &to_bytes(self)?);
+        let bytes = framed(FrameKind::Ingest, &row_to_bytes(self)?);
         let name = states_name(generation, checkpoint, part);
         let file = StateFile { name, bytes: bytes.len() as u64, checksum: sum_of(&bytes), groups: (0, 0), base: true };
         Ok((bytes, file))
@@ -93,7 +93,7 @@ impl Ingest {
     /// # Errors
     /// `E0521` if the object is damaged or missing, `E0522` if a later release wrote it; those of the store.
     pub(crate) fn read(store: &dyn Store, file: &StateFile) -> Result<Ingest, Error> {
-        from_bytes(&body_of(store, file, FrameKind::Ingest)?).map_err(|e| {
+        row_from_bytes(&body_of(store, file, FrameKind::Ingest)?).map_err(|e| {
             let remedy = "let the job fall back to an older checkpoint, or restore the object from a backup";
             Error::new("E0521", "what the ingest remembers cannot be read")
                 .at(file.name.clone())
@@ -140,7 +140,7 @@ mod tests {
 
     #[test]
     fn the_bytes_stay_the_same() {
-        let bytes = to_bytes(&ingest()).unwrap();
+        let bytes = row_to_bytes(&ingest()).unwrap();
         assert!(String::from_utf8_lossy(&bytes).contains("next_split"), "fields have their names");
         assert_eq!((bytes.len(), xxhash_rust::xxh3::xxh3_64(&bytes)), (301, 7_810_826_823_265_711_951));
     }

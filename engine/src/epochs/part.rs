@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Logged, PreparedFor};
 use crate::Error;
-use crate::data::{from_bytes, to_bytes};
+use crate::data::{row_from_bytes, row_to_bytes};
 use crate::durable::{FrameKind, framed, unframed};
 
 /// Where the parts lie: `epochs/GENERATION-EPOCH-NUMBER`.
@@ -50,13 +50,13 @@ impl Part {
     /// # Errors
     /// `E0525` if it cannot be encoded.
     pub(crate) fn encode(&self) -> Result<Vec<u8>, Error> {
-        Ok(framed(FrameKind::Epochs, &to_bytes(self)?))
+        Ok(framed(FrameKind::Epochs, &row_to_bytes(self)?))
     }
 
     /// # Errors
     /// `E0521` if the bytes are damaged, `E0522` if a later release wrote them.
     pub(crate) fn decode(bytes: &[u8], name: &str) -> Result<Part, Error> {
-        from_bytes(unframed(FrameKind::Epochs, bytes, name)?.1).map_err(|e| {
+        row_from_bytes(unframed(FrameKind::Epochs, bytes, name)?.1).map_err(|e| {
             let what = "a part of the epoch log cannot be read";
             Error::new("E0521", what).at(name).because(e).remedy("restore the object from a backup")
         })
@@ -118,7 +118,7 @@ mod tests {
 
     #[test]
     fn the_bytes_stay_the_same() {
-        let bytes = to_bytes(&part()).unwrap();
+        let bytes = row_to_bytes(&part()).unwrap();
         assert!(String::from_utf8_lossy(&bytes).contains("arrival_ms"), "fields have their names");
         assert_eq!((bytes.len(), xxhash_rust::xxh3::xxh3_64(&bytes)), (482, 10_720_543_019_599_840_780));
     }
@@ -137,7 +137,7 @@ mod tests {
         flipped[70] ^= 1;
         assert_eq!(Part::decode(&flipped, &name).unwrap_err().code(), "E0521");
         // A sound frame around something else.
-        let other = framed(FrameKind::Epochs, &to_bytes(&"no part").unwrap());
+        let other = framed(FrameKind::Epochs, &row_to_bytes(&"no part").unwrap());
         assert_eq!(Part::decode(&other, &name).unwrap_err().code(), "E0521");
     }
 }

@@ -11,7 +11,7 @@ use super::queue::Acknowledge;
 use super::ticker::Sight;
 use crate::checkpoint::SavedHeld;
 use crate::control::{Health, Signal};
-use crate::data::{from_bytes, to_bytes};
+use crate::data::{row_from_bytes, row_to_bytes};
 use crate::{Data, Error, Timed};
 
 /// Rows in a row that must be ahead before they begin the clock, or move it by more than `max_jump_ms`.
@@ -36,7 +36,7 @@ impl<T: Data> HeldRow for OneRow<T> {
     }
 
     fn save(&self) -> Result<Vec<u8>, Error> {
-        to_bytes(&self.row)
+        row_to_bytes(&self.row)
     }
 }
 
@@ -44,7 +44,7 @@ impl<T: Data> HeldRow for OneRow<T> {
 pub(crate) type ReadHeld = fn(usize, u32, &[u8]) -> Result<Box<dyn HeldRow>, Error>;
 
 pub(crate) fn read_held<T: Data>(input: usize, split: u32, bytes: &[u8]) -> Result<Box<dyn HeldRow>, Error> {
-    Ok(Box::new(OneRow { input, split, row: from_bytes::<T>(bytes)? }))
+    Ok(Box::new(OneRow { input, split, row: row_from_bytes::<T>(bytes)? }))
 }
 
 enum Waiting {

@@ -17,7 +17,7 @@ use super::ticker::Ticker;
 use crate::batch::{Batch, NO_SPLIT, Places};
 use crate::checkpoint::SaveMerge;
 use crate::control::{Control, Health, Signal};
-use crate::data::{from_bytes, to_bytes};
+use crate::data::{row_from_bytes, row_to_bytes};
 use crate::decode::DeadLetter;
 use crate::epochs::{Given, Heard, Hears};
 use crate::job::metrics::SourceStats;
@@ -202,7 +202,7 @@ impl<T: Data> Comes<T> {
         let (split, rows, dead) = (self.split, self.rows.clone(), self.dead.clone());
         let (read, decoded, after) = (self.read, self.decoded, self.after.clone());
         Hears::Rows(Box::new(move || {
-            Ok(Heard::Rows { split, rows: to_bytes(&rows)?.into(), dead, read, decoded, after })
+            Ok(Heard::Rows { split, rows: row_to_bytes(&rows)?.into(), dead, read, decoded, after })
         }))
     }
 }
@@ -376,7 +376,7 @@ impl<T: Data + Timed> Intake for SourceIntake<T> {
         match heard {
             Heard::Opened { split, name, at_ms, .. } => self.opened(split, name, at_ms, cut),
             Heard::Rows { split, rows, dead, read, decoded, after } => {
-                let rows = from_bytes(&rows).map_err(|e| e.at(format!("source \"{}\"", self.name)))?;
+                let rows = row_from_bytes(&rows).map_err(|e| e.at(format!("source \"{}\"", self.name)))?;
                 self.come(Comes { split, rows, dead, read, decoded, after }, None, cut);
             }
             Heard::Range { split, given, after } => {

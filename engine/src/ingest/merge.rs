@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::queue::Acknowledge;
 use crate::checkpoint::{SaveMerge, SavedMerge};
 use crate::control::{Health, Signal};
-use crate::data::{from_bytes, to_bytes};
+use crate::data::{row_from_bytes, row_to_bytes};
 use crate::{Data, Error, Timed};
 
 /// How the splits of a source are merged.
@@ -224,7 +224,7 @@ impl<T: Data + Timed> Merger<T> {
             rows: Bytes::new(),
         };
         Box::new(move || {
-            saved.rows = to_bytes(&rows)?.into();
+            saved.rows = row_to_bytes(&rows)?.into();
             Ok(saved)
         })
     }
@@ -234,7 +234,7 @@ impl<T: Data + Timed> Merger<T> {
     /// # Errors
     /// `E0526` if the rows cannot be read.
     pub(crate) fn resume(config: MergeSplits, saved: SavedMerge) -> Result<Self, Error> {
-        let rows: Vec<T> = from_bytes(&saved.rows)?;
+        let rows: Vec<T> = row_from_bytes(&saved.rows)?;
         if rows.len() != saved.at.len() {
             let what = format!("{} rows of a merge where {} were held", rows.len(), saved.at.len());
             return Err(Error::new("E0526", what).remedy("restore an undamaged checkpoint"));

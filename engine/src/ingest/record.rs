@@ -11,7 +11,7 @@ use super::saved::SavedRows;
 use super::streamed::Streamed;
 use crate::batch::{Batch, Places};
 use crate::control::{Control, Signal};
-use crate::data::to_bytes;
+use crate::data::row_to_bytes;
 use crate::{Data, Error};
 
 /// Rows of any type that were recorded.
@@ -40,7 +40,7 @@ impl<T: Data> RecordedRows for Batch<T> {
     }
 
     fn save(&self, from: usize, to: usize) -> Result<SavedRows, Error> {
-        let rows = to_bytes(&&self.rows[from..to])?.into();
+        let rows = row_to_bytes(&&self.rows[from..to])?.into();
         Ok(SavedRows { split: self.split, late: self.late, first: self.places.at(from), rows })
     }
 }

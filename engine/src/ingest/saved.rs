@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::record::{Item, RecordedRows, Recording};
 use crate::batch::{Batch, Places};
 use crate::control::Control;
-use crate::data::{from_bytes, to_bytes};
+use crate::data::{row_from_bytes, row_to_bytes};
 use crate::durable::{FrameKind, Store, framed, unframed};
 use crate::flow::InputType;
 use crate::{Data, Error};
@@ -52,7 +52,7 @@ pub(crate) type ReadRows = fn(SavedRows) -> Result<Arc<dyn RecordedRows>, Error>
 
 pub(crate) fn read_rows<T: Data>(saved: SavedRows) -> Result<Arc<dyn RecordedRows>, Error> {
     let SavedRows { split, late, first, rows } = saved;
-    Ok(Arc::new(Batch { target: 0, split, late, places: Places::Dense(first), rows: from_bytes::<Vec<T>>(&rows)? }))
+    Ok(Arc::new(Batch { target: 0, split, late, places: Places::Dense(first), rows: row_from_bytes::<Vec<T>>(&rows)? }))
 }
 
 /// Makes segments of items.
@@ -93,7 +93,7 @@ impl Segments {
     /// `E0525` if it cannot be encoded.
     pub(crate) fn end(&mut self, last: bool) -> Result<(String, Vec<u8>), Error> {
         let segment = Segment { fingerprint: self.fingerprint, last, items: std::mem::take(&mut self.items) };
-        let object = (name_of(self.number), framed(FrameKind::Segment, &to_bytes(&segment)?));
+        let object = (name_of(self.number), framed(FrameKind::Segment, &row_to_bytes(&segment)?));
         (self.number, self.bytes) = (self.number + 1, 0);
         Ok(object)
     }
@@ -172,7 +172,7 @@ impl Recording {
             };
             let bytes = store.get(&name)?.ok_or_else(|| damaged("a part of the recording is missing"))?;
             let segment: Segment =
-                from_bytes(unframed(FrameKind::Segment, &bytes, &name)?.1).map_err(|e| e.at(name.clone()))?;
+                row_from_bytes(unframed(FrameKind::Segment, &bytes, &name)?.1).map_err(|e| e.at(name.clone()))?;
             if segment.fingerprint != fingerprint {
                 return Err(other_flow(segment.fingerprint, fingerprint));
             }
@@ -217,10 +217,10 @@ mod tests {
         ];
         let controls = signals.into_iter().map(|signal| Saved::Control(Control { at: 10, signal }));
         let items = std::iter::once(Saved::Rows(1, rows)).chain(controls).chain([Saved::Cut]).collect();
-        let bytes = to_bytes(&Segment { fingerprint: 5, last: true, items }).unwrap();
+        let bytes = row_to_bytes(&Segment { fingerprint: 5, last: true, items }).unwrap();
         let text = String::from_utf8_lossy(&bytes);
         assert!(text.contains("fingerprint") && text.contains("arrival_ms"), "fields have their names: {text:?}");
         assert_eq!((bytes.len(), xxhash_rust::xxh3::xxh3_64(&bytes)), (224, 16_030_469_138_646_245_901));
-        assert_eq!(to_bytes(&from_bytes::<Segment>(&bytes).unwrap()).unwrap(), bytes);
+        assert_eq!(row_to_bytes(&row_from_bytes::<Segment>(&bytes).unwrap()).unwrap(), bytes);
     }
 }

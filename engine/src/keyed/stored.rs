@@ -10,7 +10,7 @@ use super::fused::Found;
 use super::operator::Core;
 use super::slots::{Slot, Slots};
 use super::timers::{Clocks, Instants, Timers};
-use crate::data::{from_bytes, to_bytes};
+use crate::data::{row_from_bytes, row_to_bytes};
 use crate::durable::StateType;
 use crate::key::key_group;
 use crate::{Error, Key, State, Timed};
@@ -86,7 +86,11 @@ impl<F: Fused> SetAside<F> {
             wrong_clock: self.wrong_clock,
             states,
         };
-        Ok(Entry { group: key_group(self.key.stable_hash()), key: to_bytes(&self.key)?, state: remembered.encode()? })
+        Ok(Entry {
+            group: key_group(self.key.stable_hash()),
+            key: row_to_bytes(&self.key)?,
+            state: remembered.encode()?,
+        })
     }
 }
 
@@ -104,7 +108,7 @@ impl<F: Fused<In: Timed>, KF: Fn(&F::In) -> F::Key> Core<F, KF> {
     /// `E0526` if the bytes are not such a key, `E0502` if they are not its state; those of [`State::migrate`].
     pub(crate) fn restore(&mut self, some: &[(&[u8], &[u8])], types: &[StateType], anew: bool) -> Result<(), Error> {
         let key_of = |(key, _): &(&[u8], &[u8])| {
-            let key: F::Key = from_bytes(key)?;
+            let key: F::Key = row_from_bytes(key)?;
             let hash = key.stable_hash();
             self.slots.ask_index(hash);
             Ok((key, hash))

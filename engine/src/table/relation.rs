@@ -4,7 +4,7 @@ use std::marker::PhantomData;
 
 use rkyv::with::Skip;
 
-use crate::data::{from_bytes, to_bytes};
+use crate::data::{row_from_bytes, row_to_bytes};
 use crate::keyed::{Context, Describe, Detector, Verdict};
 use crate::{Change, Error, Key, Row, State, Timed};
 
@@ -27,11 +27,11 @@ impl<V: Row> State for Relation<V> {
     const VERSION: u32 = 1;
 
     fn encode(&self) -> Result<Vec<u8>, Error> {
-        to_bytes(&self.rows)
+        row_to_bytes(&self.rows)
     }
 
     fn decode(bytes: &[u8]) -> Result<Self, Error> {
-        Ok(Relation { rows: from_bytes(bytes)? })
+        Ok(Relation { rows: row_from_bytes(bytes)? })
     }
 }
 

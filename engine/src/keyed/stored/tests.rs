@@ -195,7 +195,7 @@ fn again(mut core: Keyed, on_skew: OnSkew) -> Keyed {
     for slot in (0..core.slots.len()).rev() {
         let entry = entry(&mut core, slot);
         next.restore(&[(&entry.key, &entry.state)], &types(), false).unwrap();
-        let key = from_bytes::<u32>(&entry.key).unwrap();
+        let key = row_from_bytes::<u32>(&entry.key).unwrap();
         assert_eq!(entry.group, key_group(key.stable_hash()));
     }
     next.resume(std::mem::replace(&mut core.clocks, Clocks::new()));
@@ -275,7 +275,7 @@ fn only_what_changed_is_written_down() {
         assert!(core.set_aside(usize::MAX));
         let mut entries = core.written_down().unwrap();
         entries.sort_unstable_by(|a, b| a.key.cmp(&b.key));
-        entries.into_iter().map(|entry| from_bytes(&entry.key).unwrap()).collect()
+        entries.into_iter().map(|entry| row_from_bytes(&entry.key).unwrap()).collect()
     };
     for (changed, expected) in [(&[1, 2, 3][..], &[1, 2, 3][..]), (&[2, 2], &[2]), (&[], &[]), (&[3, 2], &[2, 3])] {
         take(&mut core, &rows(changed), &mut at);
@@ -313,5 +313,5 @@ fn the_bytes_stay_the_same() {
     let bytes = key.encode().unwrap();
     assert_eq!(Remembered::decode(&bytes).unwrap(), key);
     assert_eq!((bytes.len(), xxhash_rust::xxh3::xxh3_64(&bytes)), (104, 4_876_927_962_291_611_048));
-    assert_eq!(to_bytes(&(300u32, "crane 7".to_owned())).unwrap(), b"\x92\xcd\x01\x2c\xa7crane 7");
+    assert_eq!(row_to_bytes(&(300u32, "crane 7".to_owned())).unwrap(), b"\x92\xcd\x01\x2c\xa7crane 7");
 }

@@ -1,0 +1,144 @@
+//! Detectors over values of every kind, through jobs.
+
+use serde::{Deserialize, Serialize};
+use watchfire_engine::{Compose, EventTime, Flow, Job, Metrics, Running, TickSource, Timed};
+use watchfire_operators::detect::{
+    Cusum, Ewma, Holt, InOrder, PageHinkley, Rate, Reading, Score, Scored, Scores, Side, Stuck,
+};
+
+use crate::input::{Input, Walk};
+use crate::restored::Restored;
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Row {
+    key: u32,
+    at_ms: i64,
+    value: f64,
+    id: u32,
+}
+
+impl Timed for Row {
+    fn event_time_ms(&self) -> i64 {
+        self.at_ms
+    }
+}
+
+/// Settings, then values of three keys at times of all kinds: what is said is the same however rows are cut, by other workers, and with every state written down
+/// and read back after every call; rows go on in order, each once, or are late, or came before; and every score is finite.
+pub fn detectors(bytes: &[u8]) {
+    let mut input = Input::new(bytes);
+    let plan = Plan::draw(&mut input);
+    let rows = draw_rows(&mut input);
+    let count = rows.len() as u64;
+    let mut running = plan.plain().record().start().expect("a sound flow");
+    running.sender::<Row>("rows").expect("its sender").send(rows).expect("it takes rows");
+    let (straight, metrics) = said(&mut running);
+    let recording = running.recording().expect("it was recorded");
+    let restored =
+        plan.restored().workers(1 + usize::from(plan.seed % 3)).replay(&recording.recut(plan.seed.into(), 2));
+    assert_eq!(said(&mut restored.expect("a sound flow")).0, straight, "cut otherwise, and restored");
+    let book = metrics.operators["detectors"].detectors[0];
+    let gone = book.emitted + book.late + book.duplicate + metrics.operators["detectors"].skewed;
+    assert_eq!(gone, count, "every row has gone on, or is told of: {:?}", metrics.operators["detectors"]);
+}
+
+#[derive(Clone, Copy)]
+struct Plan {
+    disorder_ms: i64,
+    held_max: usize,
+    quiet_ms: i64,
+    warm_up: u32,
+    side: Side,
+    tau_ms: i64,
+    seed: u8,
+}
+
+/// What a value is to a score.
+fn reading(row: &Row) -> Reading<f64> {
+    if row.id % 7 == 6 { Reading::Reset } else { Reading::Value(row.value) }
+}
+
+/// All of them, each made by `make`, in one operator.
+macro_rules! build {
+    ($flow:expr, $plan:expr, $make:expr) => {{
+        let Plan { disorder_ms, held_max, quiet_ms, warm_up, side, tau_ms, .. } = $plan;
+        let bounds = EventTime { disorder_ms, ..EventTime::default() };
+        let rows = $flow.channel::<Row>("rows").key_by(|row| row.key).event_time(bounds);
+        let sorted = $make(InOrder::new(|row: &Row| row.id).quiet_ms(quiet_ms).held_max(held_max));
+        let ewma = $make(Scores::new(Ewma { tau_ms, warm_up, side, ..Ewma::default() }, reading));
+        let cusum = $make(Scores::new(Cusum { warm_up, side, ..Cusum::default() }, reading).from(1.0));
+        let hinkley = $make(Scores::new(PageHinkley { warm_up, side, ..PageHinkley::default() }, reading));
+        let holt = $make(Scores::new(Holt { level_ms: tau_ms, warm_up, side, ..Holt::default() }, reading));
+        let rate = $make(Scores::new(Rate { gap_max_ms: tau_ms, side }, reading));
+        let stuck = $make(Scores::new(Stuck { gap_max_ms: tau_ms, ..Stuck::default() }, reading));
+        let all = ewma.both(cusum).both(hinkley).both(holt.both(rate).both(stuck));
+        let found = rows.detect("detectors", sorted.then(all));
+        let (sorted, (((ewma, cusum), hinkley), ((holt, rate), stuck))) = found.out;
+        sorted.to_channel("sorted");
+        ewma.to_channel("ewma");
+        cusum.to_channel("cusum");
+        hinkley.to_channel("page_hinkley");
+        holt.to_channel("holt");
+        rate.to_channel("rate");
+        stuck.to_channel("stuck");
+    }};
+}
+
+impl Plan {
+    fn draw(input: &mut Input<'_>) -> Plan {
+        Plan {
+            disorder_ms: i64::from(input.u8()) * 8,
+            held_max: 1 + usize::from(input.u8()),
+            quiet_ms: input.span_ms(),
+            warm_up: u32::from(input.below(8)),
+            side: [Side::Both, Side::Above, Side::Below][usize::from(input.below(3))],
+            tau_ms: input.span_ms(),
+            seed: input.u8(),
+        }
+    }
+
+    fn plain(self) -> Job {
+        Job::new(move |flow: &Flow<'_>| build!(flow, self, std::convert::identity)).ticks(TickSource::FROM_EVENTS)
+    }
+
+    fn restored(self) -> Job {
+        Job::new(move |flow: &Flow<'_>| build!(flow, self, Restored)).ticks(TickSource::FROM_EVENTS)
+    }
+}
+
+/// Values of one input: more take long and show nothing else.
+const ROWS_MAX: usize = 64;
+
+fn draw_rows(input: &mut Input<'_>) -> Vec<Row> {
+    let (mut walk, mut rows) = (Walk::from(input.span_ms()), Vec::new());
+    while !input.is_empty() && rows.len() < ROWS_MAX {
+        let op = input.u8();
+        let id = if op >= 248 { rows.len().saturating_sub(1) } else { rows.len() } as u32;
+        rows.push(Row { key: u32::from(op % 3), at_ms: walk.next(input), value: input.number(), id });
+    }
+    rows
+}
+
+/// What was said, row by row, as text: what is not a number is not equal to itself.
+fn said(running: &mut Running) -> (Vec<String>, Metrics) {
+    fn each<S: Score>(running: &mut Running, name: &str, all: &mut Vec<String>) {
+        for said in running.receiver::<Scored<u32, S::Why>>(name).expect("its receiver").rows() {
+            assert!(said.score().is_none_or(f64::is_finite), "{name}: {said:?}");
+            all.push(format!("{said:?}"));
+        }
+    }
+    let (mut all, mut last) = (Vec::new(), [i64::MIN; 3]);
+    for row in running.receiver::<Row>("sorted").expect("its receiver").rows() {
+        let last_ms = &mut last[row.key as usize];
+        assert!(row.at_ms >= *last_ms, "out of order: {row:?}");
+        *last_ms = row.at_ms;
+        all.push(format!("{row:?}"));
+    }
+    each::<Ewma>(running, "ewma", &mut all);
+    each::<Cusum>(running, "cusum", &mut all);
+    each::<PageHinkley>(running, "page_hinkley", &mut all);
+    each::<Holt>(running, "holt", &mut all);
+    each::<Rate>(running, "rate", &mut all);
+    each::<Stuck>(running, "stuck", &mut all);
+    (all, running.wait().expect("it ends"))
+}

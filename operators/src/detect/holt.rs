@@ -1,0 +1,134 @@
+//! How long until a trend reaches a limit.
+
+use serde::{Deserialize, Serialize};
+use watchfire_engine::{State, rkyv};
+
+use super::{Judged, Score, Side};
+
+/// The time that is left until the trend of a value reaches a limit, by double exponential smoothing (Holt 1957) with the gaps that values really have
+/// (Wright 1986). Less is worse: an alarm on it [falls](crate::alarm::Ladder::falls).
+///
+/// Each value moves the level by `1 - exp(-gap / level_ms)` of what it is off, and the trend by `1 - exp(-gap / trend_ms)`. Of several values of one instant the
+/// first counts. O(1) a value.
+///
+/// # Examples
+/// A brake that wears: a tenth of a millimetre a day, at 8 mm of 10.
+/// ```
+/// use watchfire_operators::detect::{Holt, HoltState, Judged, Score};
+/// const DAY_MS: i64 = 86_400_000;
+/// let left = Holt { limit: 10.0, ..Holt::default() };
+/// let mut state = HoltState::default();
+/// let mut said = Judged::Nothing;
+/// (0..=80).for_each(|day| said = left.score(&mut state, day * DAY_MS, 0.1 * day as f64));
+/// let Judged::Score(left_ms, why) = said else { return };
+/// assert!((left_ms / DAY_MS as f64 - 20.0).abs() < 0.1, "{why:?}");
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Holt {
+    /// After so long a value counts 1/e for the level, milliseconds; above 0.
+    pub level_ms: i64,
+    /// And for the trend.
+    pub trend_ms: i64,
+    /// The limit, in the unit of the value.
+    pub limit: f64,
+    /// From which side it is reached: from below (`Above`), from above (`Below`), or from where the level is when it is first judged (`Both`).
+    pub side: Side,
+    /// What is further away is as good as never, milliseconds.
+    pub horizon_ms: i64,
+    /// How many values there are before one is judged; 2 at least.
+    pub warm_up: u32,
+}
+
+impl Default for Holt {
+    /// A level over a day and a trend over a week, up to a limit of 1; after 10 values, a year ahead.
+    fn default() -> Self {
+        const DAY_MS: i64 = 86_400_000;
+        let (level_ms, trend_ms, horizon_ms) = (DAY_MS, 7 * DAY_MS, 365 * DAY_MS);
+        Holt { level_ms, trend_ms, limit: 1.0, side: Side::Above, horizon_ms, warm_up: 10 }
+    }
+}
+
+/// What [`Holt`] remembers of a key.
+#[derive(Clone, Copy, Debug, Default, PartialEq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
+#[rkyv(crate = rkyv)]
+pub struct HoltState {
+    last_ms: i64,
+    level: f64,
+    /// A millisecond.
+    trend: f64,
+    values: u32,
+    /// The limit was above the level when it was first judged.
+    from_below: bool,
+}
+
+impl State for HoltState {
+    const NAME: &'static str = "watchfire.holt";
+    const VERSION: u32 = 1;
+}
+
+/// The numbers behind a score of [`Holt`].
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct HoltWhy {
+    /// The value.
+    pub value: f64,
+    /// The level.
+    pub level: f64,
+    /// By how much it changes a day.
+    pub trend_a_day: f64,
+    /// The limit.
+    pub limit: f64,
+}
+
+impl Score for Holt {
+    type Value = f64;
+    type Why = HoltWhy;
+    type State = HoltState;
+    const KIND: &'static str = "holt";
+
+    fn params(&self) -> String {
+        format!("{self:?}")
+    }
+
+    #[inline]
+    fn score(&self, st: &mut HoltState, at_ms: i64, value: f64) -> Judged<HoltWhy> {
+        let gap_ms = at_ms.saturating_sub(st.last_ms) as f64;
+        match st.values {
+            0 => (st.level, st.last_ms) = (value, at_ms),
+            _ if gap_ms <= 0.0 => return Judged::Nothing,
+            1 => (st.trend, st.level, st.last_ms) = ((value - st.level) / gap_ms, value, at_ms),
+            _ => {
+                let [old_level, old_trend] =
+                    [self.level_ms, self.trend_ms].map(|tau_ms| (-gap_ms / tau_ms.max(1) as f64).exp());
+                let level = value + old_level * (st.level + st.trend * gap_ms - value);
+                let slope = (level - st.level) / gap_ms;
+                st.trend = slope + old_trend * (st.trend - slope);
+                (st.level, st.last_ms) = (level, at_ms);
+            }
+        }
+        st.values = st.values.saturating_add(1);
+        let warm_up = self.warm_up.max(2);
+        if st.values < warm_up {
+            return Judged::WarmsUp;
+        }
+        if st.values == warm_up {
+            st.from_below = match self.side {
+                Side::Above => true,
+                Side::Below => false,
+                Side::Both => st.level < self.limit,
+            };
+        }
+        let toward = if st.from_below { 1.0 } else { -1.0 };
+        let (way, speed) = ((self.limit - st.level) * toward, st.trend * toward);
+        let most_ms = self.horizon_ms.max(0) as f64;
+        let left_ms = if way <= 0.0 {
+            0.0
+        } else if speed <= 0.0 {
+            most_ms
+        } else {
+            (way / speed).min(most_ms)
+        };
+        let trend_a_day = st.trend * 86_400_000.0;
+        Judged::Score(left_ms, HoltWhy { value, level: st.level, trend_a_day, limit: self.limit })
+    }
+}

@@ -1,0 +1,192 @@
+//! Rows of a key in the order of their event times.
+
+use std::fmt;
+use std::marker::PhantomData;
+
+use watchfire_engine::{
+    Context, Data, Describe, Detector, Error, Key, State, Timed, Verdict, rkyv, row_from_bytes, row_to_bytes,
+};
+
+use crate::window::TIME_MAX_MS;
+
+/// What [`InOrder`] remembers of a key: the rows that it holds. Stored with serde, so a row needs no more.
+#[derive(Clone, Debug, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
+#[rkyv(crate = rkyv)]
+pub struct InOrderState<T: 'static> {
+    /// Rising by event time and id.
+    #[rkyv(with = rkyv::with::Skip)]
+    held: Vec<(i64, T)>,
+    /// What is older was let go before.
+    floor_ms: i64,
+    /// The quiet clock when the last row came.
+    heard_quiet_ms: i64,
+}
+
+impl<T: 'static> Default for InOrderState<T> {
+    fn default() -> Self {
+        InOrderState { held: Vec::new(), floor_ms: i64::MIN, heard_quiet_ms: i64::MIN }
+    }
+}
+
+impl<T: Data> State for InOrderState<T> {
+    const NAME: &'static str = "watchfire.in_order";
+    const VERSION: u32 = 1;
+
+    fn encode(&self) -> Result<Vec<u8>, Error> {
+        row_to_bytes(&(&self.held, self.floor_ms, self.heard_quiet_ms))
+    }
+
+    fn decode(bytes: &[u8]) -> Result<Self, Error> {
+        let (held, floor_ms, heard_quiet_ms) = row_from_bytes(bytes)?;
+        Ok(InOrderState { held, floor_ms, heard_quiet_ms })
+    }
+}
+
+/// Lets the rows of each key go on in the order of their event times, and of one instant in that of their ids: whatever order they came in, as long as that is within
+/// the disorder bound. For what depends on order, put before it once: `in_order.then(a.both(b))`.
+///
+/// - **A row waits** until the key's watermark has passed it: for the disorder bound, and until a later row comes. So that the last rows of a key that falls
+///   silent are seen too, all that is held goes on when nothing came for [`quiet_ms`](InOrder::quiet_ms) on the key's quiet clock.
+/// - **Verdicts**: what is behind the watermark, or behind what went on in silence, is [`Late`](Verdict::Late), as is a time that
+///   can only be wrong ([`TIME_MAX_MS`]); what repeats the event time and id of a row that
+///   is held is a [`Duplicate`](Verdict::Duplicate), whatever else it says.
+///
+/// Per row: a binary search, and moving the rows behind it. Memory per key: the rows within the disorder bound, but at most
+/// [`held_max`](InOrder::held_max): beyond that the oldest goes on, and what is older yet is late.
+///
+/// # Examples
+/// ```
+/// use serde::{Deserialize, Serialize};
+/// use watchfire_engine::{EventTime, Job, TickSource, Timed};
+/// use watchfire_operators::detect::InOrder;
+/// #[derive(Clone, Debug, Serialize, Deserialize)]
+/// struct Beat { band: u32, at_ms: i64, seq: u32 }
+/// impl Timed for Beat {
+///     fn event_time_ms(&self) -> i64 { self.at_ms }
+/// }
+/// let job = Job::new(|flow| {
+///     let bands = flow.channel::<Beat>("beats").key_by(|beat| beat.band).event_time(EventTime { disorder_ms: 5_000, ..EventTime::default() });
+///     bands.detect("in order", InOrder::new(|beat: &Beat| beat.seq)).out.to_channel("sorted");
+/// });
+/// let mut running = job.ticks(TickSource::FROM_EVENTS).start()?;
+/// let (beats, sorted) = (running.sender::<Beat>("beats")?, running.receiver::<Beat>("sorted")?);
+/// beats.send([3, 1, 2, 2, 6, 4].map(|seq| Beat { band: 7, at_ms: i64::from(seq) * 1_000, seq }).to_vec())?;
+/// drop(beats);
+/// assert_eq!(sorted.rows().map(|beat| beat.seq).collect::<Vec<_>>(), [1, 2, 3, 4, 6]);
+/// running.wait()?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct InOrder<K, T, F> {
+    id: F,
+    quiet_ms: i64,
+    held_max: usize,
+    rows: PhantomData<fn(&T) -> K>,
+}
+
+impl<K, T, F: Clone> Clone for InOrder<K, T, F> {
+    fn clone(&self) -> Self {
+        InOrder { id: self.id.clone(), quiet_ms: self.quiet_ms, held_max: self.held_max, rows: self.rows }
+    }
+}
+
+impl<K, T, F> fmt::Debug for InOrder<K, T, F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "InOrder({})", self.params())
+    }
+}
+
+impl<K, T, F> InOrder<K, T, F> {
+    /// After so long without a row all that is held of a key goes on, if nothing else is said: a minute.
+    pub const QUIET_MS: i64 = 60_000;
+
+    /// So many rows are held of a key, if nothing else is said.
+    pub const HELD_MAX: usize = 100_000;
+
+    /// Rows of one event time go on by their `id`, a pure function of the row: a sequence number, or what was measured.
+    #[must_use]
+    pub fn new<I: Ord>(id: F) -> Self
+    where
+        F: Fn(&T) -> I,
+    {
+        InOrder { id, quiet_ms: Self::QUIET_MS, held_max: Self::HELD_MAX, rows: PhantomData }
+    }
+
+    /// Sets after how many ms without a row all that is held of a key goes on; 1 at least.
+    #[must_use]
+    pub fn quiet_ms(self, quiet_ms: i64) -> Self {
+        InOrder { quiet_ms: quiet_ms.max(1), ..self }
+    }
+
+    /// Sets how many rows are held of a key; 1 at least.
+    #[must_use]
+    pub fn held_max(self, held_max: usize) -> Self {
+        InOrder { held_max: held_max.max(1), ..self }
+    }
+
+    fn params(&self) -> String {
+        format!("let go after {} ms, at most {}", self.quiet_ms, self.held_max)
+    }
+}
+
+/// Lets the first `count` rows go on.
+fn let_go<K, T: Data>(st: &mut InOrderState<T>, count: usize, cx: &mut Context<'_, K, T>) {
+    for (at_ms, row) in st.held.drain(..count) {
+        st.floor_ms = at_ms;
+        cx.emit(row);
+    }
+    // It goes on when a later one has come for sure, not one of the same instant.
+    if let Some((first_ms, _)) = st.held.first() {
+        cx.wake_at_event_ms(first_ms.saturating_add(1));
+    }
+}
+
+impl<K: Key, T: Data + Timed, I: Ord, F: Fn(&T) -> I + Send + Sync + 'static> Detector for InOrder<K, T, F> {
+    type Key = K;
+    type In = T;
+    type Out = T;
+    type State = InOrderState<T>;
+
+    fn describe(&self) -> Describe {
+        Describe { kind: "in_order", params: self.params(), ordered: true }
+    }
+
+    fn on_row(&self, st: &mut InOrderState<T>, row: &T, cx: &mut Context<'_, K, T>) -> Verdict {
+        // Of a key whose clock is ahead the engine knows better.
+        let at_ms = row.event_time_ms().min(cx.event_time_ms());
+        let can_be = (-TIME_MAX_MS..=TIME_MAX_MS).contains(&at_ms);
+        if !can_be || at_ms < cx.watermark_ms().max(st.floor_ms) {
+            return Verdict::Late;
+        }
+        let id = (self.id)(row);
+        let at = st.held.partition_point(|(held_ms, held)| (*held_ms, (self.id)(held)) < (at_ms, (self.id)(row)));
+        if st.held.get(at).is_some_and(|(held_ms, held)| *held_ms == at_ms && (self.id)(held) == id) {
+            return Verdict::Duplicate;
+        }
+        st.held.insert(at, (at_ms, row.clone()));
+        st.heard_quiet_ms = cx.quiet_ms();
+        cx.wake_at_quiet_ms(cx.quiet_ms().saturating_add(self.quiet_ms));
+        let_go(st, st.held.len().saturating_sub(self.held_max), cx);
+        Verdict::Applied
+    }
+
+    fn on_watermark(&self, st: &mut InOrderState<T>, cx: &mut Context<'_, K, T>) {
+        let watermark_ms = cx.watermark_ms();
+        let_go(st, st.held.partition_point(|(at_ms, _)| *at_ms < watermark_ms), cx);
+    }
+
+    fn on_quiet(&self, st: &mut InOrderState<T>, cx: &mut Context<'_, K, T>) {
+        // Before its first reading the clock tells nothing of how long it was quiet.
+        if st.heard_quiet_ms == i64::MIN {
+            st.heard_quiet_ms = cx.quiet_ms();
+        }
+        let due_ms = st.heard_quiet_ms.saturating_add(self.quiet_ms);
+        if st.held.is_empty() {
+            return;
+        }
+        if cx.quiet_ms() < due_ms {
+            cx.wake_at_quiet_ms(due_ms);
+        } else {
+            let_go(st, st.held.len(), cx);
+        }
+    }
+}

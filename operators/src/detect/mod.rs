@@ -1,0 +1,75 @@
+//! Detectors: how unusual is what a key says now, and by what numbers?
+//!
+//! Shape: per key, values in, [`Scored`] rows out, each with the numbers behind it. A [`Score`] is a pure function of what it remembers and a value;
+//! [`Scores`] makes a detector of it, for rows of any kind, and keeps it from what is no value: unknown, not a number, older than the last. Thresholds that
+//! hold, hysteresis, and what people do to an alarm belong to [`alarm`](crate::alarm): `scores.then(alarms)`, with [`Scored::signal`].
+//!
+//! | score | what it says | unit | memory a key |
+//! | --- | --- | --- | --- |
+//! | [`Ewma`] | how far a value is from the weighted mean of those before | standard deviations | 40 bytes |
+//! | [`Cusum`] | for how long, and how far, values have been off their baseline | standard deviations | 40 bytes |
+//! | [`PageHinkley`] | how far the sum of what is above (below) the mean has come from its lowest (highest) | that of the value | 32 bytes |
+//! | [`Holt`] | how long until the trend reaches a limit | milliseconds, less is worse | 32 bytes |
+//! | [`Rate`] | how fast a value changes | that of the value a second | 24 bytes |
+//! | [`Stuck`] | for how long a value has not moved | milliseconds | 32 bytes |
+//!
+//! Each costs a few nanoseconds a value, whatever it has seen before. All depend on the order of values: where rows of a key come out of order within their
+//! disorder bound, put [`InOrder`] before them, once for all: `in_order.then(ewma.both(cusum))`. Then any order gives the same.
+//!
+//! # Examples
+//! ```
+//! use serde::{Deserialize, Serialize};
+//! use watchfire_engine::{Compose, Job, TickSource, Timed};
+//! use watchfire_operators::alarm::{Alarm, Alarms, ChangeKind, Ladder, Severity, Step};
+//! use watchfire_operators::detect::{Cusum, Reading, Scored, Scores};
+//! #[derive(Clone, Debug, Serialize, Deserialize)]
+//! struct Closing { lift: u32, at_ms: i64, takes_s: f64 }
+//! impl Timed for Closing {
+//!     fn event_time_ms(&self) -> i64 { self.at_ms }
+//! }
+//! let job = Job::new(|flow| {
+//!     let slower = Scores::new(Cusum::default(), |door: &Closing| Reading::Value(door.takes_s));
+//!     let slow = Step::new("slower", Severity::Caution, 8.0, 1.0);
+//!     // A door may stand still for an hour.
+//!     let ladder = Ladder { max_gap_ms: 3_600_000, unknown_after_ms: 7_200_000, ..Ladder::rises("door", vec![slow]) };
+//!     let Ok(alarms) = Alarms::new(ladder, |scored: &Scored<u32, _>| scored.signal()) else { return };
+//!     let doors = flow.channel::<Closing>("doors").key_by(|door| door.lift).detect("slower", slower.then(alarms));
+//!     doors.out.1.to_channel("alarms");
+//! });
+//! let mut running = job.ticks(TickSource::FROM_EVENTS).start()?;
+//! let (doors, alarms) = (running.sender::<Closing>("doors")?, running.receiver::<Alarm<u32>>("alarms")?);
+//! // A door that closes in three seconds, give or take a tenth, and then takes a fifth of a second longer.
+//! let takes_s = |n: i64| 3.0 + [0.1, -0.1, 0.0, 0.05, -0.05][n as usize % 5] + if n < 200 { 0.0 } else { 0.2 };
+//! doors.send((0..230).map(|n| Closing { lift: 7, at_ms: n * 60_000, takes_s: takes_s(n) }).collect())?;
+//! drop(doors);
+//! let raised: Vec<i64> = alarms
+//!     .rows()
+//!     .filter(|alarm| alarm.change().is_some_and(|change| change.kind == ChangeKind::Raised))
+//!     .map(|alarm| alarm.event_time_ms() / 60_000)
+//!     .collect();
+//! assert_eq!(raised, [203], "at the fourth of these");
+//! running.wait()?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod cusum;
+mod ewma;
+mod holt;
+mod in_order;
+mod page_hinkley;
+mod rate;
+mod score;
+mod scores;
+mod stuck;
+#[cfg(test)]
+mod tests;
+
+pub use cusum::{Cusum, CusumState, CusumWhy};
+pub use ewma::{Ewma, EwmaState, EwmaWhy};
+pub use holt::{Holt, HoltState, HoltWhy};
+pub use in_order::{InOrder, InOrderState};
+pub use page_hinkley::{PageHinkley, PageHinkleyState, PageHinkleyWhy};
+pub use rate::{Rate, RateState, RateWhy};
+pub use score::{Judged, Measured, Reading, Score, Side, VALUE_MAX};
+pub use scores::{Finding, Scored, Scores, ScoresState};
+pub use stuck::{Stuck, StuckState, StuckWhy};

@@ -1,0 +1,227 @@
+//! A detector of the engine, made of a score.
+
+use std::fmt;
+use std::marker::PhantomData;
+
+use serde::{Deserialize, Serialize};
+use watchfire_engine::{Context, Data, Describe, Detector, Key, State, Timed, Verdict, rkyv};
+
+use super::{Judged, Measured, Reading, Score};
+use crate::alarm::{Signal, UnknownCause};
+
+/// What a detector says of a row.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Finding<W> {
+    /// How unusual it is.
+    Score {
+        /// The score, finite, in the unit of the detector.
+        score: f64,
+        /// The numbers behind it.
+        why: W,
+    },
+    /// Nobody can tell: there is no value to be trusted, or, as [`UnknownCause::NoLimit`], nothing yet to compare it with.
+    Unknown(UnknownCause),
+}
+
+/// What was found of a key at a time.
+///
+/// # Examples
+/// ```
+/// use watchfire_operators::alarm::{Signal, UnknownCause};
+/// use watchfire_operators::detect::{Finding, Scored};
+/// let odd = Scored { key: 7, at_ms: 60_000, finding: Finding::Score { score: 4.5, why: (3.0, 12.0) } };
+/// assert_eq!((odd.score(), odd.signal()), (Some(4.5), Signal::Value(4.5)));
+/// let new = Scored::<u32, (f64, f64)> { key: 8, at_ms: 60_000, finding: Finding::Unknown(UnknownCause::NoLimit) };
+/// assert_eq!((new.score(), new.signal()), (None, Signal::Unknown(UnknownCause::NoLimit)));
+/// ```
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Scored<K, W> {
+    /// The key.
+    pub key: K,
+    /// When the value was so, event time, milliseconds since 1970-01-01 UTC.
+    pub at_ms: i64,
+    /// What was found.
+    pub finding: Finding<W>,
+}
+
+impl<K, W> Timed for Scored<K, W> {
+    fn event_time_ms(&self) -> i64 {
+        self.at_ms
+    }
+}
+
+impl<K, W> Scored<K, W> {
+    /// The score, if there is one.
+    #[must_use]
+    pub fn score(&self) -> Option<f64> {
+        match &self.finding {
+            Finding::Score { score, .. } => Some(*score),
+            Finding::Unknown(_) => None,
+        }
+    }
+
+    /// What it says to an alarm.
+    #[must_use]
+    pub fn signal(&self) -> Signal {
+        match &self.finding {
+            Finding::Score { score, .. } => Signal::Value(*score),
+            Finding::Unknown(cause) => Signal::Unknown(*cause),
+        }
+    }
+}
+
+/// What was told last of a key.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
+#[rkyv(crate = rkyv)]
+enum Told {
+    #[default]
+    Nothing,
+    Below,
+    Above,
+    Unknown(UnknownCause),
+}
+
+/// What [`Scores`] remembers of a key: what its score does, and 16 bytes more.
+#[derive(Clone, Debug, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
+#[rkyv(crate = rkyv)]
+pub struct ScoresState<S> {
+    last_ms: i64,
+    told: Told,
+    of: S,
+}
+
+impl<S: Default> Default for ScoresState<S> {
+    fn default() -> Self {
+        ScoresState { last_ms: i64::MIN, told: Told::Nothing, of: S::default() }
+    }
+}
+
+impl<S: State> State for ScoresState<S> {
+    const NAME: &'static str = S::NAME;
+    const VERSION: u32 = S::VERSION;
+}
+
+/// Says how unusual the values of each key are, by a [`Score`].
+///
+/// `reading` says what a row means to it. Each row of a key that says something gives one [`Scored`] row, with the row that causes it; after
+/// [`from`](Scores::from) only those do that matter. A row that is older than the last of its key is [`Late`](Verdict::Late): put
+/// [`InOrder`](super::InOrder) before where rows may overtake each other.
+///
+/// Per row: what the score costs, and a comparison or two. Memory per key: [`ScoresState`].
+///
+/// # Examples
+/// See the [room](super).
+pub struct Scores<K, T, X, S> {
+    score: S,
+    reading: X,
+    from: Option<f64>,
+    about: String,
+    rows: PhantomData<fn(&T) -> K>,
+}
+
+impl<K, T, X: Clone, S: Clone> Clone for Scores<K, T, X, S> {
+    fn clone(&self) -> Self {
+        let Scores { score, reading, from, about, rows } = self;
+        Scores { score: score.clone(), reading: reading.clone(), from: *from, about: about.clone(), rows: *rows }
+    }
+}
+
+impl<K, T, X, S: Score> fmt::Debug for Scores<K, T, X, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Scores({} {})", S::KIND, self.params())
+    }
+}
+
+impl<K, T, X, S: Score> Scores<K, T, X, S>
+where
+    X: Fn(&T) -> Reading<S::Value>,
+{
+    /// Scores what `reading` makes of a row. `reading` must be a pure function of the row.
+    #[must_use]
+    pub fn new(score: S, reading: X) -> Self {
+        Scores { score, reading, from: None, about: String::new(), rows: PhantomData }
+    }
+}
+
+impl<K, T, X, S: Score> Scores<K, T, X, S> {
+    /// Emits only what scores so much or more, and each time that this changes: the first below it, and when it becomes unknown or known. For a report; an
+    /// alarm has to see all of them.
+    #[must_use]
+    pub fn from(self, score: f64) -> Self {
+        Scores { from: Some(score), ..self }
+    }
+
+    /// Says in words what `reading` reads: part of the flow's fingerprint, which cannot look into a function.
+    #[must_use]
+    pub fn about(self, about: impl Into<String>) -> Self {
+        Scores { about: about.into(), ..self }
+    }
+
+    fn params(&self) -> String {
+        let from = self.from.map(|score| format!(", from {score:?}")).unwrap_or_default();
+        format!("of \"{}\": {}{from}", self.about, self.score.params())
+    }
+}
+
+impl<K, T, X, S> Detector for Scores<K, T, X, S>
+where
+    K: Key,
+    T: Data + Timed,
+    X: Fn(&T) -> Reading<S::Value> + Send + Sync + 'static,
+    S: Score,
+{
+    type Key = K;
+    type In = T;
+    type Out = Scored<K, S::Why>;
+    type State = ScoresState<S::State>;
+
+    fn describe(&self) -> Describe {
+        Describe { kind: S::KIND, params: self.params(), ordered: true }
+    }
+
+    #[inline]
+    fn on_row(&self, st: &mut Self::State, row: &T, cx: &mut Context<'_, K, Self::Out>) -> Verdict {
+        let reading = (self.reading)(row);
+        if let Reading::None = reading {
+            return Verdict::Applied;
+        }
+        // Of a key whose clock is ahead the engine knows better.
+        let at_ms = row.event_time_ms().min(cx.event_time_ms());
+        if at_ms < st.last_ms {
+            return Verdict::Late;
+        }
+        st.last_ms = at_ms;
+        let finding = match reading {
+            Reading::Value(value) => match value.unsound() {
+                Some(cause) => Finding::Unknown(cause),
+                None => match self.score.score(&mut st.of, at_ms, value) {
+                    Judged::Score(score, why) => Finding::Score { score, why },
+                    Judged::WarmsUp => Finding::Unknown(UnknownCause::NoLimit),
+                    Judged::Nothing => return Verdict::Applied,
+                },
+            },
+            Reading::Unknown(cause) => Finding::Unknown(cause),
+            Reading::Reset => {
+                st.of = S::State::default();
+                return Verdict::Applied;
+            }
+            Reading::None => return Verdict::Applied,
+        };
+        if let Some(from) = self.from {
+            let tells = match &finding {
+                Finding::Score { score, .. } if *score >= from => Told::Above,
+                Finding::Score { .. } => Told::Below,
+                Finding::Unknown(cause) => Told::Unknown(*cause),
+            };
+            let before = std::mem::replace(&mut st.told, tells);
+            // Nothing was told, so there is nothing to take back.
+            let is_news = tells != before && !(before == Told::Nothing && tells == Told::Below);
+            if tells != Told::Above && !is_news {
+                return Verdict::Applied;
+            }
+        }
+        cx.emit(Scored { key: cx.key().clone(), at_ms, finding });
+        Verdict::Applied
+    }
+}

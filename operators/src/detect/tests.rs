@@ -1,0 +1,235 @@
+//! Every score against its definition, written down plainly over all values so far; and what states are as bytes.
+
+use proptest::prelude::*;
+use watchfire_engine::{Key, State};
+
+use super::*;
+
+/// Values, each so long after the one before.
+fn values() -> impl Strategy<Value = Vec<(i64, f64)>> {
+    let value = prop_oneof![4 => -3.0_f64..3.0, 1 => Just(0.0), 1 => 20.0..30.0_f64];
+    prop::collection::vec((0_i64..5_000, value), 1..80).prop_map(|steps| {
+        let mut at_ms = 1_700_000_000_000;
+        let step = |(gap_ms, value)| {
+            at_ms += gap_ms;
+            (at_ms, value)
+        };
+        steps.into_iter().map(step).collect()
+    })
+}
+
+/// What is said of each value.
+fn said<S: Score<Value = f64>>(score: &S, values: &[(i64, f64)]) -> Vec<Judged<S::Why>> {
+    let mut state = S::State::default();
+    let said = values.iter().map(|(at_ms, value)| {
+        let said = score.score(&mut state, *at_ms, *value);
+        // Written down and read back after every value.
+        state = S::State::decode(&state.encode().unwrap()).unwrap();
+        said
+    });
+    said.collect()
+}
+
+fn score_of<W>(said: &Judged<W>) -> Option<f64> {
+    if let Judged::Score(score, _) = said { Some(*score) } else { None }
+}
+
+fn near(a: f64, b: f64) -> bool {
+    (a - b).abs() <= 1e-6 * (1.0 + a.abs().max(b.abs()))
+}
+
+/// Mean and standard deviation by weight.
+fn moments(values: &[(f64, f64)]) -> (f64, f64) {
+    let weight: f64 = values.iter().map(|(weight, _)| weight).sum();
+    let mean = values.iter().map(|(weight, value)| weight * value).sum::<f64>() / weight;
+    let variance = values.iter().map(|(weight, value)| weight * (value - mean).powi(2)).sum::<f64>() / weight;
+    (mean, variance.sqrt())
+}
+
+/// The largest of all sums that end with the last, and nothing.
+fn largest_tail(terms: &[f64]) -> f64 {
+    (0..=terms.len()).map(|from| terms[from..].iter().sum::<f64>()).fold(0.0, f64::max)
+}
+
+proptest! {
+    #[test]
+    fn ewma_is_the_mean_by_weight_of_all_before(values in values(), tau_ms in 1_000_i64..20_000) {
+        let ewma = Ewma { tau_ms, warm_up: 5, sd_min: 0.1, side: Side::Above };
+        for (n, said) in said(&ewma, &values).iter().enumerate() {
+            let (before, (_, value)) = (&values[..n], values[n]);
+            if n < 5 {
+                prop_assert_eq!(said, &Judged::WarmsUp);
+                continue;
+            }
+            let last_ms = before[n - 1].0;
+            let weighted = before.iter().map(|(at, value)| ((-((last_ms - at) as f64) / tau_ms as f64).exp(), *value));
+            let (mean, sd) = moments(&weighted.collect::<Vec<_>>());
+            let Judged::Score(score, why) = said else { return Err(TestCaseError::fail("it is warm")) };
+            prop_assert!(near(why.mean, mean) && (why.sd - sd.max(0.1)).abs() < 1e-5, "{why:?} {mean} {sd}");
+            prop_assert!((score - (value - mean) / sd.max(0.1)).abs() < 1e-3 * (1.0 + score.abs()));
+        }
+    }
+
+    #[test]
+    fn cusum_is_the_largest_sum_that_ends_now(values in values(), k in 0.0_f64..1.0) {
+        let cusum = Cusum { k, warm_up: 10, most: 1e9, ..Cusum::default() };
+        let first: Vec<f64> = values.iter().take(10).map(|(_, value)| *value).collect();
+        let mean = first.iter().sum::<f64>() / first.len() as f64;
+        let sd = (first.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / 9.0).sqrt().max(1e-9);
+        let z: Vec<f64> = values.iter().skip(10).map(|(_, value)| ((value - mean) / sd).clamp(-1e12, 1e12)).collect();
+        for (n, said) in said(&cusum, &values).iter().enumerate() {
+            let Some(now) = n.checked_sub(10) else {
+                prop_assert_eq!(said, &Judged::WarmsUp);
+                continue;
+            };
+            let tail = |sign: f64| largest_tail(&z[..=now].iter().map(|z| sign * z - k).collect::<Vec<_>>());
+            let Judged::Score(score, why) = said else { return Err(TestCaseError::fail("it is warm")) };
+            prop_assert!(near(why.above, tail(1.0)) && near(why.below, tail(-1.0)), "{why:?}");
+            prop_assert_eq!(*score, why.above.max(why.below));
+        }
+    }
+
+    #[test]
+    fn page_hinkley_is_the_sum_less_its_lowest(values in values(), allowance in 0.0_f64..0.5) {
+        let test = PageHinkley { allowance, warm_up: 3, side: Side::Both, ..PageHinkley::default() };
+        let mean = |upto: usize| values[..=upto].iter().map(|(_, value)| value).sum::<f64>() / (upto + 1) as f64;
+        let off: Vec<f64> = values.iter().enumerate().map(|(n, (_, value))| value - mean(n)).collect();
+        for (n, said) in said(&test, &values).iter().enumerate() {
+            // Each sum from the first on, and the lowest of them, nothing included.
+            let from_lowest = |sign: f64| {
+                let mut sum = 0.0;
+                let sums = off[..=n].iter().map(|off| { sum += sign * off - allowance; sum });
+                let sums: Vec<f64> = std::iter::once(0.0).chain(sums).collect();
+                sums[sums.len() - 1] - sums.iter().copied().fold(f64::INFINITY, f64::min)
+            };
+            match said {
+                Judged::Score(score, why) => {
+                    prop_assert!(n >= 3 && near(why.above, from_lowest(1.0)) && near(why.below, from_lowest(-1.0)));
+                    prop_assert_eq!(*score, why.above.max(why.below));
+                }
+                other => prop_assert!(n < 3, "{other:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn holt_is_the_recursion_over_values_of_different_instants(values in values(), limit in -5.0_f64..5.0) {
+        let holt = Holt { level_ms: 5_000, trend_ms: 30_000, limit, warm_up: 4, horizon_ms: 60_000, side: Side::Both };
+        let mut apart = values.clone();
+        apart.dedup_by_key(|(at_ms, _)| *at_ms);
+        let said: Vec<f64> = said(&holt, &values).iter().filter_map(score_of).collect();
+        // By seconds, and with all levels and trends kept.
+        let (mut levels, mut trends) = (vec![apart[0].1], vec![0.0]);
+        for pair in apart.windows(2) {
+            let (gap_s, value, n) = ((pair[1].0 - pair[0].0) as f64 / 1e3, pair[1].1, levels.len() - 1);
+            if n == 0 {
+                levels.push(value);
+                trends.push((value - levels[0]) / gap_s);
+                continue;
+            }
+            let (alpha, beta) = (1.0 - (-gap_s / 5.0).exp(), 1.0 - (-gap_s / 30.0).exp());
+            levels.push(alpha * value + (1.0 - alpha) * (levels[n] + trends[n] * gap_s));
+            trends.push(beta * (levels[n + 1] - levels[n]) / gap_s + (1.0 - beta) * trends[n]);
+        }
+        let expected: Vec<f64> = (3..levels.len()).map(|n| {
+            let (way, trend) = (limit - levels[n], trends[n]);
+            let up = levels[3] < limit;
+            if (up && way <= 0.0) || (!up && way >= 0.0) { return 0.0 }
+            let left_ms = way / trend * 1e3;
+            if left_ms > 0.0 { left_ms.min(60_000.0) } else { 60_000.0 }
+        }).collect();
+        prop_assert_eq!(said.len(), expected.len());
+        for (said, expected) in said.iter().zip(&expected) {
+            prop_assert!((said - expected).abs() < 1e-3 * (1.0 + expected), "{said} {expected}");
+        }
+    }
+
+    #[test]
+    fn a_rate_is_a_difference_by_time_and_what_is_stuck_has_not_moved(values in values()) {
+        let rates = said(&Rate { gap_max_ms: 4_000, side: Side::Below }, &values);
+        let stuck = said(&Stuck { tolerance: 1.0, gap_max_ms: 4_000 }, &values);
+        prop_assert_eq!(&rates[0], &Judged::WarmsUp);
+        let mut since = 0;
+        for n in 0..values.len() {
+            if (values[n].1 - values[since].1).abs() > 1.0 {
+                since = n;
+            }
+            let still_ms: i64 = (since..n).map(|n| (values[n + 1].0 - values[n].0).min(4_000)).sum();
+            prop_assert_eq!(score_of(&stuck[n]), Some(still_ms as f64));
+            let Some(before) = n.checked_sub(1) else { continue };
+            let gap_ms = values[n].0 - values[before].0;
+            match &rates[n] {
+                Judged::Score(score, _) => prop_assert!(near(*score, (values[before].1 - values[n].1) * 1e3 / gap_ms as f64)),
+                Judged::Nothing => prop_assert_eq!(gap_ms, 0),
+                Judged::WarmsUp => prop_assert!(gap_ms > 4_000),
+            }
+        }
+    }
+
+    #[test]
+    fn no_sound_value_makes_a_score_that_is_not_finite(
+        values in prop::collection::vec(prop_oneof![any::<f64>(), Just(VALUE_MAX), Just(-VALUE_MAX), Just(5e-324)], 1..60),
+        gap_ms in 0_i64..i64::MAX / 64,
+    ) {
+        let finite: Vec<(i64, f64)> =
+            (0..).zip(values).filter(|(_, value)| value.unsound().is_none()).map(|(n, value)| (n * gap_ms, value)).collect();
+        fn all<S: Score<Value = f64>>(score: &S, values: &[(i64, f64)]) -> Vec<Option<f64>> {
+            said(score, values).iter().map(score_of).collect()
+        }
+        let scores = [
+            all(&Ewma { warm_up: 2, ..Ewma::default() }, &finite),
+            all(&Cusum { warm_up: 2, ..Cusum::default() }, &finite),
+            all(&PageHinkley { warm_up: 2, ..PageHinkley::default() }, &finite),
+            all(&Holt { warm_up: 2, side: Side::Both, ..Holt::default() }, &finite),
+            all(&Rate::default(), &finite),
+            all(&Stuck::default(), &finite),
+        ];
+        for scores in scores {
+            prop_assert!(scores.iter().flatten().all(|score| score.is_finite()), "{scores:?}");
+        }
+    }
+}
+
+/// A state after some values, as bytes: how many, and their hash.
+fn bytes<S: Score<Value = f64>>(score: &S) -> (&'static str, usize, u64) {
+    let mut state = S::State::default();
+    (0..50).for_each(|n| drop(score.score(&mut state, n * 1_000, (n * n % 17) as f64)));
+    let bytes = state.encode().unwrap();
+    let words: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    (S::State::NAME, bytes.len(), words.stable_hash())
+}
+
+#[test]
+fn states_are_stored_as_they_always_were() {
+    let stored = [
+        bytes(&Ewma::default()),
+        bytes(&Cusum { warm_up: 20, ..Cusum::default() }),
+        bytes(&PageHinkley::default()),
+        bytes(&Holt::default()),
+        bytes(&Rate::default()),
+        bytes(&Stuck { tolerance: 20.0, ..Stuck::default() }),
+    ];
+    let always = [
+        ("watchfire.ewma", 40, 6_373_683_541_024_376_976),
+        ("watchfire.cusum", 40, 4_309_075_141_916_526_570),
+        ("watchfire.page_hinkley", 32, 6_777_714_078_442_463_579),
+        ("watchfire.holt", 32, 1_073_728_833_397_655_349),
+        ("watchfire.rate", 24, 1_498_108_171_819_168_908),
+        ("watchfire.stuck", 32, 940_665_814_006_209_353),
+    ];
+    assert_eq!(stored, always);
+}
+
+#[test]
+fn a_key_takes_as_much_memory_as_is_said() {
+    let of = [
+        size_of::<EwmaState>(),
+        size_of::<CusumState>(),
+        size_of::<PageHinkleyState>(),
+        size_of::<HoltState>(),
+        size_of::<RateState>(),
+        size_of::<StuckState>(),
+    ];
+    assert_eq!(of, [40, 40, 32, 32, 24, 32]);
+    assert_eq!(size_of::<ScoresState<EwmaState>>(), size_of::<EwmaState>() + 16);
+}
