@@ -8,7 +8,7 @@
 
 pub use watchfire_connectors as connect;
 pub use watchfire_engine::*;
-pub use watchfire_operators::{alarm, calendar, crane, detect, dispatch, geo, road, window};
+pub use watchfire_operators::{alarm, calendar, crane, detect, dispatch, elevator, geo, road, window};
 
 /// The how-to pages: their programs run as documentation tests.
 #[cfg(doctest)]

@@ -4,7 +4,8 @@ use watchfire_engine::State;
 use watchfire_operators::alarm::{AlarmMachine, AlarmState, AlarmsState, Ladder};
 use watchfire_operators::crane::{EpisodeState, OverloadPart};
 use watchfire_operators::detect::{
-    CusumState, EwmaState, HoltState, InOrderState, PageHinkleyState, RateState, ScoresState, StuckState,
+    CusumState, EwmaState, FtrlState, HoltState, HorizonState, InOrderState, PageHinkleyState, RateState, ScoresState,
+    StuckState,
 };
 use watchfire_operators::window::{Bounds, SessionState, WindowState};
 
@@ -17,7 +18,7 @@ pub fn state(bytes: &[u8]) {
     let mut input = Input::new(bytes);
     let kind = input.u8();
     let bytes = input.rest();
-    match kind % 16 {
+    match kind % 18 {
         0 => drop(decoded::<WindowState<OverloadPart>>(bytes)),
         1 => drop(decoded::<EpisodeState>(bytes)),
         2 => drop(decoded::<AlarmsState>(bytes)),
@@ -33,6 +34,8 @@ pub fn state(bytes: &[u8]) {
         13 => drop(decoded::<ScoresState<RateState>>(bytes)),
         14 => drop(decoded::<ScoresState<StuckState>>(bytes)),
         15 => held(bytes),
+        16 => drop(decoded::<FtrlState>(bytes)),
+        17 => drop(decoded::<HorizonState>(bytes)),
         _ => alarm(bytes),
     }
 }

@@ -11,7 +11,8 @@ use support::{Reading as Row, cases, readings};
 use watchfire_engine::{Compose, Data, EventTime, Flow, Job, Running, TickSource};
 use watchfire_operators::alarm::UnknownCause;
 use watchfire_operators::detect::{
-    Cusum, Ewma, Finding, Holt, InOrder, Judged, PageHinkley, Rate, Reading, Score, Scored, Scores, Stuck,
+    Cusum, Ewma, Example, Finding, Foretells, Foretold, Ftrl, Holt, Horizon, InOrder, Judged, Label, Observed,
+    PageHinkley, Rate, Reading, Score, Scored, Scores, Stuck,
 };
 
 /// What all of them say, each with its own numbers as text.
@@ -223,4 +224,97 @@ fn of_a_report_only_what_matters_is_said() {
     let late = running.receiver::<watchfire_engine::Late<Row>>("late").unwrap();
     assert_eq!(late.rows().map(|late| late.row.id).collect::<Vec<_>>(), [99], "older than the last");
     running.wait().unwrap();
+}
+
+/// Fails with every value that divides by 7, and is renewed with every one that divides by 17.
+fn observe(row: &Row) -> Observed {
+    let features = (row.value % 5 != 0).then(|| vec![row.value as f64, (row.value % 10) as f64]);
+    Observed { features, failed: row.value % 7 == 0, renewed: row.value % 17 == 0 }
+}
+
+const HORIZON_MS: i64 = 400;
+const GAP_MAX_MS: i64 = 900;
+
+fn foretelling(disorder_ms: i64) -> Job {
+    let build = move |flow: &Flow<'_>| {
+        let bounds = EventTime { disorder_ms, ..EventTime::default() };
+        let rows = flow.channel::<Row>("rows").key_by(|row| row.key).event_time(bounds);
+        let sorted = InOrder::new(|row: &Row| row.id).quiet_ms(1_000_000);
+        let horizon = Horizon::new(HORIZON_MS, GAP_MAX_MS, observe).about("values");
+        let (_, examples) = rows.detect("horizon", sorted.then(horizon)).out;
+        examples.clone().to_channel("examples");
+        let model = examples.key_by(|_| 0_u8);
+        model.detect("model", Foretells::new(Ftrl::default()).positive_weight(3.0)).out.to_channel("foretold");
+    };
+    Job::new(build).ticks(TickSource::FROM_EVENTS)
+}
+
+type Told = (Vec<Example<u32>>, Vec<Foretold<u32>>);
+
+fn foretold(running: &mut Running) -> Told {
+    let examples = running.receiver::<Example<u32>>("examples").unwrap();
+    let foretold = running.receiver::<Foretold<u32>>("foretold").unwrap();
+    let told = (examples.rows().collect(), foretold.rows().collect());
+    running.wait().unwrap();
+    told
+}
+
+/// What becomes of what is known of a key at a time, by all rows of it.
+fn label_of(rows: &[Row], at: usize) -> Label {
+    let from_ms = rows[at].at_ms;
+    for (before, row) in rows[at..].iter().zip(&rows[at + 1..]) {
+        let (seen, observed) = (row.at_ms - before.at_ms <= GAP_MAX_MS, observe(row));
+        let within = row.at_ms <= from_ms + HORIZON_MS;
+        match observed.failed && within && row.at_ms > from_ms {
+            true => return Label::Known(true),
+            false if !seen => return Label::Censored,
+            false if row.at_ms >= from_ms + HORIZON_MS => return Label::Known(false),
+            false if observed.renewed => return Label::Censored,
+            false => {}
+        }
+    }
+    Label::Open
+}
+
+proptest! {
+    #![proptest_config(cases(24))]
+
+    #[test]
+    fn labels_are_what_came_and_what_is_foretold_knows_only_what_was(
+        rows in walks(), disorder_ms in 0_i64..3_000, delays in prop::collection::vec(0_i64..3_000, 1..20), seed in 0_u64..1_000,
+    ) {
+        let mut sorted = rows.clone();
+        sorted.sort_by_key(|row| (row.at_ms, row.id));
+        let mut running = foretelling(disorder_ms).record().start().unwrap();
+        let sender = running.sender::<Row>("rows").unwrap();
+        shuffled(&sorted, disorder_ms, &delays).chunks(20).for_each(|rows| sender.send(rows.to_vec()).unwrap());
+        drop(sender);
+        let (examples, said) = foretold(&mut running);
+        let recording = running.recording().unwrap();
+        let again = foretelling(disorder_ms).workers(2).rehearse_recovery(1).replay(&recording.recut(seed, 3));
+        prop_assert_eq!(&foretold(&mut again.unwrap()), &(examples.clone(), said.clone()));
+        for key in 0..3 {
+            let of_key: Vec<Row> = sorted.iter().filter(|row| row.key == key).copied().collect();
+            let asks = of_key.iter().enumerate().filter(|(_, row)| observe(row).features.is_some());
+            let mut expected: Vec<(i64, Label)> = asks.map(|(at, row)| (row.at_ms, label_of(&of_key, at))).collect();
+            expected.retain(|(_, label)| *label != Label::Open);
+            let known = examples.iter().filter(|example| example.asset == key && example.label != Label::Open);
+            let mut known: Vec<(i64, Label)> = known.map(|example| (example.at_ms, example.label)).collect();
+            let in_order = |of: &mut Vec<(i64, Label)>| of.sort_by_key(|(at_ms, label)| (*at_ms, format!("{label:?}")));
+            in_order(&mut known);
+            in_order(&mut expected);
+            prop_assert_eq!(known, expected);
+        }
+        // By hand, one after another.
+        let (ftrl, mut state) = (Ftrl::default(), Default::default());
+        let mut by_hand = Vec::new();
+        for Example { asset, at_ms, features, label, .. } in &examples {
+            match label {
+                Label::Open => by_hand.push(Foretold { asset: *asset, at_ms: *at_ms, likely: ftrl.predict(&state, features) }),
+                Label::Known(label) => ftrl.learn(&mut state, features, *label, if *label { 3.0 } else { 1.0 }),
+                Label::Censored => {}
+            }
+        }
+        prop_assert_eq!(said, by_hand);
+    }
 }

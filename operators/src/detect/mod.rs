@@ -13,6 +13,9 @@
 //! | [`Rate`] | how fast a value changes | that of the value a second | 24 bytes |
 //! | [`Stuck`] | for how long a value has not moved | milliseconds | 32 bytes |
 //!
+//! What is to be foretold takes two: [`Horizon`] tells of each asset what is known, and later what came of it; [`Foretells`] learns from that, of all assets
+//! of a model, and foretells with reasons.
+//!
 //! Each costs a few nanoseconds a value, whatever it has seen before. All depend on the order of values: where rows of a key come out of order within their
 //! disorder bound, put [`InOrder`] before them, once for all: `in_order.then(ewma.both(cusum))`. Then any order gives the same.
 //!
@@ -54,7 +57,9 @@
 
 mod cusum;
 mod ewma;
+mod ftrl;
 mod holt;
+mod horizon;
 mod in_order;
 mod page_hinkley;
 mod rate;
@@ -66,7 +71,9 @@ mod tests;
 
 pub use cusum::{Cusum, CusumState, CusumWhy};
 pub use ewma::{Ewma, EwmaState, EwmaWhy};
+pub use ftrl::{Foretells, Foretold, Ftrl, FtrlState, Likely};
 pub use holt::{Holt, HoltState, HoltWhy};
+pub use horizon::{Example, Horizon, HorizonState, Label, Observed};
 pub use in_order::{InOrder, InOrderState};
 pub use page_hinkley::{PageHinkley, PageHinkleyState, PageHinkleyWhy};
 pub use rate::{Rate, RateState, RateWhy};

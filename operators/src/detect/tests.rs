@@ -190,6 +190,55 @@ proptest! {
     }
 }
 
+proptest! {
+    /// Without penalties, and with rates that begin at the highest, it is gradient descent with a rate of its own for each weight.
+    #[test]
+    fn ftrl_is_gradient_descent_that_learns_less_and_less(
+        examples in prop::collection::vec((prop::collection::vec(-3.0_f64..3.0, 2), any::<bool>()), 1..60), alpha in 0.05_f64..0.5,
+    ) {
+        let ftrl = Ftrl { alpha, beta: 0.0, l1: 0.0, l2: 0.0 };
+        let (mut state, mut weights, mut squares) = (FtrlState::default(), [0.0; 3], [0.0; 3]);
+        for (n, (features, label)) in examples.iter().enumerate() {
+            let seen = &examples[..=n];
+            let scaled = |of: usize| {
+                let (mean, sd) = moments(&seen.iter().map(|(features, _)| (1.0, features[of])).collect::<Vec<_>>());
+                if sd > 1e-12 { ((features[of] - mean) / sd).clamp(-10.0, 10.0) } else { 0.0 }
+            };
+            let values = [1.0, scaled(0), scaled(1)];
+            let logit: f64 = values.iter().zip(&weights).map(|(value, weight)| value * weight).sum();
+            let missed = 1.0 / (1.0 + (-logit.clamp(-35.0, 35.0)).exp()) - f64::from(u8::from(*label));
+            ftrl.learn(&mut state, features, *label, 1.0);
+            for of in 0..3 {
+                let gradient = missed * values[of];
+                squares[of] += gradient * gradient;
+                if squares[of] > 0.0 {
+                    weights[of] -= alpha / squares[of].sqrt() * gradient;
+                }
+            }
+            let said = ftrl.predict(&state, features);
+            let expected: Vec<f64> = values.iter().zip(&weights).map(|(value, weight)| value * weight).collect();
+            for (said, expected) in said.why.iter().zip(&expected) {
+                prop_assert!((said - expected).abs() < 1e-6 * (1.0 + expected.abs()), "{said} {expected}");
+            }
+            prop_assert!((0.0..=1.0).contains(&said.p));
+        }
+        prop_assert_eq!(state.learned(), examples.len() as u64);
+    }
+}
+
+#[test]
+fn whatever_is_learned_likelihoods_are_numbers() {
+    let ftrl = Ftrl::default();
+    let mut state = FtrlState::default();
+    for n in 0..200_u32 {
+        let of = [VALUE_MAX, -VALUE_MAX, 0.0, 5e-324][n as usize % 4];
+        ftrl.learn(&mut state, &[of, f64::from(n)][..1 + n as usize % 2], n % 3 == 0, 50.0);
+        let said = ftrl.predict(&state, &[of, 1e9, 7.0]);
+        assert!((0.0..=1.0).contains(&said.p) && said.why.iter().all(|of| of.is_finite()), "{said:?}");
+    }
+    assert_eq!(Ftrl::default().predict(&FtrlState::default(), &[1.0]).p, 0.5, "nothing is known");
+}
+
 /// A state after some values, as bytes: how many, and their hash.
 fn bytes<S: Score<Value = f64>>(score: &S) -> (&'static str, usize, u64) {
     let mut state = S::State::default();
@@ -218,6 +267,16 @@ fn states_are_stored_as_they_always_were() {
         ("watchfire.stuck", 32, 940_665_814_006_209_353),
     ];
     assert_eq!(stored, always);
+}
+
+#[test]
+fn what_is_learned_and_what_is_open_is_stored_as_it_always_was() {
+    let (ftrl, mut state) = (Ftrl::default(), FtrlState::default());
+    (0..20).for_each(|n| ftrl.learn(&mut state, &[f64::from(n % 5), f64::from(n % 7)], n % 3 == 0, 1.0));
+    let hash = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>().stable_hash();
+    let bytes = state.encode().unwrap();
+    assert_eq!((bytes.len(), hash(&bytes)), (112, 8_631_489_096_427_367_316));
+    assert_eq!(FtrlState::decode(&bytes).unwrap(), state);
 }
 
 #[test]

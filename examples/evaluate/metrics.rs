@@ -1,0 +1,89 @@
+//! How good an order is, and how sure that is.
+
+use watchfire::connect::datagen::Draw;
+
+/// Something that was foretold, by several ways of telling: the higher, the likelier.
+#[derive(Clone, Debug)]
+pub struct Foretold {
+    /// Whose it is: what is drawn in the bootstrap.
+    pub asset: u32,
+    pub scores: Vec<f64>,
+    pub happened: bool,
+}
+
+/// Average precision: the mean, over all that happened, of the share that happened of what is ranked no lower (of equals all, so that no order among them
+/// helps). `times` says how often each counts.
+pub fn average_precision(all: &[Foretold], by: usize, times: &[f64]) -> f64 {
+    let mut ranked: Vec<(f64, f64, bool)> = all
+        .iter()
+        .zip(times)
+        .filter(|(_, times)| **times > 0.0)
+        .map(|(of, times)| (of.scores[by], *times, of.happened))
+        .collect();
+    ranked.sort_by(|a, b| b.0.total_cmp(&a.0));
+    let (mut seen, mut hits, mut sum) = (0.0, 0.0, 0.0);
+    for equals in ranked.chunk_by(|a, b| a.0 == b.0) {
+        let more: f64 = equals.iter().filter(|(_, _, happened)| *happened).map(|(_, times, _)| times).sum();
+        seen += equals.iter().map(|(_, times, _)| times).sum::<f64>();
+        hits += more;
+        sum += more * hits / seen;
+    }
+    if hits > 0.0 { sum / hits } else { f64::NAN }
+}
+
+/// The share that happened of the first so many.
+pub fn precision_at(all: &[Foretold], by: usize, first: usize) -> f64 {
+    let mut ranked: Vec<&Foretold> = all.iter().collect();
+    ranked.sort_by(|a, b| b.scores[by].total_cmp(&a.scores[by]).then(a.asset.cmp(&b.asset)));
+    let hits = ranked.iter().take(first).filter(|of| of.happened).count();
+    hits as f64 / first.min(ranked.len()).max(1) as f64
+}
+
+/// How often assets are drawn anew.
+const DRAWS: u32 = 1_000;
+
+/// The middle 95 % of a figure when assets are drawn with replacement, as many as there are.
+pub fn bootstrap(all: &[Foretold], seed: u64, figure: impl Fn(&[f64]) -> f64) -> (f64, f64) {
+    let mut assets: Vec<u32> = all.iter().map(|of| of.asset).collect();
+    assets.sort_unstable();
+    assets.dedup();
+    let at: Vec<usize> = all.iter().map(|of| assets.partition_point(|asset| *asset < of.asset)).collect();
+    let mut figures: Vec<f64> = (0..DRAWS)
+        .map(|n| {
+            let mut drawn = vec![0.0; assets.len()];
+            for nth in 0..assets.len() as u64 {
+                drawn[Draw::new(seed, n, nth).between(0, assets.len() as i64) as usize] += 1.0;
+            }
+            figure(&at.iter().map(|at| drawn[*at]).collect::<Vec<_>>())
+        })
+        .collect();
+    figures.sort_by(f64::total_cmp);
+    let part = |share: f64| figures[((figures.len() - 1) as f64 * share).round() as usize];
+    (part(0.025), part(0.975))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(scores: &[(f64, bool)]) -> Vec<Foretold> {
+        let one = |(asset, (score, happened)): (u32, &(f64, bool))| Foretold {
+            asset,
+            scores: vec![*score],
+            happened: *happened,
+        };
+        (0..).zip(scores).map(one).collect()
+    }
+
+    #[test]
+    fn precision_is_averaged_over_what_happened() {
+        let all = of(&[(0.9, true), (0.8, false), (0.7, true), (0.1, false)]);
+        assert_eq!(average_precision(&all, 0, &[1.0; 4]), (1.0 + 2.0 / 3.0) / 2.0);
+        // Equals help nobody, in whatever order they stand.
+        let equal = of(&[(0.5, false), (0.5, true), (0.5, false), (0.5, true)]);
+        assert_eq!(average_precision(&equal, 0, &[1.0; 4]), 0.5);
+        // Drawn twice, or not at all.
+        assert_eq!(average_precision(&all, 0, &[1.0, 2.0, 1.0, 0.0]), (1.0 + 0.5) / 2.0);
+        assert_eq!((precision_at(&all, 0, 1), precision_at(&all, 0, 4)), (1.0, 0.5));
+    }
+}
