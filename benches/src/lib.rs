@@ -3,6 +3,7 @@
 pub mod args;
 pub mod city;
 pub mod crane_by_hand;
+pub mod detectors_by_hand;
 pub mod iterated;
 pub mod pairs;
 pub mod yardstick;

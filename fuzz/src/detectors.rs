@@ -66,9 +66,10 @@ macro_rules! build {
         let rows = $flow.channel::<Row>("rows").key_by(|row| row.key).event_time(bounds);
         let sorted = $make(InOrder::new(|row: &Row| row.id).quiet_ms(quiet_ms).held_max(held_max));
         let ewma = $make(Scores::new(Ewma { tau_ms, warm_up, side, ..Ewma::default() }, reading));
-        let cusum = $make(Scores::new(Cusum { warm_up, side, ..Cusum::default() }, reading).from(1.0));
+        let cusum = $make(Scores::new(Cusum { warm_up, side, ..Cusum::default() }, reading).at_least(1.0));
         let hinkley = $make(Scores::new(PageHinkley { warm_up, side, ..PageHinkley::default() }, reading));
-        let holt = $make(Scores::new(Holt { level_ms: tau_ms, warm_up, side, ..Holt::default() }, reading));
+        let holt = Holt { level_ms: tau_ms, warm_up, side, ..Holt::default() };
+        let holt = $make(Scores::new(holt, reading).at_most(1e10));
         let rate = $make(Scores::new(Rate { gap_max_ms: tau_ms, side }, reading));
         let stuck = $make(Scores::new(Stuck { gap_max_ms: tau_ms, ..Stuck::default() }, reading));
         let all = ewma.both(cusum).both(hinkley).both(holt.both(rate).both(stuck));

@@ -4,8 +4,8 @@ use watchfire_engine::State;
 use watchfire_operators::alarm::{AlarmMachine, AlarmState, AlarmsState, Ladder};
 use watchfire_operators::crane::{EpisodeState, OverloadPart};
 use watchfire_operators::detect::{
-    CusumState, EwmaState, FtrlState, HoltState, HorizonState, InOrderState, PageHinkleyState, RateState, ScoresState,
-    StuckState,
+    CusumState, EventRateState, EwmaState, FtrlState, HoltState, HorizonState, InOrderState, PageHinkleyState,
+    RateState, ScoresState, StuckState, WeibullState,
 };
 use watchfire_operators::window::{Bounds, SessionState, WindowState};
 
@@ -18,7 +18,7 @@ pub fn state(bytes: &[u8]) {
     let mut input = Input::new(bytes);
     let kind = input.u8();
     let bytes = input.rest();
-    match kind % 18 {
+    match kind % 20 {
         0 => drop(decoded::<WindowState<OverloadPart>>(bytes)),
         1 => drop(decoded::<EpisodeState>(bytes)),
         2 => drop(decoded::<AlarmsState>(bytes)),
@@ -36,6 +36,8 @@ pub fn state(bytes: &[u8]) {
         15 => held(bytes),
         16 => drop(decoded::<FtrlState>(bytes)),
         17 => drop(decoded::<HorizonState>(bytes)),
+        18 => drop(decoded::<ScoresState<EventRateState>>(bytes)),
+        19 => drop(decoded::<ScoresState<WeibullState>>(bytes)),
         _ => alarm(bytes),
     }
 }

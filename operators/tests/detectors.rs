@@ -202,7 +202,7 @@ fn of_a_report_only_what_matters_is_said() {
             1 => Reading::None,
             value => Reading::Value(value as f64),
         });
-        let found = rows.detect("fast", rates.from(10.0).about("values"));
+        let found = rows.detect("fast", rates.at_least(10.0).about("values"));
         found.out.to_channel("rates");
         found.late.to_channel("late");
     });

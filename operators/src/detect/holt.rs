@@ -8,8 +8,10 @@ use super::{Judged, Score, Side};
 /// The time that is left until the trend of a value reaches a limit, by double exponential smoothing (Holt 1957) with the gaps that values really have
 /// (Wright 1986). Less is worse: an alarm on it [falls](crate::alarm::Ladder::falls).
 ///
-/// Each value moves the level by `1 - exp(-gap / level_ms)` of what it is off, and the trend by `1 - exp(-gap / trend_ms)`. Of several values of one instant the
-/// first counts. O(1) a value.
+/// Each value moves the level by `1 - exp(-gap / level_ms)` of what it is off, and the trend by `1 - exp(-gap / trend_ms)` of what the level is. The first values
+/// move both by more: the `n`th by no less than `2 (2n - 1) / n (n + 1)` and `3 / (2n - 1)`, which gives the straight line of least squares where gaps are the
+/// same (the growing memory filter, Brookner 1998, ch. 5). So noise of the first two values is no trend. Of several values of one instant the first counts.
+/// O(1) a value.
 ///
 /// # Examples
 /// A brake that wears: a tenth of a millimetre a day, at 8 mm of 10.
@@ -93,20 +95,20 @@ impl Score for Holt {
     #[inline]
     fn score(&self, st: &mut HoltState, at_ms: i64, value: f64) -> Judged<HoltWhy> {
         let gap_ms = at_ms.saturating_sub(st.last_ms) as f64;
-        match st.values {
-            0 => (st.level, st.last_ms) = (value, at_ms),
-            _ if gap_ms <= 0.0 => return Judged::Nothing,
-            1 => (st.trend, st.level, st.last_ms) = ((value - st.level) / gap_ms, value, at_ms),
-            _ => {
-                let [old_level, old_trend] =
-                    [self.level_ms, self.trend_ms].map(|tau_ms| (-gap_ms / tau_ms.max(1) as f64).exp());
-                let level = value + old_level * (st.level + st.trend * gap_ms - value);
-                let slope = (level - st.level) / gap_ms;
-                st.trend = slope + old_trend * (st.trend - slope);
-                (st.level, st.last_ms) = (level, at_ms);
-            }
+        if st.values == 0 {
+            st.level = value;
+        } else if gap_ms <= 0.0 {
+            return Judged::Nothing;
+        } else {
+            let nth = f64::from(st.values) + 1.0;
+            let new = |tau_ms: i64| 1.0 - (-gap_ms / tau_ms.max(1) as f64).exp();
+            let of_level = new(self.level_ms).max(2.0 * (2.0 * nth - 1.0) / (nth * (nth + 1.0)));
+            let of_trend = new(self.trend_ms).max(3.0 / (2.0 * nth - 1.0));
+            let expected = st.level + st.trend * gap_ms;
+            let moves = of_level * (value - expected);
+            (st.level, st.trend) = (expected + moves, st.trend + of_trend * moves / gap_ms);
         }
-        st.values = st.values.saturating_add(1);
+        (st.last_ms, st.values) = (at_ms, st.values.saturating_add(1));
         let warm_up = self.warm_up.max(2);
         if st.values < warm_up {
             return Judged::WarmsUp;

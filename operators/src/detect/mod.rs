@@ -11,6 +11,8 @@
 //! | [`PageHinkley`] | how far the sum of what is above (below) the mean has come from its lowest (highest) | that of the value | 32 bytes |
 //! | [`Holt`] | how long until the trend reaches a limit | milliseconds, less is worse | 32 bytes |
 //! | [`Rate`] | how fast a value changes | that of the value a second | 24 bytes |
+//! | [`EventRate`] | how often something happens, drawn towards what is usual | events for a unit of exposure | 16 bytes |
+//! | [`Weibull`] | how likely a part fails soon, by how much it was used | a probability | 8 bytes |
 //! | [`Stuck`] | for how long a value has not moved | milliseconds | 32 bytes |
 //!
 //! What is to be foretold takes two: [`Horizon`] tells of each asset what is known, and later what came of it; [`Foretells`] learns from that, of all assets
@@ -56,6 +58,7 @@
 //! ```
 
 mod cusum;
+mod event_rate;
 mod ewma;
 mod ftrl;
 mod holt;
@@ -68,8 +71,10 @@ mod scores;
 mod stuck;
 #[cfg(test)]
 mod tests;
+mod weibull;
 
 pub use cusum::{Cusum, CusumState, CusumWhy};
+pub use event_rate::{EventRate, EventRateState, EventRateWhy};
 pub use ewma::{Ewma, EwmaState, EwmaWhy};
 pub use ftrl::{Foretells, Foretold, Ftrl, FtrlState, Likely};
 pub use holt::{Holt, HoltState, HoltWhy};
@@ -80,3 +85,4 @@ pub use rate::{Rate, RateState, RateWhy};
 pub use score::{Judged, Measured, Reading, Score, Side, VALUE_MAX};
 pub use scores::{Finding, Scored, Scores, ScoresState};
 pub use stuck::{Stuck, StuckState, StuckWhy};
+pub use weibull::{Life, Weibull, WeibullState, WeibullWhy};

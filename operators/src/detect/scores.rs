@@ -77,9 +77,28 @@ impl<K, W> Scored<K, W> {
 enum Told {
     #[default]
     Nothing,
-    Below,
-    Above,
+    Usual,
+    Odd,
     Unknown(UnknownCause),
+}
+
+/// Which scores are told.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Matters {
+    All,
+    AtLeast(f64),
+    AtMost(f64),
+}
+
+impl Matters {
+    #[inline]
+    fn is(self, score: f64) -> bool {
+        match self {
+            Matters::All => true,
+            Matters::AtLeast(least) => score >= least,
+            Matters::AtMost(most) => score <= most,
+        }
+    }
 }
 
 /// What [`Scores`] remembers of a key: what its score does, and 16 bytes more.
@@ -105,7 +124,7 @@ impl<S: State> State for ScoresState<S> {
 /// Says how unusual the values of each key are, by a [`Score`].
 ///
 /// `reading` says what a row means to it. Each row of a key that says something gives one [`Scored`] row, with the row that causes it; after
-/// [`from`](Scores::from) only those do that matter. A row that is older than the last of its key is [`Late`](Verdict::Late): put
+/// [`at_least`](Scores::at_least) or [`at_most`](Scores::at_most) only those do that matter. A row that is older than the last of its key is [`Late`](Verdict::Late): put
 /// [`InOrder`](super::InOrder) before where rows may overtake each other.
 ///
 /// Per row: what the score costs, and a comparison or two. Memory per key: [`ScoresState`].
@@ -115,15 +134,15 @@ impl<S: State> State for ScoresState<S> {
 pub struct Scores<K, T, X, S> {
     score: S,
     reading: X,
-    from: Option<f64>,
+    matters: Matters,
     about: String,
     rows: PhantomData<fn(&T) -> K>,
 }
 
 impl<K, T, X: Clone, S: Clone> Clone for Scores<K, T, X, S> {
     fn clone(&self) -> Self {
-        let Scores { score, reading, from, about, rows } = self;
-        Scores { score: score.clone(), reading: reading.clone(), from: *from, about: about.clone(), rows: *rows }
+        let Scores { score, reading, matters, about, rows } = self;
+        Scores { score: score.clone(), reading: reading.clone(), matters: *matters, about: about.clone(), rows: *rows }
     }
 }
 
@@ -140,7 +159,7 @@ where
     /// Scores what `reading` makes of a row. `reading` must be a pure function of the row.
     #[must_use]
     pub fn new(score: S, reading: X) -> Self {
-        Scores { score, reading, from: None, about: String::new(), rows: PhantomData }
+        Scores { score, reading, matters: Matters::All, about: String::new(), rows: PhantomData }
     }
 }
 
@@ -148,8 +167,14 @@ impl<K, T, X, S: Score> Scores<K, T, X, S> {
     /// Emits only what scores so much or more, and each time that this changes: the first below it, and when it becomes unknown or known. For a report; an
     /// alarm has to see all of them.
     #[must_use]
-    pub fn from(self, score: f64) -> Self {
-        Scores { from: Some(score), ..self }
+    pub fn at_least(self, score: f64) -> Self {
+        Scores { matters: Matters::AtLeast(score), ..self }
+    }
+
+    /// The same of what scores so much or less: where less is worse, as of the time that is left.
+    #[must_use]
+    pub fn at_most(self, score: f64) -> Self {
+        Scores { matters: Matters::AtMost(score), ..self }
     }
 
     /// Says in words what `reading` reads: part of the flow's fingerprint, which cannot look into a function.
@@ -159,8 +184,7 @@ impl<K, T, X, S: Score> Scores<K, T, X, S> {
     }
 
     fn params(&self) -> String {
-        let from = self.from.map(|score| format!(", from {score:?}")).unwrap_or_default();
-        format!("of \"{}\": {}{from}", self.about, self.score.params())
+        format!("of \"{}\": {}, told {:?}", self.about, self.score.params(), self.matters)
     }
 }
 
@@ -182,46 +206,75 @@ where
 
     #[inline]
     fn on_row(&self, st: &mut Self::State, row: &T, cx: &mut Context<'_, K, Self::Out>) -> Verdict {
-        let reading = (self.reading)(row);
-        if let Reading::None = reading {
-            return Verdict::Applied;
-        }
         // Of a key whose clock is ahead the engine knows better.
         let at_ms = row.event_time_ms().min(cx.event_time_ms());
+        let Reading::Value(value) = (self.reading)(row) else { return self.no_value(st, row, at_ms, cx) };
         if at_ms < st.last_ms {
             return Verdict::Late;
         }
         st.last_ms = at_ms;
-        let finding = match reading {
-            Reading::Value(value) => match value.unsound() {
-                Some(cause) => Finding::Unknown(cause),
-                None => match self.score.score(&mut st.of, at_ms, value) {
-                    Judged::Score(score, why) => Finding::Score { score, why },
-                    Judged::WarmsUp => Finding::Unknown(UnknownCause::NoLimit),
-                    Judged::Nothing => return Verdict::Applied,
-                },
-            },
-            Reading::Unknown(cause) => Finding::Unknown(cause),
-            Reading::Reset => {
-                st.of = S::State::default();
-                return Verdict::Applied;
-            }
-            Reading::None => return Verdict::Applied,
-        };
-        if let Some(from) = self.from {
-            let tells = match &finding {
-                Finding::Score { score, .. } if *score >= from => Told::Above,
-                Finding::Score { .. } => Told::Below,
-                Finding::Unknown(cause) => Told::Unknown(*cause),
-            };
-            let before = std::mem::replace(&mut st.told, tells);
-            // Nothing was told, so there is nothing to take back.
-            let is_news = tells != before && !(before == Told::Nothing && tells == Told::Below);
-            if tells != Told::Above && !is_news {
-                return Verdict::Applied;
-            }
+        if let Some(cause) = value.unsound() {
+            self.unknown(st, at_ms, cause, cx);
+            return Verdict::Applied;
         }
-        cx.emit(Scored { key: cx.key().clone(), at_ms, finding });
+        match self.score.score(&mut st.of, at_ms, value) {
+            Judged::Score(score, why) => {
+                let is_odd = self.matters.is(score);
+                // Nothing was told, so there is nothing to take back.
+                if is_odd || !matches!(st.told, Told::Nothing | Told::Usual) {
+                    st.told = if is_odd { Told::Odd } else { Told::Usual };
+                    cx.emit(Scored { key: cx.key().clone(), at_ms, finding: Finding::Score { score, why } });
+                }
+            }
+            Judged::WarmsUp => self.unknown(st, at_ms, UnknownCause::NoLimit, cx),
+            Judged::Nothing => {}
+        }
         Verdict::Applied
+    }
+}
+
+impl<K, T, X, S> Scores<K, T, X, S>
+where
+    K: Key,
+    T: Data + Timed,
+    X: Fn(&T) -> Reading<S::Value> + Send + Sync + 'static,
+    S: Score,
+{
+    /// A row without a value. Rare, and so kept out of the way.
+    #[cold]
+    fn no_value(
+        &self,
+        st: &mut ScoresState<S::State>,
+        row: &T,
+        at_ms: i64,
+        cx: &mut Context<'_, K, Scored<K, S::Why>>,
+    ) -> Verdict {
+        let reading = (self.reading)(row);
+        if !matches!(reading, Reading::None) {
+            if at_ms < st.last_ms {
+                return Verdict::Late;
+            }
+            st.last_ms = at_ms;
+        }
+        match reading {
+            Reading::Unknown(cause) => self.unknown(st, at_ms, cause, cx),
+            Reading::Reset => st.of = S::State::default(),
+            Reading::None | Reading::Value(_) => {}
+        }
+        Verdict::Applied
+    }
+
+    #[cold]
+    fn unknown(
+        &self,
+        st: &mut ScoresState<S::State>,
+        at_ms: i64,
+        cause: UnknownCause,
+        cx: &mut Context<'_, K, Scored<K, S::Why>>,
+    ) {
+        let told = std::mem::replace(&mut st.told, Told::Unknown(cause));
+        if self.matters == Matters::All || told != st.told {
+            cx.emit(Scored { key: cx.key().clone(), at_ms, finding: Finding::Unknown(cause) });
+        }
     }
 }

@@ -122,12 +122,9 @@ proptest! {
         let (mut levels, mut trends) = (vec![apart[0].1], vec![0.0]);
         for pair in apart.windows(2) {
             let (gap_s, value, n) = ((pair[1].0 - pair[0].0) as f64 / 1e3, pair[1].1, levels.len() - 1);
-            if n == 0 {
-                levels.push(value);
-                trends.push((value - levels[0]) / gap_s);
-                continue;
-            }
-            let (alpha, beta) = (1.0 - (-gap_s / 5.0).exp(), 1.0 - (-gap_s / 30.0).exp());
+            let nth = (n + 2) as f64;
+            let alpha = (1.0 - (-gap_s / 5.0).exp()).max((4.0 * nth - 2.0) / (nth * nth + nth));
+            let beta = (1.0 - (-gap_s / 30.0).exp()).max(3.0 / (2.0 * nth - 1.0));
             levels.push(alpha * value + (1.0 - alpha) * (levels[n] + trends[n] * gap_s));
             trends.push(beta * (levels[n + 1] - levels[n]) / gap_s + (1.0 - beta) * trends[n]);
         }
@@ -142,6 +139,23 @@ proptest! {
         for (said, expected) in said.iter().zip(&expected) {
             prop_assert!((said - expected).abs() < 1e-3 * (1.0 + expected), "{said} {expected}");
         }
+    }
+
+    #[test]
+    fn holt_begins_with_the_line_of_least_squares(values in prop::collection::vec(-3.0_f64..3.0, 2..60)) {
+        let holt = Holt { level_ms: i64::MAX, trend_ms: i64::MAX, warm_up: 2, limit: 1e6, ..Holt::default() };
+        let at: Vec<(i64, f64)> = (0..).zip(&values).map(|(n, value)| (n * 1_000, *value)).collect();
+        let count = values.len() as f64;
+        let (mean_s, mean) = ((count - 1.0) / 2.0, values.iter().sum::<f64>() / count);
+        let (mut covariance, mut variance) = (0.0, 0.0);
+        for (at_ms, value) in &at {
+            let off_s = *at_ms as f64 / 1e3 - mean_s;
+            (covariance, variance) = (covariance + off_s * (value - mean), variance + off_s * off_s);
+        }
+        let slope = covariance / variance;
+        let Some(Judged::Score(_, why)) = said(&holt, &at).pop() else { return Err(TestCaseError::fail("it is warm")) };
+        prop_assert!((why.trend_a_day / 86_400.0 - slope).abs() < 1e-6, "{why:?} {slope}");
+        prop_assert!((why.level - (mean + slope * (count - 1.0 - mean_s))).abs() < 1e-6);
     }
 
     #[test]
@@ -187,6 +201,68 @@ proptest! {
         for scores in scores {
             prop_assert!(scores.iter().flatten().all(|score| score.is_finite()), "{scores:?}");
         }
+    }
+}
+
+proptest! {
+    #[test]
+    fn an_event_rate_is_all_events_by_all_exposure(
+        of in prop::collection::vec((0_u32..4, 0.0_f64..3.0), 1..40), prior_rate in 0.1_f64..3.0, prior_exposure in 0.1_f64..5.0,
+    ) {
+        let rate = EventRate { prior_rate, prior_exposure, ..EventRate::default() };
+        let mut state = EventRateState::default();
+        for (n, (events, exposure)) in of.iter().enumerate() {
+            let Judged::Score(score, why) = rate.score(&mut state, 0, [f64::from(*events), *exposure]) else {
+                return Err(TestCaseError::fail("it is never cold"));
+            };
+            let events: f64 = of[..=n].iter().map(|(events, _)| f64::from(*events)).sum();
+            let exposure: f64 = of[..=n].iter().map(|(_, exposure)| exposure).sum();
+            let (a, b) = (prior_rate * prior_exposure + events, prior_exposure + exposure);
+            prop_assert!(near(score, a / b) && near(why.sd * why.sd, a / (b * b)));
+        }
+    }
+
+    /// The hazard `shape / scale x (use / scale)^(shape - 1)`, added up in small steps.
+    #[test]
+    fn a_part_fails_by_the_hazard_that_adds_up(shape in 1.0_f64..4.0, scale in 0.5_f64..20.0, used in prop::collection::vec(0.0_f64..3.0, 1..10)) {
+        let weibull = Weibull { shape, scale, within: 1.0 };
+        let mut state = WeibullState::default();
+        let mut said = Judged::Nothing;
+        used.iter().for_each(|used| said = weibull.score(&mut state, 0, *used));
+        let from: f64 = used.iter().sum();
+        let step = 1.0 / 20_000.0;
+        let hazard: f64 = (0..20_000)
+            .map(|n| shape / scale * ((from + (f64::from(n) + 0.5) * step) / scale).powf(shape - 1.0) * step)
+            .sum();
+        let Judged::Score(fails, why) = said else { return Err(TestCaseError::fail("it is never cold")) };
+        prop_assert!((fails - (1.0 - (-hazard).exp())).abs() < 1e-6 && near(why.used, from), "{fails} {hazard}");
+    }
+
+    #[test]
+    fn no_life_near_the_fitted_one_is_likelier(lives in prop::collection::vec((0.1_f64..50.0, any::<bool>()), 4..60)) {
+        let lives: Vec<Life> = lives.into_iter().map(|(used, failed)| Life { used, failed }).collect();
+        let Ok(fitted) = Weibull::fit(lives.iter().copied(), 1.0) else { return Ok(()) };
+        let likelihood = |shape: f64, scale: f64| lives.iter().map(|Life { used, failed }| {
+            let hazard = (shape / scale * (used / scale).powf(shape - 1.0)).ln();
+            f64::from(u8::from(*failed)) * hazard - (used / scale).powf(shape)
+        }).sum::<f64>();
+        let best = likelihood(fitted.shape, fitted.scale);
+        for (shape, scale) in [(1.01, 1.0), (0.99, 1.0), (1.0, 1.01), (1.0, 0.99)] {
+            let other = likelihood(fitted.shape * shape, fitted.scale * scale);
+            prop_assert!(other <= best + 1e-9 * best.abs(), "{fitted:?}: {best} {other}");
+        }
+    }
+}
+
+#[test]
+fn use_and_events_are_never_taken_back() {
+    let (weibull, mut state) = (Weibull::default(), WeibullState::default());
+    for used in [VALUE_MAX, -VALUE_MAX, 0.0] {
+        assert!(matches!(weibull.score(&mut state, 0, used), Judged::Score(p, _) if (0.0..=1.0).contains(&p)));
+    }
+    let (rate, mut state) = (EventRate { fades_after: 2.0, ..EventRate::default() }, EventRateState::default());
+    for value in [[-5.0, -3.0], [VALUE_MAX, VALUE_MAX], [1.0, 0.0]] {
+        assert!(matches!(rate.score(&mut state, 0, value), Judged::Score(rate, _) if rate.is_finite() && rate >= 0.0));
     }
 }
 
@@ -241,8 +317,12 @@ fn whatever_is_learned_likelihoods_are_numbers() {
 
 /// A state after some values, as bytes: how many, and their hash.
 fn bytes<S: Score<Value = f64>>(score: &S) -> (&'static str, usize, u64) {
+    bytes_of(score, |value| value)
+}
+
+fn bytes_of<S: Score>(score: &S, value: fn(f64) -> S::Value) -> (&'static str, usize, u64) {
     let mut state = S::State::default();
-    (0..50).for_each(|n| drop(score.score(&mut state, n * 1_000, (n * n % 17) as f64)));
+    (0..50).for_each(|n| drop(score.score(&mut state, n * 1_000, value((n * n % 17) as f64))));
     let bytes = state.encode().unwrap();
     let words: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
     (S::State::NAME, bytes.len(), words.stable_hash())
@@ -257,14 +337,18 @@ fn states_are_stored_as_they_always_were() {
         bytes(&Holt::default()),
         bytes(&Rate::default()),
         bytes(&Stuck { tolerance: 20.0, ..Stuck::default() }),
+        bytes(&Weibull::default()),
+        bytes_of(&EventRate::default(), |value| [value, 1.0]),
     ];
     let always = [
         ("watchfire.ewma", 40, 6_373_683_541_024_376_976),
         ("watchfire.cusum", 40, 4_309_075_141_916_526_570),
         ("watchfire.page_hinkley", 32, 6_777_714_078_442_463_579),
-        ("watchfire.holt", 32, 1_073_728_833_397_655_349),
+        ("watchfire.holt", 32, 15_395_991_620_830_850_344),
         ("watchfire.rate", 24, 1_498_108_171_819_168_908),
         ("watchfire.stuck", 32, 940_665_814_006_209_353),
+        ("watchfire.weibull", 8, 6_091_934_898_346_670_658),
+        ("watchfire.event_rate", 16, 11_096_986_317_464_680_118),
     ];
     assert_eq!(stored, always);
 }
@@ -288,7 +372,9 @@ fn a_key_takes_as_much_memory_as_is_said() {
         size_of::<HoltState>(),
         size_of::<RateState>(),
         size_of::<StuckState>(),
+        size_of::<EventRateState>(),
+        size_of::<WeibullState>(),
     ];
-    assert_eq!(of, [40, 40, 32, 32, 24, 32]);
+    assert_eq!(of, [40, 40, 32, 32, 24, 32, 16, 8]);
     assert_eq!(size_of::<ScoresState<EwmaState>>(), size_of::<EwmaState>() + 16);
 }
