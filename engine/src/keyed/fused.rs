@@ -56,9 +56,9 @@ pub trait Fused: Send + Sync + Sized + 'static {
     /// What is emitted from here on is caused by this split.
     #[doc(hidden)]
     fn feed(ports: &mut Self::Ports, split: u32);
-    /// Starts a call: what is produced from here on belongs to it.
+    /// Starts a call: what is produced from here on belongs to it, if `is_read`, and what is read within.
     #[doc(hidden)]
-    fn mark(ports: &mut Self::Ports);
+    fn mark(ports: &mut Self::Ports, is_read: bool);
     #[doc(hidden)]
     fn produced(ports: &Self::Ports) -> &[Self::Produced];
     #[doc(hidden)]
@@ -212,8 +212,10 @@ impl<D: Detector> Fused for D {
     }
 
     #[inline]
-    fn mark(port: &mut Self::Ports) {
-        port.fresh = port.rows.len();
+    fn mark(port: &mut Self::Ports, is_read: bool) {
+        if is_read {
+            port.fresh = port.rows.len();
+        }
     }
 
     fn produced(port: &Self::Ports) -> &[D::Out] {
@@ -304,9 +306,9 @@ impl<A: Fused, B: Fused<Key = A::Key, In = A::In>> Fused for Both<A, B> {
     }
 
     #[inline]
-    fn mark(ports: &mut Self::Ports) {
-        A::mark(&mut ports.0);
-        B::mark(&mut ports.1);
+    fn mark(ports: &mut Self::Ports, is_read: bool) {
+        A::mark(&mut ports.0, false);
+        B::mark(&mut ports.1, is_read);
     }
 
     fn produced(ports: &Self::Ports) -> &[B::Produced] {
@@ -393,9 +395,9 @@ impl<A: Fused, B: Fused<Key = A::Key, In = A::Produced>> Fused for Then<A, B> {
     }
 
     #[inline]
-    fn mark(ports: &mut Self::Ports) {
-        A::mark(&mut ports.0);
-        B::mark(&mut ports.1);
+    fn mark(ports: &mut Self::Ports, is_read: bool) {
+        A::mark(&mut ports.0, true);
+        B::mark(&mut ports.1, is_read);
     }
 
     fn produced(ports: &Self::Ports) -> &[B::Produced] {

@@ -240,13 +240,13 @@ impl<F: Fused<In: Timed>, KF: Fn(&F::In) -> F::Key> Core<F, KF> {
             now.watermark_ms = s.time.watermark_ms(bounds);
             if now.watermark_ms >= now.due_event_ms {
                 now.due_event_ms = i64::MAX;
-                F::mark(ports);
+                F::mark(ports, false);
                 fused.wake(&mut s.states, &s.key, Clock::Event, &mut Moment(now), ports);
             }
         } else {
             now.watermark_ms = s.time.watermark_ms(bounds);
         }
-        F::mark(ports);
+        F::mark(ports, false);
         let late = fused.row(&mut s.states, &s.key, row, &mut Moment(now), ports);
         s.time.due_event_ms = now.due_event_ms;
         if now.due_quiet_ms != s.time.due_quiet_ms {
@@ -320,7 +320,7 @@ impl<F: Fused<In: Timed>, KF: Fn(&F::In) -> F::Key> Core<F, KF> {
             depth: self.depth,
         };
         F::feed(&mut self.ports, s.time.split);
-        F::mark(&mut self.ports);
+        F::mark(&mut self.ports, false);
         self.fused.wake(&mut s.states, &s.key, clock, &mut Moment(&mut now), &mut self.ports);
         s.time.due_event_ms = now.due_event_ms;
         if now.due_quiet_ms != s.time.due_quiet_ms {

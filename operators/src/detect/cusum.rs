@@ -92,7 +92,7 @@ impl Score for Cusum {
         format!("{self:?}")
     }
 
-    #[inline]
+    #[inline(always)]
     fn score(&self, st: &mut CusumState, _at_ms: i64, value: f64) -> Judged<CusumWhy> {
         let warm_up = self.warm_up.max(2);
         if st.values < warm_up {

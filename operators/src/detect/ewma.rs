@@ -84,7 +84,7 @@ impl Score for Ewma {
         format!("{self:?}")
     }
 
-    #[inline]
+    #[inline(always)]
     fn score(&self, st: &mut EwmaState, at_ms: i64, value: f64) -> Judged<EwmaWhy> {
         let (mean, before) = (st.mean, st.values);
         let sd = (st.squares / st.weight).sqrt().max(self.sd_min);

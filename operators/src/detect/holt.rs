@@ -92,7 +92,7 @@ impl Score for Holt {
         format!("{self:?}")
     }
 
-    #[inline]
+    #[inline(always)]
     fn score(&self, st: &mut HoltState, at_ms: i64, value: f64) -> Judged<HoltWhy> {
         let gap_ms = at_ms.saturating_sub(st.last_ms) as f64;
         if st.values == 0 {

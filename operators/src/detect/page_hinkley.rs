@@ -79,7 +79,7 @@ impl Score for PageHinkley {
         format!("{self:?}")
     }
 
-    #[inline]
+    #[inline(always)]
     fn score(&self, st: &mut PageHinkleyState, _at_ms: i64, value: f64) -> Judged<PageHinkleyWhy> {
         st.values = st.values.saturating_add(1);
         st.mean += (value - st.mean) / st.values as f64;

@@ -67,7 +67,7 @@ impl Score for Rate {
         format!("{self:?}")
     }
 
-    #[inline]
+    #[inline(always)]
     fn score(&self, st: &mut RateState, at_ms: i64, value: f64) -> Judged<RateWhy> {
         let Some((before_ms, before)) = st.before.replace((at_ms, value)) else { return Judged::WarmsUp };
         let gap_ms = at_ms.saturating_sub(before_ms);

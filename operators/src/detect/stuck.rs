@@ -71,7 +71,7 @@ impl Score for Stuck {
         format!("{self:?}")
     }
 
-    #[inline]
+    #[inline(always)]
     fn score(&self, st: &mut StuckState, at_ms: i64, value: f64) -> Judged<StuckWhy> {
         let here = st.stands.filter(|(stands_at, _)| (value - stands_at).abs() <= self.tolerance);
         let Some((stands_at, last_ms)) = here else {
