@@ -111,7 +111,7 @@ struct Lift {
     ewmas: [Ewma; 2],
     cusums: [Cusum; 2],
     hinkley: (u64, f64, f64, f64),
-    holt: (i64, f64, f64, u32),
+    holt: (i64, i64, f64, f64, u32),
     rate: Option<(i64, f64)>,
     stuck: Option<(f64, i64, i64)>,
 }
@@ -172,14 +172,21 @@ fn hinkley((values, mean, above, below): &mut (u64, f64, f64, f64), value: f64) 
 
 /// How much of a day is left.
 #[inline(always)]
-fn holt((last_ms, level, trend, values): &mut (i64, f64, f64, u32), at_ms: i64, value: f64) -> Option<f64> {
+fn holt(
+    (first_ms, last_ms, level, trend, values): &mut (i64, i64, f64, f64, u32),
+    at_ms: i64,
+    value: f64,
+) -> Option<f64> {
     let gap_ms = (at_ms - *last_ms) as f64;
     if *values == 0 {
-        *level = value;
+        (*level, *first_ms) = (value, at_ms);
     } else {
         let nth = f64::from(*values) + 1.0;
-        let of_level = (1.0 - (-gap_ms / 600_000.0).exp()).max(2.0 * (2.0 * nth - 1.0) / (nth * (nth + 1.0)));
-        let of_trend = (1.0 - (-gap_ms / 3_600_000.0).exp()).max(3.0 / (2.0 * nth - 1.0));
+        let span_ms = (at_ms - *first_ms) as f64;
+        let (share, part) = ((gap_ms * f64::from(*values) / span_ms).min(1.0), gap_ms / span_ms);
+        let first = [share * 2.0 * (2.0 * nth - 1.0) / (nth * (nth + 1.0)), share * 3.0 / (2.0 * nth - 1.0)];
+        let of_level = (1.0 - (-gap_ms / 600_000.0).exp()).max(part).max(first[0]);
+        let of_trend = (1.0 - (-gap_ms / 3_600_000.0).exp()).max(part).max(first[1]);
         let expected = *level + *trend * gap_ms;
         let moves = of_level * (value - expected);
         (*level, *trend) = (expected + moves, *trend + of_trend * moves / gap_ms);

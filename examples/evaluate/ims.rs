@@ -66,7 +66,9 @@ pub fn evaluate((names, rows): Bearings) -> Result<String, Failed> {
             table.push_record(
                 [name.clone(), format!("{warm_up} values")].into_iter().chain((0..=LIMITS.len()).map(cell)),
             );
-            of_cusum.extend(firsts.get(&(bearing, 0)).map(|at_ms| (*at_ms, name)));
+            if let Some(at_ms) = firsts.get(&(bearing, 0)) {
+                of_cusum.entry(*at_ms).or_insert(name);
+            }
         }
     }
     let mut table: Table = table.build();
@@ -121,7 +123,7 @@ fn read_table(path: &Path) -> Result<Bearings, Failed> {
         let record = record?;
         let at_ms = zone.instant_ms(record.get(0).unwrap_or_default()).map_err(|e| format!("line {nth}: {e}"))?;
         for (value, bearing) in record.iter().skip(1).zip(0..) {
-            rows.push(Shakes { bearing, at_ms, by: value.trim().parse().ok() });
+            rows.push(Shakes { bearing, at_ms, by: value.trim().parse().ok().filter(|by: &f64| by.is_finite()) });
         }
     }
     if rows.is_empty() {

@@ -31,12 +31,18 @@ pub fn average_precision(all: &[Foretold], by: usize, times: &[f64]) -> f64 {
     if hits > 0.0 { sum / hits } else { f64::NAN }
 }
 
-/// The share that happened of the first so many.
+/// The share that happened of the first so many; of equals of which not all are among them, as many as happened of all of these.
 pub fn precision_at(all: &[Foretold], by: usize, first: usize) -> f64 {
     let mut ranked: Vec<&Foretold> = all.iter().collect();
-    ranked.sort_by(|a, b| b.scores[by].total_cmp(&a.scores[by]).then(a.asset.cmp(&b.asset)));
-    let hits = ranked.iter().take(first).filter(|of| of.happened).count();
-    hits as f64 / first.min(ranked.len()).max(1) as f64
+    ranked.sort_by(|a, b| b.scores[by].total_cmp(&a.scores[by]));
+    let (mut left, mut hits) = (first.min(ranked.len()), 0.0);
+    for equals in ranked.chunk_by(|a, b| a.scores[by] == b.scores[by]) {
+        let taken = left.min(equals.len());
+        let happened = equals.iter().filter(|of| of.happened).count();
+        hits += happened as f64 * taken as f64 / equals.len() as f64;
+        left -= taken;
+    }
+    hits / first.min(ranked.len()).max(1) as f64
 }
 
 /// How often assets are drawn anew.
@@ -85,5 +91,6 @@ mod tests {
         // Drawn twice, or not at all.
         assert_eq!(average_precision(&all, 0, &[1.0, 2.0, 1.0, 0.0]), (1.0 + 0.5) / 2.0);
         assert_eq!((precision_at(&all, 0, 1), precision_at(&all, 0, 4)), (1.0, 0.5));
+        assert_eq!(precision_at(&equal, 0, 1), 0.5);
     }
 }

@@ -104,6 +104,7 @@ fn by_hand<S: Score<Value = f64>>(score: &S, rows: &[Row]) -> Vec<(i64, String)>
             Reading::Value(value) => match score.score(&mut state, row.at_ms, value) {
                 Judged::Score(score, why) => Finding::Score { score, why },
                 Judged::WarmsUp => Finding::Unknown(UnknownCause::NoLimit),
+                Judged::Unknown(cause) => Finding::Unknown(cause),
                 Judged::Nothing => continue,
             },
             Reading::Unknown(cause) => Finding::Unknown(cause),
@@ -182,6 +183,9 @@ fn what_is_held_of_a_silent_key_goes_on_and_what_comes_after_is_late() {
     let (first, after) = (vec![rows[0], rows[1], rows[2]], vec![rows[3]]);
     let silent = in_order(by_id(), &[first.clone(), clock.clone(), after.clone()]);
     assert_eq!(silent, (vec![0, 1, 2], vec![3], 0));
+    // What went on last, and comes again because nobody acknowledged it, is a duplicate.
+    let again = in_order(by_id(), &[first.clone(), clock.clone(), vec![rows[2]]]);
+    assert_eq!(again, (vec![0, 1, 2], vec![], 1));
     let patient = in_order(by_id().quiet_ms(500_000), &[first, clock, after]);
     assert_eq!(patient, (vec![0, 3, 1, 2], vec![], 0));
 }
@@ -266,8 +270,8 @@ fn label_of(rows: &[Row], at: usize) -> Label {
         let (seen, observed) = (row.at_ms - before.at_ms <= GAP_MAX_MS, observe(row));
         let within = row.at_ms <= from_ms + HORIZON_MS;
         match observed.failed && within && row.at_ms > from_ms {
+            _ if !seen => return Label::Censored,
             true => return Label::Known(true),
-            false if !seen => return Label::Censored,
             false if row.at_ms >= from_ms + HORIZON_MS => return Label::Known(false),
             false if observed.renewed => return Label::Censored,
             false => {}

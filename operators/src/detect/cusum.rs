@@ -103,10 +103,11 @@ impl Score for Cusum {
             st.squares += off * (value - st.mean);
             return Judged::WarmsUp;
         }
-        let sd = (st.squares / f64::from(warm_up - 1)).sqrt().max(self.sd_min);
+        let sd = (st.squares / f64::from(warm_up - 1)).sqrt().max(self.sd_min.max(f64::MIN_POSITIVE));
+        let most = self.most.max(0.0);
         let z = clamped((value - st.mean) / sd);
-        st.above = (st.above + z - self.k).clamp(0.0, self.most);
-        st.below = (st.below - z - self.k).clamp(0.0, self.most);
+        st.above = (st.above + z - self.k).clamp(0.0, most);
+        st.below = (st.below - z - self.k).clamp(0.0, most);
         let score = match self.side {
             Side::Both => st.above.max(st.below),
             Side::Above => st.above,

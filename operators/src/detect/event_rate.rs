@@ -5,12 +5,13 @@ use watchfire_engine::{State, rkyv};
 
 use super::ewma::clamped;
 use super::{Judged, Score};
+use crate::alarm::UnknownCause;
 
 /// How often something happens to an asset, drawn towards how often it happens to those of its kind: a Poisson rate with a gamma prior, `(a + events) / (b +
 /// exposure)`. So one event of a new asset is not a hundred percent, and one with a long record speaks for itself.
 ///
-/// A value is how many events there were since the one before, and for how much exposure: days, runs, door cycles. There is no warming up: what is not known is
-/// the prior. O(1) a value.
+/// A value is how many events there were since the one before, and for how much exposure: days, runs, door cycles; less than none of either is out of range, and
+/// counts for nothing. There is no warming up: what is not known is the prior. O(1) a value.
 ///
 /// # Examples
 /// Half a breakdown a lift-year is usual, and that is believed like two years of record.
@@ -76,11 +77,13 @@ impl Score for EventRate {
 
     #[inline]
     fn score(&self, st: &mut EventRateState, _at_ms: i64, [events, exposure]: [f64; 2]) -> Judged<EventRateWhy> {
-        // Neither can be less than none.
-        let (events, exposure) = (events.max(0.0), exposure.max(0.0));
-        let left = (-exposure / self.fades_after).exp();
+        if events < 0.0 || exposure < 0.0 {
+            return Judged::Unknown(UnknownCause::OutOfRange);
+        }
+        let left = if self.fades_after > 0.0 { (-exposure / self.fades_after).exp() } else { 1.0 };
         (st.events, st.exposure) = (st.events * left + events, st.exposure * left + exposure);
-        let (shape, rate) = (self.prior_rate * self.prior_exposure + st.events, self.prior_exposure + st.exposure);
+        let prior = self.prior_exposure.max(f64::MIN_POSITIVE);
+        let (shape, rate) = (self.prior_rate.max(0.0) * prior + st.events, prior + st.exposure);
         let why = EventRateWhy { events: st.events, exposure: st.exposure, sd: clamped(shape.sqrt() / rate) };
         Judged::Score(clamped(shape / rate), why)
     }

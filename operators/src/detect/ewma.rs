@@ -9,7 +9,8 @@ use super::{Judged, Score, Side};
 /// 1959) and its variance, with the gaps that values really have.
 ///
 /// The mean and the variance are those of all values so far by that weight, exactly: there is no beginning that has to be forgotten first. Values that come
-/// closer together weigh more together. O(1) a value.
+/// closer together weigh more together. Once so much time has passed that less is left than one value weighs, it warms up again: after a long gap the first
+/// value back is no measure for the second, and a key that speaks less often than every `tau_ms` is never judged. O(1) a value.
 ///
 /// # Examples
 /// ```
@@ -86,10 +87,11 @@ impl Score for Ewma {
 
     #[inline(always)]
     fn score(&self, st: &mut EwmaState, at_ms: i64, value: f64) -> Judged<EwmaWhy> {
-        let (mean, before) = (st.mean, st.values);
-        let sd = (st.squares / st.weight).sqrt().max(self.sd_min);
+        let mean = st.mean;
+        let sd = (st.squares / st.weight).sqrt().max(self.sd_min.max(f64::MIN_POSITIVE));
         let age_ms = at_ms.saturating_sub(st.last_ms) as f64;
-        let faded = if before == 0 { 0.0 } else { (-age_ms / self.tau_ms.max(1) as f64).exp() };
+        let faded = if st.values == 0 { 0.0 } else { (-age_ms / self.tau_ms.max(1) as f64).exp() };
+        let before = if st.values > 1 && st.weight * faded < 1.0 { 0 } else { st.values };
         (st.last_ms, st.weight, st.values) = (at_ms, st.weight * faded + 1.0, before.saturating_add(1));
         let off = value - mean;
         st.mean += off / st.weight;

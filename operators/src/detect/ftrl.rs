@@ -94,7 +94,7 @@ impl Ftrl {
         if of.z.abs() <= self.l1 {
             return 0.0;
         }
-        (of.z.signum() * self.l1 - of.z) / ((self.beta + of.n.sqrt()) / self.alpha + self.l2)
+        (of.z.signum() * self.l1 - of.z) / ((self.beta + of.n.sqrt()) / self.alpha.max(1e-12) + self.l2)
     }
 
     /// The intercept and the features in standard deviations.
@@ -133,7 +133,7 @@ impl Ftrl {
         for (nth, value) in scaled.into_iter().enumerate() {
             let Some(of) = state.of.get_mut(nth) else { return };
             let gradient = missed * value * weight;
-            let sigma = ((of.n + gradient * gradient).sqrt() - of.n.sqrt()) / self.alpha;
+            let sigma = ((of.n + gradient * gradient).sqrt() - of.n.sqrt()) / self.alpha.max(1e-12);
             of.z += gradient - sigma * self.weight(of);
             of.n += gradient * gradient;
         }
@@ -152,6 +152,10 @@ pub struct Foretold<A> {
 }
 
 /// Learns from examples with a label, and foretells those without, one after another in the order in which they come: each is foretold by what was known before it.
+///
+/// Where the answer must not depend on the order in which assets arrive, put [`InOrder`](super::InOrder) before, by what was said, labels first:
+/// `InOrder::new(|example: &Example<u32>| (example.label == Label::Open, example.asset, example.at_ms))`; and where an asset may be silent for long, a disorder
+/// bound on the key, so that nothing is foretold by what came after.
 ///
 /// The key is that of a model: all assets that share what is learned, so they are one worker's. Labels that are [censored](Label::Censored) teach nothing; nor do
 /// features that are no numbers: what is asked with such is not foretold.

@@ -10,8 +10,8 @@ use super::{Judged, Score, Side};
 ///
 /// Each value moves the level by `1 - exp(-gap / level_ms)` of what it is off, and the trend by `1 - exp(-gap / trend_ms)` of what the level is. The first values
 /// move both by more: the `n`th by no less than `2 (2n - 1) / n (n + 1)` and `3 / (2n - 1)`, which gives the straight line of least squares where gaps are the
-/// same (the growing memory filter, Brookner 1998, ch. 5). So noise of the first two values is no trend. Of several values of one instant the first counts.
-/// O(1) a value.
+/// same (the growing memory filter, Brookner 1998, ch. 5); after a gap that is shorter than they are on average, by so much less, and by no less than the part
+/// that the gap is of all time so far. So neither noise of the first two values is a trend, nor that of two that come close together. Of several values of one instant the first counts. O(1) a value.
 ///
 /// # Examples
 /// A brake that wears: a tenth of a millimetre a day, at 8 mm of 10.
@@ -55,6 +55,7 @@ impl Default for Holt {
 #[derive(Clone, Copy, Debug, Default, PartialEq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
 #[rkyv(crate = rkyv)]
 pub struct HoltState {
+    first_ms: i64,
     last_ms: i64,
     level: f64,
     /// A millisecond.
@@ -96,19 +97,25 @@ impl Score for Holt {
     fn score(&self, st: &mut HoltState, at_ms: i64, value: f64) -> Judged<HoltWhy> {
         let gap_ms = at_ms.saturating_sub(st.last_ms) as f64;
         if st.values == 0 {
-            st.level = value;
+            (st.level, st.first_ms) = (value, at_ms);
         } else if gap_ms <= 0.0 {
             return Judged::Nothing;
         } else {
             let nth = f64::from(st.values) + 1.0;
-            let new = |tau_ms: i64| 1.0 - (-gap_ms / tau_ms.max(1) as f64).exp();
-            let of_level = new(self.level_ms).max(2.0 * (2.0 * nth - 1.0) / (nth * (nth + 1.0)));
-            let of_trend = new(self.trend_ms).max(3.0 / (2.0 * nth - 1.0));
+            let span_ms = at_ms.saturating_sub(st.first_ms) as f64;
+            let share = (gap_ms * f64::from(st.values) / span_ms).min(1.0);
+            let new = |tau_ms: i64| (1.0 - (-gap_ms / tau_ms.max(1) as f64).exp()).max(gap_ms / span_ms);
+            let of_level = new(self.level_ms).max(share * 2.0 * (2.0 * nth - 1.0) / (nth * (nth + 1.0)));
+            let of_trend = new(self.trend_ms).max(share * 3.0 / (2.0 * nth - 1.0));
             let expected = st.level + st.trend * gap_ms;
             let moves = of_level * (value - expected);
             (st.level, st.trend) = (expected + moves, st.trend + of_trend * moves / gap_ms);
         }
         (st.last_ms, st.values) = (at_ms, st.values.saturating_add(1));
+        if !st.level.is_finite() || !st.trend.is_finite() {
+            // Beyond reckoning: what is remembered says nothing any more.
+            *st = HoltState::default();
+        }
         let warm_up = self.warm_up.max(2);
         if st.values < warm_up {
             return Judged::WarmsUp;

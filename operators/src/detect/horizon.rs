@@ -1,5 +1,6 @@
 //! What came of it within a time: labels that are known later than what they belong to.
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::marker::PhantomData;
 
@@ -70,13 +71,13 @@ impl<A> Timed for Example<A> {
 #[rkyv(crate = rkyv)]
 pub struct HorizonState {
     /// In the order of time.
-    open: Vec<(i64, Vec<f64>)>,
+    open: VecDeque<(i64, Vec<f64>)>,
     last_ms: i64,
 }
 
 impl Default for HorizonState {
     fn default() -> Self {
-        HorizonState { open: Vec::new(), last_ms: i64::MIN }
+        HorizonState { open: VecDeque::new(), last_ms: i64::MIN }
     }
 }
 
@@ -88,12 +89,12 @@ impl State for HorizonState {
 /// Tells of everything that is known of an asset, at once as [`Label::Open`], and once more when it is known whether the asset failed within the horizon: after
 /// `at_ms`, and not after `at_ms + horizon_ms`.
 ///
-/// It did as soon as it has failed; it did not when it was seen at the end of that or later, without (of two rows of that instant the first decides); and nobody
+/// It did as soon as it has failed (and was seen until then); it did not when it was seen at the end of that or later, without (of two rows of that instant the first decides); and nobody
 /// knows ([`Label::Censored`]) if it was not seen for more than `gap_max_ms` in between, or was renewed. So a lift that is offline is no lift that works. What is
 /// still open in the end stays without a label.
 ///
 /// A row that is older than the last of its asset is [`Late`](Verdict::Late). Per row: O(examples that get their label). Memory per asset: the examples of one
-/// horizon.
+/// horizon, but at most [`OPEN_MAX`](Horizon::OPEN_MAX): beyond that the oldest is censored. An asset that is never seen again keeps them.
 ///
 /// # Examples
 /// ```
@@ -149,6 +150,9 @@ impl<K, T, X> fmt::Debug for Horizon<K, T, X> {
 }
 
 impl<K, T, X> Horizon<K, T, X> {
+    /// So many examples of an asset wait for their label.
+    pub const OPEN_MAX: usize = 100_000;
+
     /// What comes of it within `horizon_ms`, of an asset that is seen at least every `gap_max_ms`; both 1 at least. `observe` says what a row tells of it, a pure
     /// function of the row.
     #[must_use]
@@ -190,25 +194,25 @@ impl<K: Key, T: Data + Timed, X: Fn(&T) -> Observed + Send + Sync + 'static> Det
         let Observed { features, failed, renewed } = (self.observe)(row);
         let unseen = at_ms.saturating_sub(st.last_ms) > self.gap_max_ms;
         st.last_ms = at_ms;
-        for (from_ms, features) in std::mem::take(&mut st.open) {
+        while let Some(label) = st.open.front().and_then(|(from_ms, _)| {
             let until_ms = from_ms.saturating_add(self.horizon_ms);
-            let label = if failed && from_ms < at_ms && at_ms <= until_ms {
-                Label::Known(true)
-            } else if unseen {
-                Label::Censored
+            // A failure after a gap is none either, or whoever is rarely seen would fail more often.
+            if unseen {
+                Some(Label::Censored)
+            } else if failed && *from_ms < at_ms && at_ms <= until_ms {
+                Some(Label::Known(true))
             } else if until_ms <= at_ms {
-                Label::Known(false)
-            } else if renewed {
-                Label::Censored
+                Some(Label::Known(false))
             } else {
-                st.open.push((from_ms, features));
-                continue;
-            };
+                (renewed || st.open.len() > Self::OPEN_MAX).then_some(Label::Censored)
+            }
+        }) {
+            let Some((from_ms, features)) = st.open.pop_front() else { break };
             let asset = cx.key().clone();
             cx.emit(Example { asset, at_ms: from_ms, said_ms: at_ms, features, label });
         }
         if let Some(features) = features {
-            st.open.push((at_ms, features.clone()));
+            st.open.push_back((at_ms, features.clone()));
             let asset = cx.key().clone();
             cx.emit(Example { asset, at_ms, said_ms: at_ms, features, label: Label::Open });
         }

@@ -1,5 +1,6 @@
 //! Rows of a key in the order of their event times.
 
+use std::cmp::Ordering;
 use std::fmt;
 use std::marker::PhantomData;
 
@@ -16,15 +17,16 @@ pub struct InOrderState<T: 'static> {
     /// Rising by event time and id.
     #[rkyv(with = rkyv::with::Skip)]
     held: Vec<(i64, T)>,
-    /// What is older was let go before.
-    floor_ms: i64,
+    /// What was let go last.
+    #[rkyv(with = rkyv::with::Skip)]
+    last: Option<(i64, T)>,
     /// The quiet clock when the last row came.
     heard_quiet_ms: i64,
 }
 
 impl<T: 'static> Default for InOrderState<T> {
     fn default() -> Self {
-        InOrderState { held: Vec::new(), floor_ms: i64::MIN, heard_quiet_ms: i64::MIN }
+        InOrderState { held: Vec::new(), last: None, heard_quiet_ms: i64::MIN }
     }
 }
 
@@ -33,12 +35,12 @@ impl<T: Data> State for InOrderState<T> {
     const VERSION: u32 = 1;
 
     fn encode(&self) -> Result<Vec<u8>, Error> {
-        row_to_bytes(&(&self.held, self.floor_ms, self.heard_quiet_ms))
+        row_to_bytes(&(&self.held, &self.last, self.heard_quiet_ms))
     }
 
     fn decode(bytes: &[u8]) -> Result<Self, Error> {
-        let (held, floor_ms, heard_quiet_ms) = row_from_bytes(bytes)?;
-        Ok(InOrderState { held, floor_ms, heard_quiet_ms })
+        let (held, last, heard_quiet_ms) = row_from_bytes(bytes)?;
+        Ok(InOrderState { held, last, heard_quiet_ms })
     }
 }
 
@@ -49,7 +51,7 @@ impl<T: Data> State for InOrderState<T> {
 ///   silent are seen too, all that is held goes on when nothing came for [`quiet_ms`](InOrder::quiet_ms) on the key's quiet clock.
 /// - **Verdicts**: what is behind the watermark, or behind what went on in silence, is [`Late`](Verdict::Late), as is a time that
 ///   can only be wrong ([`TIME_MAX_MS`]); what repeats the event time and id of a row that
-///   is held is a [`Duplicate`](Verdict::Duplicate), whatever else it says.
+///   is held, or went on last, is a [`Duplicate`](Verdict::Duplicate), whatever else it says.
 ///
 /// Per row: a binary search, and moving the rows behind it. Memory per key: the rows within the disorder bound, but at most
 /// [`held_max`](InOrder::held_max): beyond that the oldest goes on, and what is older yet is late.
@@ -130,10 +132,10 @@ impl<K, T, F> InOrder<K, T, F> {
 
 /// Lets the first `count` rows go on.
 fn let_go<K, T: Data>(st: &mut InOrderState<T>, count: usize, cx: &mut Context<'_, K, T>) {
-    for (at_ms, row) in st.held.drain(..count) {
-        st.floor_ms = at_ms;
-        cx.emit(row);
+    if let Some(last) = count.checked_sub(1).and_then(|at| st.held.get(at)) {
+        st.last = Some(last.clone());
     }
+    st.held.drain(..count).for_each(|(_, row)| cx.emit(row));
     // It goes on when a later one has come for sure, not one of the same instant.
     if let Some((first_ms, _)) = st.held.first() {
         cx.wake_at_event_ms(first_ms.saturating_add(1));
@@ -154,12 +156,18 @@ impl<K: Key, T: Data + Timed, I: Ord, F: Fn(&T) -> I + Send + Sync + 'static> De
         // Of a key whose clock is ahead the engine knows better.
         let at_ms = row.event_time_ms().min(cx.event_time_ms());
         let can_be = (-TIME_MAX_MS..=TIME_MAX_MS).contains(&at_ms);
-        if !can_be || at_ms < cx.watermark_ms().max(st.floor_ms) {
+        if !can_be || at_ms < cx.watermark_ms() {
             return Verdict::Late;
         }
-        let id = (self.id)(row);
-        let at = st.held.partition_point(|(held_ms, held)| (*held_ms, (self.id)(held)) < (at_ms, (self.id)(row)));
-        if st.held.get(at).is_some_and(|(held_ms, held)| *held_ms == at_ms && (self.id)(held) == id) {
+        let is = (at_ms, (self.id)(row));
+        let of = |(held_ms, held): &(i64, T)| (*held_ms, (self.id)(held));
+        match st.last.as_ref().map(|last| is.cmp(&of(last))) {
+            Some(Ordering::Less) => return Verdict::Late,
+            Some(Ordering::Equal) => return Verdict::Duplicate,
+            Some(Ordering::Greater) | None => {}
+        }
+        let at = st.held.partition_point(|held| of(held) < is);
+        if st.held.get(at).is_some_and(|held| of(held) == is) {
             return Verdict::Duplicate;
         }
         st.held.insert(at, (at_ms, row.clone()));

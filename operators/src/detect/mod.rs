@@ -9,7 +9,7 @@
 //! | [`Ewma`] | how far a value is from the weighted mean of those before | standard deviations | 40 bytes |
 //! | [`Cusum`] | for how long, and how far, values have been off their baseline | standard deviations | 40 bytes |
 //! | [`PageHinkley`] | how far the sum of what is above (below) the mean has come from its lowest (highest) | that of the value | 32 bytes |
-//! | [`Holt`] | how long until the trend reaches a limit | milliseconds, less is worse | 32 bytes |
+//! | [`Holt`] | how long until the trend reaches a limit | milliseconds, less is worse | 40 bytes |
 //! | [`Rate`] | how fast a value changes | that of the value a second | 24 bytes |
 //! | [`EventRate`] | how often something happens, drawn towards what is usual | events for a unit of exposure | 16 bytes |
 //! | [`Weibull`] | how likely a part fails soon, by how much it was used | a probability | 8 bytes |
@@ -19,7 +19,7 @@
 //! of a model, and foretells with reasons.
 //!
 //! Each costs a few nanoseconds a value, whatever it has seen before. All depend on the order of values: where rows of a key come out of order within their
-//! disorder bound, put [`InOrder`] before them, once for all: `in_order.then(ewma.both(cusum))`. Then any order gives the same.
+//! disorder bound, put [`InOrder`] before them, once for all: `in_order.then(ewma.both(cusum))`. Then any order of a key's rows gives the same.
 //!
 //! # Examples
 //! ```

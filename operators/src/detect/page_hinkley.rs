@@ -85,8 +85,9 @@ impl Score for PageHinkley {
         st.mean += (value - st.mean) / st.values as f64;
         let off = clamped(value - st.mean);
         // A sum less its lowest is the sum that is never let below nothing.
-        st.above = (st.above + off - self.allowance).clamp(0.0, self.most);
-        st.below = (st.below - off - self.allowance).clamp(0.0, self.most);
+        let most = self.most.max(0.0);
+        st.above = (st.above + off - self.allowance).clamp(0.0, most);
+        st.below = (st.below - off - self.allowance).clamp(0.0, most);
         if st.values <= u64::from(self.warm_up) {
             return Judged::WarmsUp;
         }

@@ -72,6 +72,8 @@ pub enum Judged<W> {
     Score(f64, W),
     /// Too little is known yet to tell.
     WarmsUp,
+    /// The value cannot be, and changes nothing that is remembered.
+    Unknown(UnknownCause),
     /// Nothing, and nothing is wrong: there is no step from one of two values of the same instant to the other.
     Nothing,
 }

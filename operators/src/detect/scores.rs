@@ -233,6 +233,7 @@ where
                 }
             }
             Judged::WarmsUp => self.unknown(st, at_ms, UnknownCause::NoLimit, cx),
+            Judged::Unknown(cause) => self.unknown(st, at_ms, cause, cx),
             Judged::Nothing => {}
         }
         Verdict::Applied

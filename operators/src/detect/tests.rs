@@ -4,6 +4,7 @@ use proptest::prelude::*;
 use watchfire_engine::{Key, State};
 
 use super::*;
+use crate::alarm::UnknownCause;
 
 /// Values, each so long after the one before.
 fn values() -> impl Strategy<Value = Vec<(i64, f64)>> {
@@ -55,9 +56,16 @@ proptest! {
     #[test]
     fn ewma_is_the_mean_by_weight_of_all_before(values in values(), tau_ms in 1_000_i64..20_000) {
         let ewma = Ewma { tau_ms, warm_up: 5, sd_min: 0.1, side: Side::Above };
+        let mut warm = 0;
         for (n, said) in said(&ewma, &values).iter().enumerate() {
-            let (before, (_, value)) = (&values[..n], values[n]);
-            if n < 5 {
+            let (before, (at_ms, value)) = (&values[..n], values[n]);
+            let left: f64 = before.iter().map(|(at, _)| (-((at_ms - at) as f64) / tau_ms as f64).exp()).sum();
+            // After a gap that leaves less than one value weighs it warms up again.
+            if warm > 1 && left < 1.0 {
+                warm = 0;
+            }
+            warm += 1;
+            if warm <= 5 {
                 prop_assert_eq!(said, &Judged::WarmsUp);
                 continue;
             }
@@ -123,8 +131,11 @@ proptest! {
         for pair in apart.windows(2) {
             let (gap_s, value, n) = ((pair[1].0 - pair[0].0) as f64 / 1e3, pair[1].1, levels.len() - 1);
             let nth = (n + 2) as f64;
-            let alpha = (1.0 - (-gap_s / 5.0).exp()).max((4.0 * nth - 2.0) / (nth * nth + nth));
-            let beta = (1.0 - (-gap_s / 30.0).exp()).max(3.0 / (2.0 * nth - 1.0));
+            let usual_s = (pair[1].0 - apart[0].0) as f64 / 1e3 / (n + 1) as f64;
+            let share = (gap_s / usual_s).min(1.0);
+            let part = gap_s / (usual_s * (n + 1) as f64);
+            let alpha = (1.0 - (-gap_s / 5.0).exp()).max(part).max(share * (4.0 * nth - 2.0) / (nth * nth + nth));
+            let beta = (1.0 - (-gap_s / 30.0).exp()).max(part).max(share * 3.0 / (2.0 * nth - 1.0));
             levels.push(alpha * value + (1.0 - alpha) * (levels[n] + trends[n] * gap_s));
             trends.push(beta * (levels[n + 1] - levels[n]) / gap_s + (1.0 - beta) * trends[n]);
         }
@@ -158,6 +169,22 @@ proptest! {
         prop_assert!((why.level - (mean + slope * (count - 1.0 - mean_s))).abs() < 1e-6);
     }
 
+    /// Whatever the gaps: two values a millisecond apart say nothing of a trend.
+    #[test]
+    fn holt_stays_where_values_are(gaps in prop::collection::vec(prop_oneof![Just(1_i64), 1_i64..600_000], 2..400), seed in 0_u64..1_000) {
+        let (holt, mut at_ms) = (Holt { warm_up: 2, limit: 1e6, ..Holt::default() }, 0);
+        let noise = |n: u64| ((n + seed).stable_hash() % 1_000) as f64 / 1e3;
+        let values: Vec<(i64, f64)> = (0..).zip(&gaps).map(|(n, gap_ms)| {
+            at_ms += gap_ms;
+            (at_ms, noise(n))
+        }).collect();
+        for said in said(&holt, &values) {
+            if let Judged::Score(_, why) = said {
+                prop_assert!(why.level.abs() < 10.0 && why.trend_a_day.is_finite(), "{why:?}");
+            }
+        }
+    }
+
     #[test]
     fn a_rate_is_a_difference_by_time_and_what_is_stuck_has_not_moved(values in values()) {
         let rates = said(&Rate { gap_max_ms: 4_000, side: Side::Below }, &values);
@@ -176,6 +203,7 @@ proptest! {
                 Judged::Score(score, _) => prop_assert!(near(*score, (values[before].1 - values[n].1) * 1e3 / gap_ms as f64)),
                 Judged::Nothing => prop_assert_eq!(gap_ms, 0),
                 Judged::WarmsUp => prop_assert!(gap_ms > 4_000),
+                Judged::Unknown(cause) => prop_assert!(false, "{cause:?}"),
             }
         }
     }
@@ -257,12 +285,51 @@ proptest! {
 #[test]
 fn use_and_events_are_never_taken_back() {
     let (weibull, mut state) = (Weibull::default(), WeibullState::default());
-    for used in [VALUE_MAX, -VALUE_MAX, 0.0] {
+    assert_eq!(weibull.score(&mut state, 0, -1.0), Judged::Unknown(UnknownCause::OutOfRange));
+    for used in [0.0, 1.0, VALUE_MAX, 0.0] {
         assert!(matches!(weibull.score(&mut state, 0, used), Judged::Score(p, _) if (0.0..=1.0).contains(&p)));
     }
     let (rate, mut state) = (EventRate { fades_after: 2.0, ..EventRate::default() }, EventRateState::default());
-    for value in [[-5.0, -3.0], [VALUE_MAX, VALUE_MAX], [1.0, 0.0]] {
+    for value in [[-5.0, 3.0], [5.0, -3.0]] {
+        assert_eq!(rate.score(&mut state, 0, value), Judged::Unknown(UnknownCause::OutOfRange));
+    }
+    for value in [[VALUE_MAX, VALUE_MAX], [1.0, 0.0]] {
         assert!(matches!(rate.score(&mut state, 0, value), Judged::Score(rate, _) if rate.is_finite() && rate >= 0.0));
+    }
+}
+
+#[test]
+fn after_a_long_gap_the_first_value_back_measures_nothing() {
+    let (ewma, mut state) = (Ewma::default(), EwmaState::default());
+    let value = |n: i64| 40.0 + (n % 5) as f64;
+    (0..600).for_each(|n| _ = ewma.score(&mut state, n * 60_000, value(n)));
+    let night_ms = 600 * 60_000 + 8 * 3_600_000;
+    for n in 0..30 {
+        assert_eq!(ewma.score(&mut state, night_ms + n * 60_000, value(n)), Judged::WarmsUp);
+    }
+    let Judged::Score(score, _) = ewma.score(&mut state, night_ms + 30 * 60_000, 42.0) else { panic!("it is warm") };
+    assert!(score < 1.0);
+}
+
+#[test]
+fn settings_that_make_no_sense_make_no_nonsense() {
+    for none in [0.0, -1.0, f64::NAN] {
+        let cusum = Cusum { warm_up: 2, sd_min: none, most: none, ..Cusum::default() };
+        let hinkley = PageHinkley { warm_up: 1, most: none, ..PageHinkley::default() };
+        let ewma = Ewma { warm_up: 2, sd_min: none, ..Ewma::default() };
+        let values: Vec<(i64, f64)> = (0..9).map(|n| (n * 1_000, 5.0)).collect();
+        let all = [said(&cusum, &values).iter().filter_map(score_of).collect::<Vec<_>>()];
+        let more = [
+            said(&hinkley, &values).iter().filter_map(score_of).collect(),
+            said(&ewma, &values).iter().filter_map(score_of).collect(),
+        ];
+        assert!(
+            all.iter().chain(&more).all(|scores| !scores.is_empty() && scores.iter().all(|score| score.is_finite()))
+        );
+        let rate = EventRate { prior_rate: none, prior_exposure: none, fades_after: none };
+        assert!(
+            matches!(rate.score(&mut EventRateState::default(), 0, [1.0, 0.0]), Judged::Score(score, _) if score.is_finite())
+        );
     }
 }
 
@@ -344,7 +411,7 @@ fn states_are_stored_as_they_always_were() {
         ("watchfire.ewma", 40, 6_373_683_541_024_376_976),
         ("watchfire.cusum", 40, 4_309_075_141_916_526_570),
         ("watchfire.page_hinkley", 32, 6_777_714_078_442_463_579),
-        ("watchfire.holt", 32, 15_395_991_620_830_850_344),
+        ("watchfire.holt", 40, 2_422_059_985_841_454_828),
         ("watchfire.rate", 24, 1_498_108_171_819_168_908),
         ("watchfire.stuck", 32, 940_665_814_006_209_353),
         ("watchfire.weibull", 8, 6_091_934_898_346_670_658),
@@ -375,6 +442,6 @@ fn a_key_takes_as_much_memory_as_is_said() {
         size_of::<EventRateState>(),
         size_of::<WeibullState>(),
     ];
-    assert_eq!(of, [40, 40, 32, 32, 24, 32, 16, 8]);
+    assert_eq!(of, [40, 40, 32, 40, 24, 32, 16, 8]);
     assert_eq!(size_of::<ScoresState<EwmaState>>(), size_of::<EwmaState>() + 16);
 }

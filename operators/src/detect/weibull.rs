@@ -4,11 +4,12 @@ use serde::{Deserialize, Serialize};
 use watchfire_engine::{Error, State, rkyv};
 
 use super::{Judged, Score};
+use crate::alarm::UnknownCause;
 
 /// How likely a part that has come so far fails within so much more use: a Weibull life by usage (Weibull 1951). With a shape above 1 it wears out; below,
 /// what is young fails; at 1, age says nothing.
 ///
-/// A value is the use since the one before: cycles, runs, hours under load. Where the part is replaced the reading says
+/// A value is the use since the one before: cycles, runs, hours under load; less than none is out of range, and counts for nothing. Where the part is replaced the reading says
 /// [`Reset`](super::Reading::Reset). O(1) a value.
 ///
 /// # Examples
@@ -86,7 +87,7 @@ impl Weibull {
     /// The likeliest life of parts of which these are known, those that still work included, looked ahead by `within`. O(lives), 60 times.
     ///
     /// # Errors
-    /// `E0611` if fewer than two have failed, all after the same use, or a use is no number above 0.
+    /// `E0611` if fewer than two have failed, all after nearly the same use (by a shape above 50), or a use is no number above 0.
     ///
     /// # Examples
     /// ```
@@ -108,7 +109,7 @@ impl Weibull {
         let most = lives.iter().map(|life| life.used).fold(0.0, f64::max);
         let logs: Vec<f64> = lives.iter().map(|life| (life.used / most).ln()).collect();
         let failed: Vec<f64> = lives.iter().zip(&logs).filter(|(life, _)| life.failed).map(|(_, ln)| *ln).collect();
-        if failed.len() < 2 || logs.iter().all(|ln| *ln == 0.0) {
+        if failed.len() < 2 || failed.iter().all(|ln| *ln == failed[0]) {
             return Err(wrong("too few parts have failed, or all after the same use"));
         }
         let mean = failed.iter().sum::<f64>() / failed.len() as f64;
@@ -121,6 +122,11 @@ impl Weibull {
             with / of - 1.0 / shape - mean
         };
         let (mut low, mut high) = SHAPES;
+        if excess(low) > 0.0 || excess(high) < 0.0 {
+            return Err(wrong(
+                "parts have failed after nearly the same use, or after use of every size: no shape from 0.05 to 50 is the likeliest",
+            ));
+        }
         for _ in 0..60 {
             let middle = f64::midpoint(low, high);
             if excess(middle) < 0.0 { low = middle } else { high = middle }
@@ -148,11 +154,15 @@ impl Score for Weibull {
 
     #[inline]
     fn score(&self, st: &mut WeibullState, _at_ms: i64, used: f64) -> Judged<WeibullWhy> {
-        // No use is taken back.
-        st.used += used.max(0.0);
-        let now = self.hazard(st.used);
-        let more = self.hazard(st.used + self.within.max(0.0)) - now;
-        // Where both are beyond reckoning nothing lasts.
+        if used < 0.0 {
+            return Judged::Unknown(UnknownCause::OutOfRange);
+        }
+        st.used += used;
+        let (now, within) = (self.hazard(st.used), self.within.max(0.0));
+        // Not as a difference: of what was used very much no digits would be left.
+        let more =
+            if st.used > 0.0 { now * (self.shape * (within / st.used).ln_1p()).exp_m1() } else { self.hazard(within) };
+        // What is beyond reckoning does not last.
         let fails = if more.is_nan() { 1.0 } else { -(-more).exp_m1() };
         Judged::Score(fails, WeibullWhy { used: st.used, survives: (-now).exp() })
     }

@@ -100,7 +100,8 @@ impl State for HistoryState {
 /// Puts beside each day of a lift what its days before were like.
 ///
 /// Counts are taken as `ln(1 + count)`; days before count half as much each as the one after; a share of days is drawn towards `prior_share` by
-/// `prior_days`, so one bad day of a new lift is not a hundred percent. A second report of a day is a [`Duplicate`](Verdict::Duplicate), one of an earlier day
+/// `prior_days`, so one bad day of a new lift is not a hundred percent. A day with a count that is none ([`DailyCounters::validate`]) is passed over as if it had
+/// not been seen, which is no day without failures; refuse it where it is decoded, and it is a dead letter. A second report of a day is a [`Duplicate`](Verdict::Duplicate), one of an earlier day
 /// [`Late`](Verdict::Late). O(1) a day; memory per lift: [`HistoryState`], 72 bytes.
 ///
 /// # Examples
@@ -201,6 +202,10 @@ impl Detector for History {
     }
 
     fn on_row(&self, st: &mut HistoryState, row: &DailyCounters, cx: &mut Context<'_, u32, LiftDay>) -> Verdict {
+        // Nobody knows what such a day was like: it was not seen.
+        if row.validate().is_err() {
+            return Verdict::Applied;
+        }
         match st.last_ms {
             Some(last_ms) if row.day_ms == last_ms => return Verdict::Duplicate,
             Some(last_ms) if row.day_ms < last_ms => return Verdict::Late,
