@@ -88,10 +88,6 @@ impl Score for Cusum {
     type State = CusumState;
     const KIND: &'static str = "cusum";
 
-    fn params(&self) -> String {
-        format!("{self:?}")
-    }
-
     #[inline(always)]
     fn score(&self, st: &mut CusumState, _at_ms: i64, value: f64) -> Judged<CusumWhy> {
         let warm_up = self.warm_up.max(2);
@@ -108,11 +104,7 @@ impl Score for Cusum {
         let z = clamped((value - st.mean) / sd);
         st.above = (st.above + z - self.k).clamp(0.0, most);
         st.below = (st.below - z - self.k).clamp(0.0, most);
-        let score = match self.side {
-            Side::Both => st.above.max(st.below),
-            Side::Above => st.above,
-            Side::Below => st.below,
-        };
+        let score = self.side.worse(st.above, st.below);
         Judged::Score(score, CusumWhy { value, mean: st.mean, sd, above: st.above, below: st.below })
     }
 }

@@ -71,10 +71,6 @@ impl Score for EventRate {
     type State = EventRateState;
     const KIND: &'static str = "event_rate";
 
-    fn params(&self) -> String {
-        format!("{self:?}")
-    }
-
     #[inline]
     fn score(&self, st: &mut EventRateState, _at_ms: i64, [events, exposure]: [f64; 2]) -> Judged<EventRateWhy> {
         if events < 0.0 || exposure < 0.0 {

@@ -81,10 +81,6 @@ impl Score for Ewma {
     type State = EwmaState;
     const KIND: &'static str = "ewma";
 
-    fn params(&self) -> String {
-        format!("{self:?}")
-    }
-
     #[inline(always)]
     fn score(&self, st: &mut EwmaState, at_ms: i64, value: f64) -> Judged<EwmaWhy> {
         let mean = st.mean;

@@ -89,10 +89,6 @@ impl Score for Holt {
     type State = HoltState;
     const KIND: &'static str = "holt";
 
-    fn params(&self) -> String {
-        format!("{self:?}")
-    }
-
     #[inline(always)]
     fn score(&self, st: &mut HoltState, at_ms: i64, value: f64) -> Judged<HoltWhy> {
         let gap_ms = at_ms.saturating_sub(st.last_ms) as f64;

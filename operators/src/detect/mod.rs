@@ -18,7 +18,7 @@
 //! What is to be foretold takes two: [`Horizon`] tells of each asset what is known, and later what came of it; [`Foretells`] learns from that, of all assets
 //! of a model, and foretells with reasons.
 //!
-//! Each costs a few nanoseconds a value, whatever it has seen before. All depend on the order of values: where rows of a key come out of order within their
+//! Each takes O(1) a value, whatever it has seen before. All depend on the order of values: where rows of a key come out of order within their
 //! disorder bound, put [`InOrder`] before them, once for all: `in_order.then(ewma.both(cusum))`. Then any order of a key's rows gives the same.
 //!
 //! # Examples

@@ -75,10 +75,6 @@ impl Score for PageHinkley {
     type State = PageHinkleyState;
     const KIND: &'static str = "page_hinkley";
 
-    fn params(&self) -> String {
-        format!("{self:?}")
-    }
-
     #[inline(always)]
     fn score(&self, st: &mut PageHinkleyState, _at_ms: i64, value: f64) -> Judged<PageHinkleyWhy> {
         st.values = st.values.saturating_add(1);
@@ -91,11 +87,7 @@ impl Score for PageHinkley {
         if st.values <= u64::from(self.warm_up) {
             return Judged::WarmsUp;
         }
-        let score = match self.side {
-            Side::Both => st.above.max(st.below),
-            Side::Above => st.above,
-            Side::Below => st.below,
-        };
+        let score = self.side.worse(st.above, st.below);
         Judged::Score(score, PageHinkleyWhy { value, mean: st.mean, above: st.above, below: st.below })
     }
 }

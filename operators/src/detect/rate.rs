@@ -63,10 +63,6 @@ impl Score for Rate {
     type State = RateState;
     const KIND: &'static str = "rate";
 
-    fn params(&self) -> String {
-        format!("{self:?}")
-    }
-
     #[inline(always)]
     fn score(&self, st: &mut RateState, at_ms: i64, value: f64) -> Judged<RateWhy> {
         let Some((before_ms, before)) = st.before.replace((at_ms, value)) else { return Judged::WarmsUp };

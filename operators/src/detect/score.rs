@@ -1,5 +1,7 @@
 //! What a detector is made of: values in, and what it says of each.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 use watchfire_engine::{Data, State};
 
@@ -108,6 +110,16 @@ impl Side {
             Side::Below => -above,
         }
     }
+
+    /// Of how far something is off upward and downward, what counts on this side.
+    #[inline]
+    pub(super) fn worse(self, above: f64, below: f64) -> f64 {
+        match self {
+            Side::Both => above.max(below),
+            Side::Above => above,
+            Side::Below => below,
+        }
+    }
 }
 
 /// How unusual values are, one after another in the order of their event times. Pure and deterministic; whoever wants another one writes this and
@@ -118,7 +130,7 @@ impl Side {
 /// ```
 /// use watchfire_engine::{State, rkyv};
 /// use watchfire_operators::detect::{Judged, Score};
-/// #[derive(Clone)]
+/// #[derive(Clone, Debug)]
 /// struct Step;
 /// #[derive(Clone, Default, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
 /// struct Before(Option<f64>);
@@ -131,9 +143,6 @@ impl Side {
 ///     type Why = (f64, f64);
 ///     type State = Before;
 ///     const KIND: &'static str = "step";
-///     fn params(&self) -> String {
-///         String::new()
-///     }
 ///     fn score(&self, state: &mut Before, _at_ms: i64, value: f64) -> Judged<(f64, f64)> {
 ///         match state.0.replace(value) {
 ///             Some(before) => Judged::Score((value - before).abs(), (before, value)),
@@ -145,7 +154,7 @@ impl Side {
 /// assert_eq!(Step.score(&mut state, 0, 3.0), Judged::WarmsUp);
 /// assert_eq!(Step.score(&mut state, 1_000, 5.0), Judged::Score(2.0, (3.0, 5.0)));
 /// ```
-pub trait Score: Clone + Send + Sync + 'static {
+pub trait Score: Clone + fmt::Debug + Send + Sync + 'static {
     /// What it reads of a row.
     type Value: Measured;
     /// The numbers behind a score.
@@ -156,7 +165,9 @@ pub trait Score: Clone + Send + Sync + 'static {
     const KIND: &'static str;
 
     /// Its parameters as text: part of the fingerprint of the flow.
-    fn params(&self) -> String;
+    fn params(&self) -> String {
+        format!("{self:?}")
+    }
 
     /// Takes a sound value in and says how unusual it is. `at_ms` is its event time, no less than that of the value before.
     fn score(&self, state: &mut Self::State, at_ms: i64, value: Self::Value) -> Judged<Self::Why>;

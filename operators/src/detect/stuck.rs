@@ -67,10 +67,6 @@ impl Score for Stuck {
     type State = StuckState;
     const KIND: &'static str = "stuck";
 
-    fn params(&self) -> String {
-        format!("{self:?}")
-    }
-
     #[inline(always)]
     fn score(&self, st: &mut StuckState, at_ms: i64, value: f64) -> Judged<StuckWhy> {
         let here = st.stands.filter(|(stands_at, _)| (value - stands_at).abs() <= self.tolerance);

@@ -148,10 +148,6 @@ impl Score for Weibull {
     type State = WeibullState;
     const KIND: &'static str = "weibull";
 
-    fn params(&self) -> String {
-        format!("{self:?}")
-    }
-
     #[inline]
     fn score(&self, st: &mut WeibullState, _at_ms: i64, used: f64) -> Judged<WeibullWhy> {
         if used < 0.0 {
