@@ -75,6 +75,26 @@ impl Zone {
         Some(self.zone.to_timestamp(civil).ok()?.as_millisecond())
     }
 
+    /// How far the clocks here have come in the day, milliseconds since they showed midnight: 0 to 86,399,999. Where they are set back an hour comes twice. Of an
+    /// instant that is not of the years -9999 to 9999 it is that of UTC.
+    ///
+    /// # Examples
+    /// ```
+    /// use watchfire_operators::calendar::Zone;
+    /// let berlin = Zone::named("Europe/Berlin")?;
+    /// let at = |text| berlin.instant_ms(text);
+    /// assert_eq!(berlin.day_ms(at("2026-03-28 08:00:00")?), 8 * 3_600_000);
+    /// assert_eq!(berlin.day_ms(at("2026-03-29 08:00:00")?), 8 * 3_600_000, "though that day has lost an hour");
+    /// # Ok::<(), watchfire_engine::Error>(())
+    /// ```
+    #[must_use]
+    pub fn day_ms(&self, at_ms: i64) -> i64 {
+        match self.civil(at_ms) {
+            Some((_, time)) => time.duration_since(Time::midnight()).as_millis() as i64,
+            None => at_ms.rem_euclid(86_400_000),
+        }
+    }
+
     /// The date and time of day here, if the instant is of the years -9999 to 9999.
     pub(super) fn civil(&self, at_ms: i64) -> Option<(Date, Time)> {
         let civil = self.zone.to_datetime(Timestamp::from_millisecond(at_ms).ok()?);

@@ -14,11 +14,13 @@
 //! | [`EventRate`] | how often something happens, drawn towards what is usual | events for a unit of exposure | 16 bytes |
 //! | [`Weibull`] | how likely a part fails soon, by how much it was used | a probability | 8 bytes |
 //! | [`Stuck`] | for how long a value has not moved | milliseconds | 32 bytes |
+//! | [`RobustZ`] | how far a value is from the median of its part of the day; values can be taken back | standard deviations, by the MAD | 16 bytes a value that is kept, 38 KB at most as it comes |
+//!
 //!
 //! What is to be foretold takes two: [`Horizon`] tells of each asset what is known, and later what came of it; [`Foretells`] learns from that, of all assets
 //! of a model, and foretells with reasons.
 //!
-//! Each takes O(1) a value, whatever it has seen before. All depend on the order of values: where rows of a key come out of order within their
+//! Each takes O(1) a value, whatever it has seen before (the last two as much as they keep). All depend on the order of values: where rows of a key come out of order within their
 //! disorder bound, put [`InOrder`] before them, once for all: `in_order.then(ewma.both(cusum))`. Then any order of a key's rows gives the same.
 //!
 //! # Examples
@@ -66,6 +68,7 @@ mod horizon;
 mod in_order;
 mod page_hinkley;
 mod rate;
+mod robust_z;
 mod score;
 mod scores;
 mod stuck;
@@ -82,6 +85,7 @@ pub use horizon::{Example, Horizon, HorizonState, Label, Observed};
 pub use in_order::{InOrder, InOrderState};
 pub use page_hinkley::{PageHinkley, PageHinkleyState, PageHinkleyWhy};
 pub use rate::{Rate, RateState, RateWhy};
+pub use robust_z::{Entry, RobustZ, RobustZState, RobustZWhy};
 pub use score::{Judged, Measured, Reading, Score, Side, VALUE_MAX};
 pub use scores::{Finding, Scored, Scores, ScoresState};
 pub use stuck::{Stuck, StuckState, StuckWhy};

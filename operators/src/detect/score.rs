@@ -163,12 +163,15 @@ pub trait Score: Clone + fmt::Debug + Send + Sync + 'static {
     type State: State;
     /// What it is, in a word.
     const KIND: &'static str;
+    /// It takes values that are older than those before, and puts right what it knows. Else such a value is late.
+    const TAKES_OLDER: bool = false;
 
     /// Its parameters as text: part of the fingerprint of the flow.
     fn params(&self) -> String {
         format!("{self:?}")
     }
 
-    /// Takes a sound value in and says how unusual it is. `at_ms` is its event time, no less than that of the value before.
+    /// Takes a sound value in and says how unusual it is. `at_ms` is its event time, no less than that of the value before, unless it
+    /// [takes older ones](Score::TAKES_OLDER).
     fn score(&self, state: &mut Self::State, at_ms: i64, value: Self::Value) -> Judged<Self::Why>;
 }

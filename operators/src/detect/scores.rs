@@ -124,8 +124,8 @@ impl<S: State> State for ScoresState<S> {
 /// Says how unusual the values of each key are, by a [`Score`].
 ///
 /// `reading` says what a row means to it. Each row of a key that says something gives one [`Scored`] row, with the row that causes it; after
-/// [`at_least`](Scores::at_least) or [`at_most`](Scores::at_most) only those do that matter. A row that is older than the last of its key is [`Late`](Verdict::Late): put
-/// [`InOrder`](super::InOrder) before where rows may overtake each other.
+/// [`at_least`](Scores::at_least) or [`at_most`](Scores::at_most) only those do that matter. A row that is older than the last of its key is [`Late`](Verdict::Late), but for a
+/// score that [takes older ones](Score::TAKES_OLDER): put [`InOrder`](super::InOrder) before where rows may overtake each other.
 ///
 /// Per row: what the score costs, and a comparison or two. Memory per key: [`ScoresState`].
 ///
@@ -215,10 +215,10 @@ where
         // Of a key whose clock is ahead the engine knows better.
         let at_ms = row.event_time_ms().min(cx.event_time_ms());
         let Reading::Value(value) = (self.reading)(row) else { return self.no_value(st, row, at_ms, cx) };
-        if at_ms < st.last_ms {
+        if at_ms < st.last_ms && !S::TAKES_OLDER {
             return Verdict::Late;
         }
-        st.last_ms = at_ms;
+        st.last_ms = st.last_ms.max(at_ms);
         if let Some(cause) = value.unsound() {
             self.unknown(st, at_ms, cause, cx);
             return Verdict::Applied;

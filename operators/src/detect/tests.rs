@@ -406,6 +406,7 @@ fn states_are_stored_as_they_always_were() {
         bytes(&Stuck { tolerance: 20.0, ..Stuck::default() }),
         bytes(&Weibull::default()),
         bytes_of(&EventRate::default(), |value| [value, 1.0]),
+        bytes_of(&RobustZ { keep: 9, ..RobustZ::default() }, Entry::Add),
     ];
     let always = [
         ("watchfire.ewma", 40, 6_373_683_541_024_376_976),
@@ -416,6 +417,7 @@ fn states_are_stored_as_they_always_were() {
         ("watchfire.stuck", 32, 940_665_814_006_209_353),
         ("watchfire.weibull", 8, 6_091_934_898_346_670_658),
         ("watchfire.event_rate", 16, 11_096_986_317_464_680_118),
+        ("watchfire.robust_z", 232, 11_357_911_803_095_162_933),
     ];
     assert_eq!(stored, always);
 }
@@ -444,4 +446,6 @@ fn a_key_takes_as_much_memory_as_is_said() {
     ];
     assert_eq!(of, [40, 40, 32, 40, 24, 32, 16, 8]);
     assert_eq!(size_of::<ScoresState<EwmaState>>(), size_of::<EwmaState>() + 16);
+    // Values of all parts of the day, and nodes of all trees.
+    assert_eq!(24 * 100 * size_of::<(f64, i64)>(), 38_400);
 }
