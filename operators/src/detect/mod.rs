@@ -15,6 +15,7 @@
 //! | [`Weibull`] | how likely a part fails soon, by how much it was used | a probability | 8 bytes |
 //! | [`Stuck`] | for how long a value has not moved | milliseconds | 32 bytes |
 //! | [`RobustZ`] | how far a value is from the median of its part of the day; values can be taken back | standard deviations, by the MAD | 16 bytes a value that is kept, 38 KB at most as it comes |
+//! | [`HalfSpaceTrees`] | how thinly the place of several values together is settled | bits | 51 KB as it comes |
 //!
 //!
 //! What is to be foretold takes two: [`Horizon`] tells of each asset what is known, and later what came of it; [`Foretells`] learns from that, of all assets
@@ -63,6 +64,7 @@ mod cusum;
 mod event_rate;
 mod ewma;
 mod ftrl;
+mod half_space;
 mod holt;
 mod horizon;
 mod in_order;
@@ -80,6 +82,7 @@ pub use cusum::{Cusum, CusumState, CusumWhy};
 pub use event_rate::{EventRate, EventRateState, EventRateWhy};
 pub use ewma::{Ewma, EwmaState, EwmaWhy};
 pub use ftrl::{Foretells, Foretold, Ftrl, FtrlState, Likely};
+pub use half_space::{HalfSpaceTrees, HalfSpaceTreesState, HalfSpaceTreesWhy};
 pub use holt::{Holt, HoltState, HoltWhy};
 pub use horizon::{Example, Horizon, HorizonState, Label, Observed};
 pub use in_order::{InOrder, InOrderState};

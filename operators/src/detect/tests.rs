@@ -407,6 +407,9 @@ fn states_are_stored_as_they_always_were() {
         bytes(&Weibull::default()),
         bytes_of(&EventRate::default(), |value| [value, 1.0]),
         bytes_of(&RobustZ { keep: 9, ..RobustZ::default() }, Entry::Add),
+        bytes_of(&HalfSpaceTrees { trees: 2, depth: 3, window: 9, warm_up: 8, ..HalfSpaceTrees::default() }, |value| {
+            [value, -value]
+        }),
     ];
     let always = [
         ("watchfire.ewma", 40, 6_373_683_541_024_376_976),
@@ -418,6 +421,7 @@ fn states_are_stored_as_they_always_were() {
         ("watchfire.weibull", 8, 6_091_934_898_346_670_658),
         ("watchfire.event_rate", 16, 11_096_986_317_464_680_118),
         ("watchfire.robust_z", 232, 11_357_911_803_095_162_933),
+        ("watchfire.half_space_trees", 176, 9_761_489_034_374_592_255),
     ];
     assert_eq!(stored, always);
 }
@@ -448,4 +452,5 @@ fn a_key_takes_as_much_memory_as_is_said() {
     assert_eq!(size_of::<ScoresState<EwmaState>>(), size_of::<EwmaState>() + 16);
     // Values of all parts of the day, and nodes of all trees.
     assert_eq!(24 * 100 * size_of::<(f64, i64)>(), 38_400);
+    assert_eq!(25 * ((2 << 8) - 1) * size_of::<(u16, u16)>(), 51_100);
 }
