@@ -17,6 +17,7 @@
 //! | [`RobustZ`] | how far a value is from the median of its part of the day; values can be taken back | standard deviations, by the MAD | 16 bytes a value that is kept, 38 KB at most as it comes |
 //! | [`HalfSpaceTrees`] | how thinly the place of several values together is settled | bits | 51 KB as it comes |
 //!
+//! What is no value cannot be scored: [`Silence`] tells of keys that were not heard of for too long (40 bytes a key).
 //!
 //! What is to be foretold takes two: [`Horizon`] tells of each asset what is known, and later what came of it; [`Foretells`] learns from that, of all assets
 //! of a model, and foretells with reasons.
@@ -73,6 +74,7 @@ mod rate;
 mod robust_z;
 mod score;
 mod scores;
+mod silence;
 mod stuck;
 #[cfg(test)]
 mod tests;
@@ -91,5 +93,6 @@ pub use rate::{Rate, RateState, RateWhy};
 pub use robust_z::{Entry, RobustZ, RobustZState, RobustZWhy};
 pub use score::{Judged, Measured, Reading, Score, Side, VALUE_MAX};
 pub use scores::{Finding, Scored, Scores, ScoresState};
+pub use silence::{Sign, Silence, SilenceState, Silent};
 pub use stuck::{Stuck, StuckState, StuckWhy};
 pub use weibull::{Life, Weibull, WeibullState, WeibullWhy};

@@ -447,8 +447,9 @@ fn a_key_takes_as_much_memory_as_is_said() {
         size_of::<StuckState>(),
         size_of::<EventRateState>(),
         size_of::<WeibullState>(),
+        size_of::<SilenceState>(),
     ];
-    assert_eq!(of, [40, 40, 32, 40, 24, 32, 16, 8]);
+    assert_eq!(of, [40, 40, 32, 40, 24, 32, 16, 8, 40]);
     assert_eq!(size_of::<ScoresState<EwmaState>>(), size_of::<EwmaState>() + 16);
     // Values of all parts of the day, and nodes of all trees.
     assert_eq!(24 * 100 * size_of::<(f64, i64)>(), 38_400);

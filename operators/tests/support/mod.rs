@@ -84,7 +84,7 @@ impl Setting {
 
 /// The key of the ticker: its place is before that of every other key.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-struct First;
+pub struct First;
 impl Key for First {
     fn stable_hash(&self) -> u64 {
         0
@@ -92,10 +92,11 @@ impl Key for First {
 }
 
 /// Emits every tick, the one before the first row with that row, and the end.
-struct Ticks;
+#[derive(Debug)]
+pub struct Ticks;
 
-#[derive(Clone, Default, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
-struct Begun(bool);
+#[derive(Clone, Debug, Default, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
+pub struct Begun(bool);
 impl State for Begun {
     const NAME: &'static str = "begun";
     const VERSION: u32 = 1;
@@ -126,7 +127,7 @@ impl Detector for Ticks {
     }
 }
 
-const ROOM: ChannelOut = ChannelOut { capacity_epochs: 1 << 16, by_epoch: false };
+pub const ROOM: ChannelOut = ChannelOut { capacity_epochs: 1 << 16, by_epoch: false };
 
 /// A job that runs one window detector over the channel `rows`.
 pub fn job<V, D>(setting: Setting, detector: impl Fn() -> D + Send + Sync + 'static) -> Job
