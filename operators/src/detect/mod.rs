@@ -17,7 +17,8 @@
 //! | [`RobustZ`] | how far a value is from the median of its part of the day; values can be taken back | standard deviations, by the MAD | 16 bytes a value that is kept, 38 KB at most as it comes |
 //! | [`HalfSpaceTrees`] | how thinly the place of several values together is settled | bits | 51 KB as it comes |
 //!
-//! What is no value cannot be scored: [`Silence`] tells of keys that were not heard of for too long (40 bytes a key).
+//! What is no value cannot be scored: [`Silence`] tells of keys that were not heard of for too long (40 bytes a key). What a score is worth as a probability, by what came of it
+//! before, a [`Calibration`] says.
 //!
 //! What is to be foretold takes two: [`Horizon`] tells of each asset what is known, and later what came of it; [`Foretells`] learns from that, of all assets
 //! of a model, and foretells with reasons.
@@ -61,6 +62,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod calibration;
 mod cusum;
 mod event_rate;
 mod ewma;
@@ -80,6 +82,7 @@ mod stuck;
 mod tests;
 mod weibull;
 
+pub use calibration::{Calibration, Reliable, brier, reliability};
 pub use cusum::{Cusum, CusumState, CusumWhy};
 pub use event_rate::{EventRate, EventRateState, EventRateWhy};
 pub use ewma::{Ewma, EwmaState, EwmaWhy};
