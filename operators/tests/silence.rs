@@ -6,10 +6,10 @@ mod support;
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
-use serde::{Deserialize, Serialize};
 use support::draw::walks;
-use support::{First, ROOM, Reading as Row, Seen, Ticks, cases, readings};
-use watchfire_engine::{EventTime, Job, Running, TickSource};
+use support::log::{self, Log, all_ways};
+use support::{Reading as Row, Seen, cases, readings};
+use watchfire_engine::Job;
 use watchfire_operators::detect::{Sign, Silence, Silent};
 
 fn after_ms(key: &u32) -> i64 {
@@ -25,49 +25,8 @@ fn sign(row: &Row) -> Sign {
     }
 }
 
-/// Rows and ticks in ingest order, each followed by what it caused.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-enum Log {
-    Row(Row),
-    Clock(Seen<()>),
-    Told(Silent<u32>),
-}
-
 fn job() -> Job {
-    let bounds = EventTime { max_skew_ms: i64::MAX, disorder_ms: 3_000, ..EventTime::default() };
-    let build = move |flow: &watchfire_engine::Flow<'_>| {
-        let rows = flow.channel::<Row>("rows");
-        let silence = Silence::new(after_ms, sign).about("values");
-        let told = rows.clone().key_by(|row| row.key).event_time(bounds).detect("silence", silence);
-        let ticks = rows.clone().key_by(|_| First).event_time(bounds).detect("ticks", Ticks);
-        rows.map(Log::Row).union(ticks.out.map(Log::Clock)).union(told.out.map(Log::Told)).to_channel_with("log", ROOM);
-    };
-    Job::new(build).ticks(TickSource::FromEvents { interval_ms: 1_000, max_jump_ms: i64::MAX / 4 })
-}
-
-fn log(running: &mut Running) -> Vec<Log> {
-    let mut all: Vec<Log> = running.receiver::<Log>("log").unwrap().rows().collect();
-    running.wait().unwrap();
-    // The tick before the first row is told with it.
-    if let Some(at) = all.iter().position(|entry| matches!(entry, Log::Clock(Seen::TickBefore(_))))
-        && let Log::Clock(Seen::TickBefore(ms)) = all.remove(at)
-    {
-        all.insert(at - 1, Log::Clock(Seen::Tick(ms)));
-    }
-    all
-}
-
-/// Straight, and cut otherwise with two workers and every state stored and read back after every epoch.
-fn all_ways(rows: &[Row], seed: u64) -> Vec<Log> {
-    let mut running = job().record().start().unwrap();
-    let sender = running.sender::<Row>("rows").unwrap();
-    rows.chunks(20).for_each(|rows| sender.send(rows.to_vec()).unwrap());
-    drop(sender);
-    let straight = log(&mut running);
-    let recording = running.recording().unwrap();
-    let mut again = job().workers(2).rehearse_recovery(1).replay(&recording.recut(seed, 3)).unwrap();
-    assert_eq!(log(&mut again), straight);
-    straight
+    log::job(3_000, || Silence::new(after_ms, sign).about("values"))
 }
 
 /// What is known of a key.
@@ -80,7 +39,7 @@ struct Plain {
 }
 
 /// What must be told, by rows and ticks alone.
-fn expected(log: &[Log]) -> BTreeMap<u32, Vec<Silent<u32>>> {
+fn expected(log: &[Log<Silent<u32>>]) -> BTreeMap<u32, Vec<Silent<u32>>> {
     let (mut keys, mut told) = (BTreeMap::<u32, Plain>::new(), BTreeMap::<u32, Vec<Silent<u32>>>::new());
     let mut tick = None;
     for entry in log {
@@ -134,14 +93,10 @@ proptest! {
 
     #[test]
     fn silence_is_what_rows_and_ticks_say(rows in walks(), seed in 0_u64..1_000) {
-        let log = all_ways(&rows, seed);
+        let said = all_ways::<Silent<u32>>(&job(), &rows, seed);
         let mut told = BTreeMap::<u32, Vec<Silent<u32>>>::new();
-        for entry in &log {
-            if let Log::Told(silent) = entry {
-                told.entry(silent.key).or_default().push(silent.clone());
-            }
-        }
-        prop_assert_eq!(told, expected(&log));
+        said.told().into_iter().for_each(|silent| told.entry(silent.key).or_default().push(silent.clone()));
+        prop_assert_eq!(told, expected(&said.log));
     }
 }
 
@@ -153,9 +108,8 @@ fn a_clock_that_stands_still_and_a_repeat_are_no_signs_of_life() {
     for at in [4, 12, 20, 28] {
         rows.insert(at, still(at));
     }
-    let log = all_ways(&rows, 3);
-    let told: Vec<&Silent<u32>> =
-        log.iter().filter_map(|entry| if let Log::Told(silent) = entry { Some(silent) } else { None }).collect();
+    let said = all_ways::<Silent<u32>>(&job(), &rows, 3);
+    let told = said.told();
     assert_eq!(told.len(), 1, "{told:?}");
     assert!(told[0].silent && told[0].key == 1 && told[0].heard_ms == Some(3_000));
 }

@@ -246,7 +246,7 @@ impl<const N: usize> Score for HalfSpaceTrees<N> {
             for ((low, high), value) in st.ranges.iter_mut().zip(value) {
                 (*low, *high) = (low.min(value), high.max(value));
             }
-            st.values += 1;
+            st.values = st.values.saturating_add(1);
             if st.values >= of.warm_up {
                 (st.values, st.mass) = (0, vec![(0, 0); nodes * of.trees as usize]);
             }
@@ -262,7 +262,7 @@ impl<const N: usize> Score for HalfSpaceTrees<N> {
         let trees = (0..of.trees).zip(st.mass.chunks_mut(nodes));
         let leaves: Vec<Leaf> = trees.map(|(tree, mass)| of.settle(tree, mass, &place, &mut bits)).collect();
         let said = if st.full { of.judge(&leaves, &bits) } else { Judged::WarmsUp };
-        st.values += 1;
+        st.values = st.values.saturating_add(1);
         if st.values >= of.window {
             (st.values, st.full) = (0, true);
             st.mass.iter_mut().for_each(|mass| *mass = (mass.1, 0));

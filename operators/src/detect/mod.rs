@@ -17,14 +17,14 @@
 //! | [`RobustZ`] | how far a value is from the median of its part of the day; values can be taken back | standard deviations, by the MAD | 16 bytes a value that is kept, 38 KB at most as it comes |
 //! | [`HalfSpaceTrees`] | how thinly the place of several values together is settled | bits | 51 KB as it comes |
 //!
-//! What is no value cannot be scored: [`Silence`] tells of keys that were not heard of for too long (40 bytes a key). What a score is worth as a probability, by what came of it
-//! before, a [`Calibration`] says.
+//! A value that does not come has no score: [`Silence`] tells of keys that were not heard of for too long, in 40 bytes a key. What a score is worth as a
+//! probability, by what came of scores before, a [`Calibration`] says.
 //!
 //! What is to be foretold takes two: [`Horizon`] tells of each asset what is known, and later what came of it; [`Foretells`] learns from that, of all assets
 //! of a model, and foretells with reasons.
 //!
-//! Each takes O(1) a value, whatever it has seen before (the last two as much as they keep). All depend on the order of values: where rows of a key come out of order within their
-//! disorder bound, put [`InOrder`] before them, once for all: `in_order.then(ewma.both(cusum))`. Then any order of a key's rows gives the same.
+//! Each takes O(1) a value, whatever it has seen before (but [`RobustZ`], which looks at what it keeps of that part of the day). All depend on the order of
+//! values: where rows of a key come out of order within their disorder bound, put [`InOrder`] before them, once for all: `in_order.then(ewma.both(cusum))`. Then any order of a key's rows gives the same.
 //!
 //! # Examples
 //! ```

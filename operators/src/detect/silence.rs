@@ -44,8 +44,8 @@ pub enum Sign {
 pub struct Silent<K> {
     /// The key.
     pub key: K,
-    /// When, event time, milliseconds: of what came back, that of the row by which it did; of what fell silent, that of its last sign of life (or of the roll, where there was none) and how long
-    /// it has been silent.
+    /// When, event time, milliseconds: of what came back, that of the row by which it did; of what fell silent, that of its last sign of life (or of the roll, where there
+    /// was none) and how long it has been silent.
     pub at_ms: i64,
     /// The event time of the last sign of life before; none if it was never heard.
     pub heard_ms: Option<i64>,
@@ -110,8 +110,9 @@ impl State for SilenceState {
 /// - **A sign of life** is a row that is one and has a later event time than all before it. A repeat, a late row and a device whose clock stands still are none.
 /// - **Measured** on the key's quiet clock, which stands still while its source is disconnected or behind, so an outage of ours is no silence of theirs; told with a tick.
 ///   After a row that is no sign of life it is the arrival clock, until the next one, for such a row may come from another source with outages of its own.
-/// - **Keys that never spoke** are not known to the engine. Let a roll name them: rows of it that say [`Sign::Expected`], in one stream with the others (give both one row type and
-///   [`union`](watchfire_engine::Stream::union) them before `key_by`). From its first such row on a key is waited for, by the arrival clock. Whoever is dismantled is [`Sign::Retired`], or it is silent for ever.
+/// - **Keys that never spoke** are not known to the engine. Let a roll name them: rows of it that say [`Sign::Expected`], in one stream with the others (give both
+///   one row type and [`union`](watchfire_engine::Stream::union) them before `key_by`). From its first such row on a key is waited for, by the arrival clock. What is
+///   dismantled is [`Sign::Retired`], or it is silent for ever.
 /// - **The end** of the input clears nothing, and tells nothing: no more news is not good news.
 ///
 /// An alarm needs no such rows: [`Alarms`](crate::alarm::Alarms) measure the silence of what they watch themselves. Per row: a comparison or two. Memory per key: [`SilenceState`].

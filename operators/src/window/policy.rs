@@ -33,7 +33,7 @@ pub enum Close {
 
 impl Close {
     /// How long after its end a window can still change.
-    pub(super) fn lateness_ms(&self) -> i64 {
+    pub(crate) fn lateness_ms(&self) -> i64 {
         match self {
             Close::Provisional { allowed_lateness_ms, .. } => (*allowed_lateness_ms).max(0),
             Close::Final | Close::Hold { .. } => 0,
@@ -41,7 +41,7 @@ impl Close {
     }
 
     /// Quiet time after which windows no longer wait for the watermark.
-    pub(super) fn patience_ms(&self) -> Option<i64> {
+    pub(crate) fn patience_ms(&self) -> Option<i64> {
         match self {
             Close::Final => None,
             Close::Hold { max_ms } => Some(*max_ms),
@@ -50,7 +50,7 @@ impl Close {
     }
 
     /// The least quiet time between corrections; `None` where there are none.
-    pub(super) fn every_ms(&self) -> Option<i64> {
+    pub(crate) fn every_ms(&self) -> Option<i64> {
         match self {
             Close::Provisional { every_ms, .. } => Some(*every_ms),
             Close::Final | Close::Hold { .. } => None,

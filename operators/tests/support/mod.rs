@@ -6,6 +6,7 @@
 
 pub mod aggregates;
 pub mod draw;
+pub mod log;
 pub mod model;
 pub mod sessions;
 
