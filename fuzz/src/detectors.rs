@@ -1,10 +1,14 @@
 //! Detectors over values of every kind, through jobs.
 
 use serde::{Deserialize, Serialize};
+use watchfire_engine::Change;
 use watchfire_engine::{Compose, EventTime, Flow, Job, Metrics, Running, TickSource, Timed};
 use watchfire_operators::detect::{
-    Cusum, Ewma, Holt, InOrder, PageHinkley, Rate, Reading, Score, Scored, Scores, Side, Stuck,
+    Cusum, Entry, Ewma, HalfSpaceTrees, Holt, InOrder, PageHinkley, Rate, Reading, RobustZ, Score, Scored, Scores,
+    Side, Sign, Silence, Silent, Stuck,
 };
+use watchfire_operators::pattern::{Found, Sequence, Steps};
+use watchfire_operators::window::Close;
 
 use crate::input::{Input, Walk};
 use crate::restored::Restored;
@@ -58,10 +62,35 @@ fn reading(row: &Row) -> Reading<f64> {
     if row.id % 7 == 6 { Reading::Reset } else { Reading::Value(row.value) }
 }
 
+/// Now and then a value is taken back, of the same row or of none.
+fn entry(row: &Row) -> Reading<Entry> {
+    match row.id % 7 {
+        6 => Reading::Reset,
+        3 => Reading::Value(Entry::Retract(row.value)),
+        _ => Reading::Value(Entry::Add(row.value)),
+    }
+}
+
+fn both(row: &Row) -> Reading<[f64; 2]> {
+    if row.id % 7 == 6 { Reading::Reset } else { Reading::Value([row.value, f64::from(row.id % 5)]) }
+}
+
+fn sign(row: &Row) -> Sign {
+    [Sign::Life, Sign::Life, Sign::Expected, Sign::Life, Sign::None, Sign::Life, Sign::Retired][row.id as usize % 7]
+}
+
+/// Two that come near each other with no third between, and nothing like the first after them.
+fn steps(tau_ms: i64) -> Steps<Row> {
+    let near_ms = tau_ms.clamp(1, 1 << 40);
+    let steps = Steps::new().step("even", |row: &Row| row.id.is_multiple_of(2)).without("third", |row| row.id % 3 == 2);
+    let steps = steps.step("odd", |row| row.id % 2 == 1).within_ms(near_ms);
+    if near_ms % 2 == 0 { steps.absent("fifth", near_ms, |row| row.id.is_multiple_of(5)) } else { steps.apart() }
+}
+
 /// All of them, each made by `make`, in one operator.
 macro_rules! build {
     ($flow:expr, $plan:expr, $make:expr) => {{
-        let Plan { disorder_ms, held_max, quiet_ms, warm_up, side, tau_ms, .. } = $plan;
+        let Plan { disorder_ms, held_max, quiet_ms, warm_up, side, tau_ms, seed } = $plan;
         let bounds = EventTime { disorder_ms, ..EventTime::default() };
         let rows = $flow.channel::<Row>("rows").key_by(|row| row.key).event_time(bounds);
         let sorted = $make(InOrder::new(|row: &Row| row.id).quiet_ms(quiet_ms).held_max(held_max));
@@ -72,9 +101,29 @@ macro_rules! build {
         let holt = $make(Scores::new(holt, reading).at_most(1e10));
         let rate = $make(Scores::new(Rate { gap_max_ms: tau_ms, side }, reading));
         let stuck = $make(Scores::new(Stuck { gap_max_ms: tau_ms, ..Stuck::default() }, reading));
-        let all = ewma.both(cusum).both(hinkley).both(holt.both(rate).both(stuck));
-        let found = rows.detect("detectors", sorted.then(all));
-        let (sorted, (((ewma, cusum), hinkley), ((holt, rate), stuck))) = found.out;
+        let robust = RobustZ { warm_up, side, keep: 5, bins_a_day: 4, ..RobustZ::default() };
+        let robust = $make(Scores::new(robust, entry));
+        let trees =
+            HalfSpaceTrees { trees: 3, depth: 4, window: 4, warm_up, seed: seed.into(), ..HalfSpaceTrees::default() };
+        let trees = $make(Scores::new(trees, both));
+        let silence = $make(Silence::new(move |_: &u32| tau_ms, sign));
+        let allowed_lateness_ms = held_max as i64 * 16;
+        let close = match seed % 3 {
+            0 => Close::Final,
+            1 => Close::Hold { max_ms: quiet_ms },
+            _ => Close::Provisional { after_quiet_ms: quiet_ms, every_ms: tau_ms, allowed_lateness_ms },
+        };
+        let sequence = Sequence::new(steps(tau_ms), |row: &Row| row.id).expect("sound steps");
+        let sequence = $make(sequence.close(close).matches_max(3).held_max(held_max));
+        let all =
+            ewma.both(cusum).both(hinkley).both(holt.both(rate).both(stuck)).both(robust.both(trees).both(silence));
+        let found = rows.detect("detectors", sorted.then(all).both(sequence));
+        let ((sorted, ((((ewma, cusum), hinkley), ((holt, rate), stuck)), ((robust, trees), silent))), sequence) =
+            found.out;
+        robust.to_channel("robust_z");
+        trees.to_channel("half_space_trees");
+        silent.to_channel("silent");
+        sequence.to_channel("sequence");
         sorted.to_channel("sorted");
         ewma.to_channel("ewma");
         cusum.to_channel("cusum");
@@ -141,5 +190,20 @@ fn said(running: &mut Running) -> (Vec<String>, Metrics) {
     each::<Holt>(running, "holt", &mut all);
     each::<Rate>(running, "rate", &mut all);
     each::<Stuck>(running, "stuck", &mut all);
+    each::<RobustZ>(running, "robust_z", &mut all);
+    each::<HalfSpaceTrees<2>>(running, "half_space_trees", &mut all);
+    all.extend(running.receiver::<Silent<u32>>("silent").expect("its receiver").rows().map(|row| format!("{row:?}")));
+    // What is taken back was told before, as it was, and once.
+    let mut holds = Vec::new();
+    for change in running.receiver::<Change<Found<u32, Row>>>("sequence").expect("its receiver").rows() {
+        let found = format!("{:?}", change.row());
+        let at = holds.iter().position(|held| *held == found);
+        match (&change, at) {
+            (Change::Insert(_), None) => holds.push(found),
+            (Change::Retract(_), Some(at)) => drop(holds.swap_remove(at)),
+            _ => panic!("told twice, or taken back and never told: {change:?}"),
+        }
+        all.push(format!("{change:?}"));
+    }
     (all, running.wait().expect("it ends"))
 }

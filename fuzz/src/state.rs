@@ -4,9 +4,10 @@ use watchfire_engine::State;
 use watchfire_operators::alarm::{AlarmMachine, AlarmState, AlarmsState, Ladder};
 use watchfire_operators::crane::{EpisodeState, OverloadPart};
 use watchfire_operators::detect::{
-    CusumState, EventRateState, EwmaState, FtrlState, HoltState, HorizonState, InOrderState, PageHinkleyState,
-    RateState, ScoresState, StuckState, WeibullState,
+    CusumState, EventRateState, EwmaState, FtrlState, HalfSpaceTreesState, HoltState, HorizonState, InOrderState,
+    PageHinkleyState, RateState, RobustZState, ScoresState, SilenceState, StuckState, WeibullState,
 };
+use watchfire_operators::pattern::SequenceState;
 use watchfire_operators::window::{Bounds, SessionState, WindowState};
 
 use crate::alarms::draw_event;
@@ -18,7 +19,7 @@ pub fn state(bytes: &[u8]) {
     let mut input = Input::new(bytes);
     let kind = input.u8();
     let bytes = input.rest();
-    match kind % 20 {
+    match kind % 24 {
         0 => drop(decoded::<WindowState<OverloadPart>>(bytes)),
         1 => drop(decoded::<EpisodeState>(bytes)),
         2 => drop(decoded::<AlarmsState>(bytes)),
@@ -33,18 +34,22 @@ pub fn state(bytes: &[u8]) {
         12 => drop(decoded::<ScoresState<HoltState>>(bytes)),
         13 => drop(decoded::<ScoresState<RateState>>(bytes)),
         14 => drop(decoded::<ScoresState<StuckState>>(bytes)),
-        15 => held(bytes),
+        15 => held::<InOrderState<(i64, String)>>(bytes),
         16 => drop(decoded::<FtrlState>(bytes)),
         17 => drop(decoded::<HorizonState>(bytes)),
         18 => drop(decoded::<ScoresState<EventRateState>>(bytes)),
         19 => drop(decoded::<ScoresState<WeibullState>>(bytes)),
+        20 => drop(decoded::<ScoresState<RobustZState>>(bytes)),
+        21 => drop(decoded::<ScoresState<HalfSpaceTreesState>>(bytes)),
+        22 => drop(decoded::<SilenceState>(bytes)),
+        23 => held::<SequenceState<(i64, String)>>(bytes),
         _ => alarm(bytes),
     }
 }
 
 /// Rows that wait are stored with serde, which refuses with a code of its own.
-fn held(bytes: &[u8]) {
-    match InOrderState::<(i64, String)>::decode(bytes) {
+fn held<S: State>(bytes: &[u8]) {
+    match S::decode(bytes) {
         Ok(state) => drop(state.encode().expect("a state can be written")),
         Err(error) => assert_eq!(error.code(), "E0526", "{error}"),
     }
