@@ -8,12 +8,13 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 use support::draw::{shuffled, walks};
 use support::{Reading as Row, cases, readings};
-use watchfire_engine::{Compose, Data, EventTime, Flow, Job, Running, TickSource};
+use watchfire_engine::{Change, Compose, Data, EventTime, Flow, Job, Real, Running, TickSource, Timed};
 use watchfire_operators::alarm::UnknownCause;
 use watchfire_operators::detect::{
-    Cusum, Ewma, Example, Finding, Foretells, Foretold, Ftrl, Holt, Horizon, InOrder, Judged, Label, Observed,
-    PageHinkley, Rate, Reading, Score, Scored, Scores, Stuck,
+    Cusum, Entry, Ewma, Example, Finding, Foretells, Foretold, Ftrl, Holt, Horizon, InOrder, Judged, Label, Observed,
+    PageHinkley, Rate, Reading, RobustZ, Score, Scored, Scores, Stuck,
 };
+use watchfire_operators::window::{Close, Sliding, WindowRow, mean};
 
 /// What all of them say, each with its own numbers as text.
 type Said = BTreeMap<(u32, &'static str), Vec<(i64, String)>>;
@@ -228,6 +229,53 @@ fn of_a_report_only_what_matters_is_said() {
     let late = running.receiver::<watchfire_engine::Late<Row>>("late").unwrap();
     assert_eq!(late.rows().map(|late| late.row.id).collect::<Vec<_>>(), [99], "older than the last");
     running.wait().unwrap();
+}
+
+proptest! {
+    #![proptest_config(cases(24))]
+
+    /// What a window says and takes back is judged as it comes, and none of it is late.
+    #[test]
+    fn corrections_of_windows_are_values_that_are_taken_back(rows in walks(), seed in 0_u64..1_000) {
+        let z = RobustZ { bins_a_day: 1, warm_up: 2, mad_min: 0.5, ..RobustZ::default() };
+        let of = z.clone();
+        let build = move |flow: &Flow<'_>| {
+            let close = Close::Provisional { after_quiet_ms: 3_000, every_ms: 0, allowed_lateness_ms: 4_000 };
+            let windows = Sliding::tumbling(500, mean(|row: &Row| row.value)).unwrap().close(close);
+            let entry = |change: &Change<WindowRow<u32, Real>>| Reading::Value(Entry::of(change, |row| row.value.get()));
+            let rows = flow.channel::<Row>("rows").key_by(|row| row.key);
+            let (windows, scores) = rows.detect("windows", windows.then(Scores::new(of.clone(), entry))).out;
+            windows.to_channel("changes");
+            scores.to_channel("scores");
+        };
+        let job = Job::new(build).ticks(TickSource::FROM_EVENTS);
+        type Told = (Vec<Change<WindowRow<u32, Real>>>, Vec<Scored<u32, <RobustZ as Score>::Why>>);
+        let told = |running: &mut Running| -> Told {
+            let (windows, scores) = (running.receiver("changes").unwrap(), running.receiver("scores").unwrap());
+            let told = (windows.rows().collect(), scores.rows().collect());
+            running.wait().unwrap();
+            told
+        };
+        let mut running = job.clone().record().start().unwrap();
+        running.sender::<Row>("rows").unwrap().send(rows).unwrap();
+        let (changes, scores) = told(&mut running);
+        let recording = running.recording().unwrap();
+        let mut again = job.workers(2).rehearse_recovery(1).replay(&recording.recut(seed, 3)).unwrap();
+        prop_assert_eq!(&told(&mut again), &(changes.clone(), scores.clone()));
+        let mut states: BTreeMap<u32, <RobustZ as Score>::State> = BTreeMap::new();
+        let mut by_hand = Vec::new();
+        for change in &changes {
+            let (key, at_ms) = (change.row().key, change.event_time_ms());
+            let finding = match z.score(states.entry(key).or_default(), at_ms, Entry::of(change, |row| row.value.get())) {
+                Judged::Score(score, why) => Finding::Score { score, why },
+                Judged::WarmsUp => Finding::Unknown(UnknownCause::NoLimit),
+                Judged::Unknown(cause) => Finding::Unknown(cause),
+                Judged::Nothing => continue,
+            };
+            by_hand.push(Scored { key, at_ms, finding });
+        }
+        prop_assert_eq!(scores, by_hand);
+    }
 }
 
 /// Fails with every value that divides by 7, and is renewed with every one that divides by 17.

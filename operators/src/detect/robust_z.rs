@@ -15,9 +15,8 @@ use crate::calendar::Zone;
 /// ```
 /// use watchfire_engine::Change;
 /// use watchfire_operators::detect::Entry;
-/// let runs = |mean_s: f64| mean_s;
-/// assert_eq!(Entry::of(&Change::Insert(2.5), |mean_s| runs(*mean_s)), Entry::Add(2.5));
-/// assert_eq!(Entry::of(&Change::Retract(2.5), |mean_s| runs(*mean_s)), Entry::Retract(2.5));
+/// assert_eq!(Entry::of(&Change::Insert(2.5), |mean_s| *mean_s), Entry::Add(2.5));
+/// assert_eq!(Entry::of(&Change::Retract(2.5), |mean_s| *mean_s), Entry::Retract(2.5));
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Entry {
@@ -41,8 +40,11 @@ impl Entry {
 impl Measured for Entry {
     #[inline]
     fn unsound(&self) -> Option<UnknownCause> {
-        let (Entry::Add(value) | Entry::Retract(value)) = self;
-        value.unsound()
+        match self {
+            Entry::Add(value) => value.unsound(),
+            // What was no value was never added.
+            Entry::Retract(_) => None,
+        }
     }
 }
 

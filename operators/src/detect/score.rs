@@ -163,7 +163,8 @@ pub trait Score: Clone + fmt::Debug + Send + Sync + 'static {
     type State: State;
     /// What it is, in a word.
     const KIND: &'static str;
-    /// It takes values that are older than those before, and puts right what it knows. Else such a value is late.
+    /// It takes values that are older than those before, and puts right what it knows. Else such a value is late. Its times are those that rows say, even where
+    /// the engine knows that the clock of the key is ahead: what takes a row back says the same.
     const TAKES_OLDER: bool = false;
 
     /// Its parameters as text: part of the fingerprint of the flow.

@@ -212,8 +212,9 @@ where
     // Into the operator's loop, as all that is rare is out of the way: calls between eight of them cost a twentieth.
     #[inline(always)]
     fn on_row(&self, st: &mut Self::State, row: &T, cx: &mut Context<'_, K, Self::Out>) -> Verdict {
-        // Of a key whose clock is ahead the engine knows better.
-        let at_ms = row.event_time_ms().min(cx.event_time_ms());
+        // Of a key whose clock is ahead the engine knows better; but what takes a row back repeats its time.
+        let of_row_ms = row.event_time_ms();
+        let at_ms = if S::TAKES_OLDER { of_row_ms } else { of_row_ms.min(cx.event_time_ms()) };
         let Reading::Value(value) = (self.reading)(row) else { return self.no_value(st, row, at_ms, cx) };
         if at_ms < st.last_ms && !S::TAKES_OLDER {
             return Verdict::Late;
