@@ -278,6 +278,22 @@ fn what_is_absent_of_a_key_that_falls_silent_is_told_by_the_policy() {
 }
 
 #[test]
+fn what_was_offline_and_comes_in_order_is_not_late() {
+    let plan = Plan { steps: [1, 2, 0], count: 2, absent_ms: None, within_ms: 5_000, ..LIT };
+    let stored =
+        [(13_000, 1), (15_000, 2), (17_000, 1)].map(|(at_ms, value)| Row { key: 1, at_ms, value, id: at_ms as u32 });
+    let mut rows = rows_and_clock(&[(10_000, 1), (11_000, 3)], 60);
+    let at = rows.iter().position(|row| row.at_ms == 50_000).unwrap();
+    rows.splice(at..at, stored);
+    let provisional = Close::Provisional { after_quiet_ms: 2_000, every_ms: 0, allowed_lateness_ms: 0 };
+    for close in [Close::Final, Close::Hold { max_ms: 2_000 }, provisional] {
+        let said = all_ways::<Out>(&plan.job(1_000, close), &rows, 8);
+        let told: Vec<i64> = of_key(&said, 1).iter().map(Timed::event_time_ms).collect();
+        assert_eq!((told, said.late.len()), (vec![15_000, 15_000], 0), "{close:?}");
+    }
+}
+
+#[test]
 fn what_comes_late_takes_a_match_back() {
     let close = Close::Provisional { after_quiet_ms: 60_000, every_ms: 0, allowed_lateness_ms: 20_000 };
     let mut rows = rows_and_clock(&[(10_000, 1), (17_000, 2)], 40);

@@ -68,17 +68,19 @@ impl<T: Clone> Run<T> {
                 self.begun.retain(|begun| begun.first > last);
             }
         }
-        let goes_on = |begun: &Begun<T>| {
-            begun.rows.len() >= steps.len() || !steps.is_over(begun.first_ms(), begun.last_ms(), before_ms)
-        };
-        self.begun.retain(goes_on);
     }
 
     /// The next row. Of what has begun by then no more than `most` is kept.
     pub(super) fn row(&mut self, steps: &Steps<T>, at_ms: i64, row: &T, most: usize, told: &mut Vec<Told<T>>) {
         self.pass(steps, at_ms, told);
+        // Not sooner: of a key that is waited for no longer rows may come all the same.
+        let goes_on = |begun: &Begun<T>| {
+            begun.rows.len() >= steps.len() || !steps.is_over(begun.first_ms(), begun.last_ms(), at_ms)
+        };
+        self.begun.retain(goes_on);
         let number = self.rows;
         self.rows = self.rows.saturating_add(1);
+        // Of what has begun the first is never behind, so with it all are given up that must be.
         let (mut ended, mut whole) = (false, Vec::new());
         self.begun.retain_mut(|begun| {
             let step = begun.rows.len();
@@ -103,14 +105,10 @@ impl<T: Clone> Run<T> {
         if !(steps.apart && ended) && steps.is(0, row) {
             let rows = vec![(at_ms, row.clone())];
             if steps.len() == 1 && steps.absent_ms().is_none() {
-                ended = true;
                 whole.push(rows);
             } else {
                 self.begun.push(Begun { rows, first: number, last: number });
             }
-        }
-        if steps.apart && ended {
-            self.begun.clear();
         }
         told.extend(whole.into_iter().map(|rows| Told { is_match: true, at_ms, rows }));
         let many = self.begun.len().saturating_sub(most);

@@ -80,10 +80,10 @@ impl<T: Data> State for SequenceState<T> {
 ///
 /// - **A row counts** when the key's watermark has passed it; then a match that ends with it leaves. One that ends with something [absent](Steps::absent) leaves when
 ///   the watermark has passed the time in which that should not come.
-/// - **Late rows** are treated by the policies of [windows](Close), `Final` if nothing else is said. With [`Close::Hold`] and [`Close::Provisional`] a key that was
-///   quiet for so long is waited for no longer: its rows count, and its event time is taken to go on with its quiet clock, so that what is absent is told of a key
-///   that says nothing more. With [`Close::Provisional`] a row that comes after that counts all the same, within the allowed lateness: with a tick, matches that no
-///   longer hold are retracted, as they were, and those that hold now are inserted.
+/// - **Late rows** are treated by the policies of [windows](Close), [`Close::Hold`] for a minute if nothing else is said. With that and [`Close::Provisional`] a key that
+///   was quiet for so long is waited for no longer: its rows count, and its event time is taken to go on with its quiet clock, so that what is absent is told of a
+///   key that says nothing more; rows behind what it said last, and behind what was told, are not late. With [`Close::Provisional`] others count all the same, within the
+///   allowed lateness: with a tick, matches that no longer hold are retracted, as they were, and those that hold now are inserted.
 /// - **Verdicts**: a row that is older than what is settled is [`Late`](Verdict::Late), as is a time that can only be wrong ([`TIME_MAX_MS`]); what repeats the event
 ///   time and id of a row that is not settled is a [`Duplicate`](Verdict::Duplicate), whatever else it says.
 /// - **The end** of the input ends all waiting: what has been absent until then is absent.
@@ -122,6 +122,9 @@ impl<K, T, F> Sequence<K, T, F> {
     /// So many matches may have begun of a key, if nothing else is said.
     pub const MATCHES_MAX: usize = 64;
 
+    /// A key that was quiet for so long is waited for no longer, if nothing else is said: a minute.
+    pub const QUIET_MS: i64 = 60_000;
+
     /// So many rows are held of a key, if nothing else is said.
     pub const HELD_MAX: usize = 100_000;
 
@@ -136,10 +139,12 @@ impl<K, T, F> Sequence<K, T, F> {
     {
         steps.check()?;
         let (matches_max, held_max) = (Self::MATCHES_MAX, Self::HELD_MAX);
-        Ok(Sequence { steps, id, close: Close::Final, matches_max, held_max, key: PhantomData })
+        let close = Close::Hold { max_ms: Self::QUIET_MS };
+        Ok(Sequence { steps, id, close, matches_max, held_max, key: PhantomData })
     }
 
-    /// Sets what becomes of late rows, and how long a quiet key is waited for. Default [`Close::Final`].
+    /// Sets what becomes of late rows, and how long a quiet key is waited for. Default [`Close::Hold`] for [`QUIET_MS`](Sequence::QUIET_MS): with [`Close::Final`] the last row of
+    /// a key counts when it speaks again, or ends, and so does what it was to speak of.
     #[must_use]
     pub fn close(self, close: Close) -> Self {
         Sequence { close, ..self }
@@ -161,6 +166,13 @@ impl<K, T, F> Sequence<K, T, F> {
         let Sequence { steps, close, matches_max, held_max, .. } = self;
         format!("{}, {close:?}, at most {matches_max} begun and {held_max} held", steps.params())
     }
+}
+
+/// Where it has come by telling all that is known before `upto_ms`. What lies behind the last row, and behind all that was told, may still come: of a device that was
+/// offline for hours, or from another split.
+fn reached_ms<T>(upto_ms: i64, clocks: &Clocks, told: &[Told<T>]) -> i64 {
+    let last_ms = told.last().map_or(i64::MIN, |told| told.at_ms).max(clocks.heard_ms);
+    upto_ms.min(last_ms.saturating_add(1))
 }
 
 type Cx<'a, 'b, K, T> = &'a mut Context<'b, K, Change<Found<K, T>>>;
@@ -209,8 +221,8 @@ where
         let new = place(st.clocks.ahead_ms)..place(upto_ms);
         let told = self.take(&mut st.ahead, &st.open[new], upto_ms);
         told.iter().for_each(|told| Self::insert(told, cx));
+        st.clocks.ahead_ms = st.clocks.ahead_ms.max(reached_ms(upto_ms, &st.clocks, &told));
         st.told.extend(told);
-        st.clocks.ahead_ms = upto_ms;
     }
 
     /// Lets go of all rows before `upto_ms`: what comes before it from now on is late. What they come to has been told, where that can be corrected.
@@ -229,13 +241,7 @@ where
         } else {
             told.iter().for_each(|told| Self::insert(told, cx));
         }
-        st.clocks.floor_ms = if upto_ms == END_MS {
-            // Another split may go on with the key, behind all that was told.
-            let last_ms = told.last().map_or(i64::MIN, |told| told.at_ms).max(st.clocks.heard_ms);
-            st.clocks.floor_ms.max(last_ms.saturating_add(1))
-        } else {
-            upto_ms
-        };
+        st.clocks.floor_ms = st.clocks.floor_ms.max(reached_ms(upto_ms, &st.clocks, &told));
     }
 
     /// Retracts what no longer holds, and inserts what does.

@@ -64,7 +64,7 @@ fn what_is_absent_is_known_when_its_time_is_over() {
 #[test]
 fn what_can_no_longer_end_is_forgotten() {
     let steps = one().step("two", |(_, of)| *of == 2).within_ms(10);
-    let bytes = |upto_ms| format!("{:?}", ran(&steps, &[(100, 1)], upto_ms).0).len();
+    let bytes = |next_ms| format!("{:?}", ran(&steps, &[(100, 1), (next_ms, 3)], next_ms).0).len();
     assert!(bytes(111) < bytes(110));
 }
 
