@@ -14,6 +14,7 @@ use watchfire_operators::calendar::Calendar;
 use watchfire_operators::crane::{
     ChartBook, ChartLimits, EpisodeConfig, OverloadConfig, OverloadEpisodes, RatedLoad, ReadingLimits, overload_windows,
 };
+use watchfire_operators::detect::{Calibration, HalfSpaceTrees, RobustZ};
 use watchfire_operators::geo::Declares;
 use watchfire_operators::road::{CsvNetwork, OsmNetwork};
 
@@ -56,6 +57,9 @@ pub fn configs(bytes: &[u8]) {
             refused(datum.position(first, second).err(), &["E0472", "E0473"]);
         }
     }
+    read::<Calibration>(text);
+    read::<RobustZ>(text);
+    read::<HalfSpaceTrees<2>>(text);
     read::<CsvNetwork>(text);
     read::<OsmNetwork>(text);
     read::<ReadingLimits>(text);
