@@ -1,8 +1,8 @@
 //! Patterns: what happened after what, and what did not, of one key?
 //!
 //! Shape: per key, rows in, [`Change`](watchfire_engine::Change)s of [`Found`] rows out. [`Steps`] say what is looked for, as conditions on rows: one after another, with
-//! something that must not come in between, and what must not follow; [`Sequence`] looks for it in event time. Rows may come in any order within the disorder bound, and the policies for those that come
-//! later are those of [windows](crate::window::Close).
+//! something that must not come in between, and what must not follow; [`Sequence`] looks for it in event time. Rows may come in any order within the disorder bound,
+//! and the policies for those that come later are those of [windows](crate::window::Close).
 //!
 //! | what is looked for | steps |
 //! | --- | --- |

@@ -82,18 +82,18 @@ impl<T: Data> State for SequenceState<T> {
 ///   the watermark has passed the time in which that should not come.
 /// - **Late rows** are treated by the policies of [windows](Close), [`Close::Hold`] for a minute if nothing else is said. With that and [`Close::Provisional`] a key that
 ///   was quiet for so long is waited for no longer: its rows count, and its event time is taken to go on with its quiet clock, so that what is absent is told of a
-///   key that says nothing more; rows behind what it said last, and behind what was told, are not late. With [`Close::Provisional`] others count all the same, within the
-///   allowed lateness: with a tick, matches that no longer hold are retracted, as they were, and those that hold now are inserted.
+///   key that says nothing more; rows that are later than what it said last and what was told are not late. With [`Close::Provisional`] others count all the same, within
+///   the allowed lateness: with a tick, matches that no longer hold are retracted, as they were, and those that hold now are inserted.
 /// - **Verdicts**: a row that is older than what is settled is [`Late`](Verdict::Late), as is a time that can only be wrong ([`TIME_MAX_MS`]); what repeats the event
 ///   time and id of a row that is not settled is a [`Duplicate`](Verdict::Duplicate), whatever else it says.
 /// - **The end** of the input ends all waiting: what has been absent until then is absent.
 ///
 /// The rows of a key need not come in order, so nothing has to put them in order before; what does ([`InOrder`](crate::detect::InOrder), a window) may stand before it.
 ///
-/// Per row: a binary search, moving the rows behind it, and a condition or two for each match that has begun; a correction looks at all rows that are not settled again. Memory per
-/// key: the rows within the disorder bound and the allowed lateness, but at most [`held_max`](Sequence::held_max), beyond which the oldest are settled; and the rows of
-/// [`matches_max`](Sequence::matches_max) matches that have begun, beyond which the oldest is given up, as [`Found::Dropped`] tells; twice that where matches can be corrected, and
-/// what was told of rows that are not settled.
+/// Per row: a binary search, moving the rows behind it, and a condition or two for each match that has begun; a correction looks at all rows that are not settled
+/// again. Memory per key: the rows within the disorder bound and the allowed lateness, but at most [`held_max`](Sequence::held_max), beyond which the oldest are settled;
+/// and the rows of [`matches_max`](Sequence::matches_max) matches that have begun, beyond which the oldest is given up, as [`Found::Dropped`] tells; twice that where
+/// matches can be corrected, and what was told of rows that are not settled.
 ///
 /// # Examples
 /// See the [room](super).
@@ -168,8 +168,8 @@ impl<K, T, F> Sequence<K, T, F> {
     }
 }
 
-/// Where it has come by telling all that is known before `upto_ms`. What lies behind the last row, and behind all that was told, may still come: of a device that was
-/// offline for hours, or from another split.
+/// Where it has come by telling all that is known before `upto_ms`. What is later than the last row and all that was told may still come: of a device that
+/// was offline for hours, or from another split.
 fn reached_ms<T>(upto_ms: i64, clocks: &Clocks, told: &[Told<T>]) -> i64 {
     let last_ms = told.last().map_or(i64::MIN, |told| told.at_ms).max(clocks.heard_ms);
     upto_ms.min(last_ms.saturating_add(1))

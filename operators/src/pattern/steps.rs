@@ -36,8 +36,8 @@ impl<T> Clone for Step<T> {
 
 /// What is looked for in the rows of a key, in the order of their event times, and of one instant in that of their ids.
 ///
-/// - **Each row for which the first step holds begins**; what has begun takes the next row for which its next step holds, and passes over all others (skip till next match: Wu,
-///   Diao and Rizvi 2006), or, [`strictly`](Steps::strictly), ends where the very next row is another. So a row begins one match at most.
+/// - **Each row for which the first step holds begins**; what has begun takes the next row for which its next step holds, and passes over all others (skip till next match:
+///   Agrawal, Diao, Gyllstrom and Immerman 2008), or, [`strictly`](Steps::strictly), ends where the very next row is another. So a row begins one match at most.
 /// - **It ends without a match** where a row comes for which a [`without`](Steps::without) before the next step holds, and not that step itself; where more than
 ///   [`within_ms`](Steps::within_ms) lie between the first row and the last, or more than [`gap_max_ms`](Steps::gap_max_ms) between two; or where what should be
 ///   [`absent`](Steps::absent) came.
