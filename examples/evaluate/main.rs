@@ -14,6 +14,7 @@
 mod elevators;
 mod ims;
 mod metrics;
+mod trapped;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -42,6 +43,17 @@ enum Set {
         #[arg(default_value = "../shared/data/machines/ims_bearing_test2.csv")]
         path: PathBuf,
     },
+    /// People who are trapped in lifts, simulated: no public data hold this.
+    Trapped {
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// How many days of a lift.
+        #[arg(long, default_value_t = 10_000)]
+        lift_days: u32,
+        /// How often somebody is trapped in a lift, a day: far more often than in life, so that there is something to judge.
+        #[arg(long, default_value_t = 0.2)]
+        trappings_a_day: f64,
+    },
     /// All sets, on data that are drawn from a seed: what comes of it says nothing but that it works.
     MadeUp { seed: u64 },
 }
@@ -51,6 +63,7 @@ fn main() -> ExitCode {
     let done = match &set {
         Set::Elevators { path } => elevators::read(path).and_then(elevators::evaluate),
         Set::Ims { path } => ims::read(path).and_then(ims::evaluate),
+        Set::Trapped { seed, lift_days, trappings_a_day } => trapped::evaluate(*seed, *lift_days, *trappings_a_day),
         Set::MadeUp { seed } => made_up(*seed),
     };
     match done {

@@ -7,6 +7,7 @@ pub mod calendar;
 pub mod crane;
 pub mod detect;
 pub mod dispatch;
+mod draw;
 pub mod elevator;
 pub mod geo;
 pub mod pattern;

@@ -22,25 +22,33 @@ pub struct InOrderState<T: 'static> {
     last: Option<(i64, T)>,
     /// The quiet clock when the last row came.
     heard_quiet_ms: i64,
+    /// The arrival clock then.
+    heard_arrival_ms: i64,
 }
 
 impl<T: 'static> Default for InOrderState<T> {
     fn default() -> Self {
-        InOrderState { held: Vec::new(), last: None, heard_quiet_ms: i64::MIN }
+        InOrderState { held: Vec::new(), last: None, heard_quiet_ms: i64::MIN, heard_arrival_ms: i64::MIN }
     }
 }
 
 impl<T: Data> State for InOrderState<T> {
     const NAME: &'static str = "watchfire.in_order";
-    const VERSION: u32 = 1;
+    const VERSION: u32 = 2;
+    const MIGRATES: &'static [u32] = &[1];
 
     fn encode(&self) -> Result<Vec<u8>, Error> {
-        row_to_bytes(&(&self.held, &self.last, self.heard_quiet_ms))
+        row_to_bytes(&(&self.held, &self.last, self.heard_quiet_ms, self.heard_arrival_ms))
     }
 
     fn decode(bytes: &[u8]) -> Result<Self, Error> {
+        let (held, last, heard_quiet_ms, heard_arrival_ms) = row_from_bytes(bytes)?;
+        Ok(InOrderState { held, last, heard_quiet_ms, heard_arrival_ms })
+    }
+
+    fn migrate(_version: u32, bytes: &[u8]) -> Result<Self, Error> {
         let (held, last, heard_quiet_ms) = row_from_bytes(bytes)?;
-        Ok(InOrderState { held, last, heard_quiet_ms })
+        Ok(InOrderState { held, last, heard_quiet_ms, heard_arrival_ms: i64::MIN })
     }
 }
 
@@ -48,7 +56,9 @@ impl<T: Data> State for InOrderState<T> {
 /// the disorder bound. For what depends on order, put before it once: `in_order.then(a.both(b))`.
 ///
 /// - **A row waits** until the key's watermark has passed it: for the disorder bound, and until a later row comes. So that the last rows of a key that falls
-///   silent are seen too, all that is held goes on when nothing came for [`quiet_ms`](InOrder::quiet_ms) on the key's quiet clock.
+///   silent are seen too, all that is held goes on when nothing came for [`quiet_ms`](InOrder::quiet_ms) on the key's quiet clock. That clock stands still while a source is away: where
+///   what is held must not wait for it, all goes on after [`wait_ms`](InOrder::wait_ms) on the arrival clock.
+/// - **At once** goes what must not wait for anything ([`at_once`](InOrder::at_once)), before what is held, each time that it comes.
 /// - **Verdicts**: what is behind the watermark, or behind what went on in silence, is [`Late`](Verdict::Late), as is a time that
 ///   can only be wrong ([`TIME_MAX_MS`]); what repeats the event time and id of a row that
 ///   is held, or went on last, is a [`Duplicate`](Verdict::Duplicate), whatever else it says.
@@ -81,13 +91,17 @@ impl<T: Data> State for InOrderState<T> {
 pub struct InOrder<K, T, F> {
     id: F,
     quiet_ms: i64,
+    wait_ms: Option<i64>,
     held_max: usize,
+    at_once: Option<fn(&T) -> bool>,
     rows: PhantomData<fn(&T) -> K>,
 }
 
 impl<K, T, F: Clone> Clone for InOrder<K, T, F> {
     fn clone(&self) -> Self {
-        InOrder { id: self.id.clone(), quiet_ms: self.quiet_ms, held_max: self.held_max, rows: self.rows }
+        let InOrder { id, quiet_ms, wait_ms, held_max, at_once, rows } = self;
+        let (quiet_ms, wait_ms, held_max) = (*quiet_ms, *wait_ms, *held_max);
+        InOrder { id: id.clone(), quiet_ms, wait_ms, held_max, at_once: *at_once, rows: *rows }
     }
 }
 
@@ -110,13 +124,27 @@ impl<K, T, F> InOrder<K, T, F> {
     where
         F: Fn(&T) -> I,
     {
-        InOrder { id, quiet_ms: Self::QUIET_MS, held_max: Self::HELD_MAX, rows: PhantomData }
+        let (quiet_ms, held_max) = (Self::QUIET_MS, Self::HELD_MAX);
+        InOrder { id, quiet_ms, wait_ms: None, held_max, at_once: None, rows: PhantomData }
     }
 
     /// Sets after how many ms without a row all that is held of a key goes on; 1 at least.
     #[must_use]
     pub fn quiet_ms(self, quiet_ms: i64) -> Self {
         InOrder { quiet_ms: quiet_ms.max(1), ..self }
+    }
+
+    /// Sets after how many ms without a row all that is held of a key goes on, whether or not its source is connected; 1 at least. What comes after that, and is
+    /// older, is late: let it be more than rows are out of order.
+    #[must_use]
+    pub fn wait_ms(self, wait_ms: i64) -> Self {
+        InOrder { wait_ms: Some(wait_ms.max(1)), ..self }
+    }
+
+    /// Sets which rows wait for nothing: a call for help. They go on as they come, again when they come again, and before what is held although that may be older.
+    #[must_use]
+    pub fn at_once(self, at_once: fn(&T) -> bool) -> Self {
+        InOrder { at_once: Some(at_once), ..self }
     }
 
     /// Sets how many rows are held of a key; 1 at least.
@@ -126,7 +154,9 @@ impl<K, T, F> InOrder<K, T, F> {
     }
 
     fn params(&self) -> String {
-        format!("let go after {} ms, at most {}", self.quiet_ms, self.held_max)
+        let at_once = if self.at_once.is_some() { ", some at once" } else { "" };
+        let wait = self.wait_ms.map_or(String::new(), |wait_ms| format!(", {wait_ms} ms whatever its source is"));
+        format!("let go after {} ms{wait}, at most {}{at_once}", self.quiet_ms, self.held_max)
     }
 }
 
@@ -153,6 +183,10 @@ impl<K: Key, T: Data + Timed, I: Ord, F: Fn(&T) -> I + Send + Sync + 'static> De
     }
 
     fn on_row(&self, st: &mut InOrderState<T>, row: &T, cx: &mut Context<'_, K, T>) -> Verdict {
+        if self.at_once.is_some_and(|at_once| at_once(row)) {
+            cx.emit(row.clone());
+            return Verdict::Applied;
+        }
         // Of a key whose clock is ahead the engine knows better.
         let at_ms = row.event_time_ms().min(cx.event_time_ms());
         let can_be = (-TIME_MAX_MS..=TIME_MAX_MS).contains(&at_ms);
@@ -173,6 +207,10 @@ impl<K: Key, T: Data + Timed, I: Ord, F: Fn(&T) -> I + Send + Sync + 'static> De
         st.held.insert(at, (at_ms, row.clone()));
         st.heard_quiet_ms = cx.quiet_ms();
         cx.wake_at_quiet_ms(cx.quiet_ms().saturating_add(self.quiet_ms));
+        if let Some(wait_ms) = self.wait_ms {
+            st.heard_arrival_ms = cx.arrival_ms();
+            cx.wake_at_arrival_ms(cx.arrival_ms().saturating_add(wait_ms));
+        }
         let_go(st, st.held.len().saturating_sub(self.held_max), cx);
         Verdict::Applied
     }
@@ -193,6 +231,20 @@ impl<K: Key, T: Data + Timed, I: Ord, F: Fn(&T) -> I + Send + Sync + 'static> De
         }
         if cx.quiet_ms() < due_ms {
             cx.wake_at_quiet_ms(due_ms);
+        } else {
+            let_go(st, st.held.len(), cx);
+        }
+    }
+
+    fn on_arrival(&self, st: &mut InOrderState<T>, cx: &mut Context<'_, K, T>) {
+        let Some(wait_ms) = self.wait_ms.filter(|_| !st.held.is_empty()) else { return };
+        // Before its first reading the clock tells nothing of how long nothing came.
+        if st.heard_arrival_ms == i64::MIN {
+            st.heard_arrival_ms = cx.arrival_ms();
+        }
+        let due_ms = st.heard_arrival_ms.saturating_add(wait_ms);
+        if cx.arrival_ms() < due_ms {
+            cx.wake_at_arrival_ms(due_ms);
         } else {
             let_go(st, st.held.len(), cx);
         }

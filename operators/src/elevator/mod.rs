@@ -1,12 +1,26 @@
-//! Elevators: daily counters, what of a lift's past says something of its future, and what is foretold from that.
+//! Elevators: who is trapped in one and how far help is; daily counters, what of a lift's past says something of its future, and what is foretold from that.
 //!
-//! Shape: per lift, [`DailyCounters`] in; [`History`] makes [`LiftDay`]s of them, each with the features that
+//! Shape: per building, [`LiftRow`]s in, put [in order](LiftRow::in_order); [`Trapped`] tells who may be trapped, and [`reports_to`] makes of that what those who dispatch are
+//! told. What controllers report by number is put into one language by a [`CodeMap`]. [`LiftSim`] makes up lifts to try it all on. Per lift, [`DailyCounters`] in; [`History`] makes [`LiftDay`]s of them, each with the features that
 //! [`Foretells`](crate::detect::Foretells) learns from and names for people to read ([`FEATURES`]).
 
+mod book;
+mod code;
 mod daily;
 mod history;
+mod row;
+mod sim;
 #[cfg(test)]
 mod tests;
+mod trapped;
 
+pub use book::{Lift, LiftBook, Site};
+pub use code::{CodeFamily, CodeMap, CodeMapError, Coded, FaultClass, LiftCode};
 pub use daily::{CounterError, DailyCounters};
 pub use history::{FEATURES, History, HistoryState, LiftDay};
+pub use row::{Doors, LiftMode, LiftRow, LiftRowId, LiftSays, LiftStatus, RescueStep};
+pub use sim::{Gateway, LiftDayRows, LiftSim, LiftSimConfig, PersonSensor, TrapCase, Trapping};
+pub use trapped::{
+    Doubt, Goes, InCut, LiftInCut, LiftTold, ResponseConfig, SiteState, TRAPPED, Tells, Trap, TrapCause, TrapConfig,
+    TrapWhy, Trapped, reports_to,
+};

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use super::config::{SimConfig, SimRange};
-use super::draw::{Draws, Purpose};
 use super::lift::{LiftMaker, SimLift, local_midnight_ms};
 use crate::crane::CraneReading;
+use crate::draw::{Draws, Purpose};
 
 const MS_PER_HOUR: f64 = 3_600_000.0;
 const MS_PER_MINUTE: i64 = 60_000;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::config::SimConfig;
-use super::draw::{Draws, Purpose, exp, sin_turns};
+use crate::draw::{Draws, Purpose, exp, sin_turns};
 
 /// Parts of a lift cycle as shares of its length: the empty hook has returned, the load comes on, has been hoisted, has
 /// been carried, comes off.

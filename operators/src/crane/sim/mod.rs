@@ -6,7 +6,6 @@
 
 mod config;
 mod device;
-mod draw;
 mod lift;
 #[cfg(test)]
 mod tests;
@@ -19,10 +18,10 @@ pub use config::{
     LinkSettings, MotionSettings, ReplayOrder, SensorSettings, SimConfig, SimError, SimFaults, SimRange, WorkSettings,
 };
 use device::{Device, Sample, Spells};
-use draw::{Draws, Purpose};
 pub use lift::{SimLift, SimLifts};
 
 use crate::crane::CraneReading;
+use crate::draw::{Draws, Purpose};
 
 /// A reading as it reaches the receiver.
 ///

@@ -1,6 +1,6 @@
-//! Random draws and the few functions of analysis the simulator needs, the same to the last bit on every machine.
+//! Random draws and the few functions of analysis that simulators need, the same to the last bit on every machine.
 //!
-//! Draws are counter-based: draw `n` of a stream is a hash of (seed, crane, stream, `n`), so any of them can be had
+//! Draws are counter-based: draw `n` of a stream is a hash of (seed, crane or lift, stream, `n`), so any of them can be had
 //! without the ones before, and no draw depends on how many another stream made. The hash is the finalizer of
 //! SplitMix64 (Steele, Lea, Flood, OOPSLA 2014). Of floating point only `+ - * /`, comparison and rounding are used,
 //! which IEEE 754 defines exactly; `exp`, `ln` and `sin` of the platform may differ in their last bits.
@@ -17,7 +17,7 @@ const fn mix(mut word: u64) -> u64 {
 
 /// What a stream of draws is for. The number is part of every draw: never change one, only add.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Purpose {
+pub(crate) enum Purpose {
     Phase = 1,
     Lift = 2,
     LoadNoise = 3,
@@ -34,47 +34,51 @@ pub(super) enum Purpose {
     WindGust = 14,
     Operator = 15,
     Reeving = 16,
+    LiftDay = 17,
+    LiftKind = 18,
+    LiftRows = 19,
+    PowerCut = 20,
 }
 
 /// One stream of draws.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Draws {
+pub(crate) struct Draws {
     key: u64,
 }
 
 impl Draws {
-    pub(super) fn new(seed: u64, crane: u32, purpose: Purpose) -> Self {
-        let who = (u64::from(crane) << 8) | purpose as u64;
+    pub(crate) fn new(seed: u64, who: u32, purpose: Purpose) -> Self {
+        let who = (u64::from(who) << 8) | purpose as u64;
         Self { key: mix(mix(seed.wrapping_add(GOLDEN_GAMMA)) ^ mix(who.wrapping_mul(GOLDEN_GAMMA))) }
     }
 
     #[inline]
-    pub(super) fn bits(self, n: u64) -> u64 {
+    pub(crate) fn bits(self, n: u64) -> u64 {
         mix(self.key.wrapping_add(n.wrapping_mul(GOLDEN_GAMMA)))
     }
 
     /// Uniform in [0, 1).
     #[inline]
-    pub(super) fn unit(self, n: u64) -> f64 {
+    pub(crate) fn unit(self, n: u64) -> f64 {
         (self.bits(n) >> 11) as f64 * UNIT_STEP
     }
 
     /// Uniform in [low, high).
     #[inline]
-    pub(super) fn between(self, n: u64, low: f64, high: f64) -> f64 {
+    pub(crate) fn between(self, n: u64, low: f64, high: f64) -> f64 {
         low + (high - low) * self.unit(n)
     }
 
     /// True with the given probability.
     #[inline]
-    pub(super) fn chance(self, n: u64, probability: f64) -> bool {
+    pub(crate) fn chance(self, n: u64, probability: f64) -> bool {
         self.unit(n) < probability
     }
 
     /// Close to a standard normal: the scaled sum of four uniform draws of 16 bits, all from one hash. Its tails end at
     /// 3.46 standard deviations.
     #[inline]
-    pub(super) fn normal(self, n: u64) -> f64 {
+    pub(crate) fn normal(self, n: u64) -> f64 {
         let bits = self.bits(n);
         let sum = (bits & 0xFFFF) + ((bits >> 16) & 0xFFFF) + ((bits >> 32) & 0xFFFF) + (bits >> 48);
         // Four uniforms on [0, 1) have mean 2 and variance 4/12; 1.732... is the root of 3.
@@ -82,13 +86,13 @@ impl Draws {
     }
 
     /// Exponential with the given mean, above 0.
-    pub(super) fn exponential(self, n: u64, mean: f64) -> f64 {
+    pub(crate) fn exponential(self, n: u64, mean: f64) -> f64 {
         -mean * ln(1.0 - self.unit(n))
     }
 }
 
 /// e^x to about 1e-15 relative; the argument is cut to [-700, 700].
-pub(super) fn exp(x: f64) -> f64 {
+pub(crate) fn exp(x: f64) -> f64 {
     const LN_2_HIGH: f64 = 0.693_147_180_369_123_8;
     const LN_2_LOW: f64 = 1.908_214_929_270_587_7e-10;
     let x = if x.is_nan() { return x } else { x.clamp(-700.0, 700.0) };
@@ -102,7 +106,7 @@ pub(super) fn exp(x: f64) -> f64 {
 }
 
 /// Natural logarithm of a normal positive number, to about 1e-15; negative infinity for 0.
-pub(super) fn ln(x: f64) -> f64 {
+pub(crate) fn ln(x: f64) -> f64 {
     if x <= 0.0 {
         return f64::NEG_INFINITY;
     }
@@ -124,7 +128,7 @@ pub(super) fn ln(x: f64) -> f64 {
 
 /// The sine of an angle given in full turns, to about 1e-10.
 #[inline]
-pub(super) fn sin_turns(turns: f64) -> f64 {
+pub(crate) fn sin_turns(turns: f64) -> f64 {
     let part = turns - (turns + 0.5).floor();
     // Fold the half turn onto a quarter turn either side of zero, where the series converges fast.
     let folded = if part > 0.25 {

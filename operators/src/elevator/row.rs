@@ -1,0 +1,270 @@
+//! What is told of a lift, by itself and by people.
+
+use serde::{Deserialize, Serialize};
+use watchfire_engine::{Timed, rkyv};
+
+use super::{Coded, Site};
+use crate::alarm::Private;
+use crate::detect::InOrder;
+use crate::dispatch::Person;
+
+/// Something that is told of a lift.
+///
+/// # Examples
+/// ```
+/// use watchfire_operators::elevator::{Doors, LiftRow, LiftSays};
+/// let line = r#"{"lift":31,"at_ms":1000,"says":{"status":{"moving":false,"level":true,"doors":"closed","person":true}}}"#;
+/// let row: LiftRow = serde_json::from_str(line)?;
+/// let LiftSays::Status(status) = row.says else { return Ok(()) };
+/// assert_eq!((status.doors, status.floor), (Some(Doors::Closed), None), "what is not said is not known");
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LiftRow {
+    /// The lift.
+    pub lift: u32,
+    /// When it was so, by the clock of the source, milliseconds since 1970-01-01 UTC.
+    pub at_ms: i64,
+    /// What is told.
+    pub says: LiftSays,
+}
+
+impl Timed for LiftRow {
+    fn event_time_ms(&self) -> i64 {
+        self.at_ms
+    }
+}
+
+/// What is told in a [`LiftRow`].
+///
+/// # Examples
+/// ```
+/// use watchfire_operators::elevator::{LiftSays, RescueStep};
+/// let says: LiftSays = serde_json::from_str(r#"{"code":{"raw":"90","code":"car_button"}}"#)?;
+/// assert!(says.is_urgent());
+/// let says: LiftSays = serde_json::from_str(r#"{"rescue":{"step":"arrived","by":{"who":"mechanic 7"}}}"#)?;
+/// assert!(matches!(says, LiftSays::Rescue { step: RescueStep::Arrived, .. }));
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LiftSays {
+    /// What the lift does now.
+    Status(LiftStatus),
+    /// A code of its controller.
+    Code(Coded),
+    /// Somebody in the car speaks through the intercom.
+    Intercom,
+    /// The power of the building is lost, or back: by a meter of the building, told of any lift in it.
+    Power {
+        /// It is lost.
+        lost: bool,
+    },
+    /// Somebody works on the lift until then, and is told of what is raised meanwhile.
+    OnSite {
+        /// Who.
+        who: Private,
+        /// Until when at most, milliseconds since 1970-01-01 UTC.
+        until_ms: i64,
+    },
+    /// Nobody works on the lift any more.
+    OffSite,
+    /// The sensor that tells whether somebody is in the car is out of order until then: what it does not tell is no reason to look each time that the lift is
+    /// parked.
+    SensorOut {
+        /// Until when, milliseconds since 1970-01-01 UTC.
+        until_ms: i64,
+        /// Who says so, and why: neither blank.
+        by: Person,
+    },
+    /// How far a rescue is.
+    Rescue {
+        /// How far.
+        step: RescueStep,
+        /// Who says so: not blank.
+        by: Person,
+    },
+}
+
+/// What tells a row of a lift from another of the same instant.
+pub type LiftRowId = (u32, Option<LiftStatus>, Option<Coded>);
+
+impl LiftRow {
+    /// Puts the rows of a site in order, and lets go at once what is [urgent](LiftSays::is_urgent): what goes before [`Trapped`](super::Trapped). Nothing waits for longer than
+    /// `wait_ms` on the arrival clock, which must be more than rows are out of order.
+    ///
+    /// ```
+    /// use watchfire_operators::elevator::LiftRow;
+    /// assert!(format!("{:?}", LiftRow::in_order(3_000)).contains("some at once"));
+    /// ```
+    #[must_use]
+    pub fn in_order(wait_ms: i64) -> InOrder<Site, LiftRow, fn(&LiftRow) -> LiftRowId> {
+        let id: fn(&LiftRow) -> LiftRowId = |row| match &row.says {
+            LiftSays::Status(status) => (row.lift, Some(*status), None),
+            LiftSays::Code(coded) => (row.lift, None, Some(coded.clone())),
+            _ => (row.lift, None, None),
+        };
+        InOrder::new(id).wait_ms(wait_ms).at_once(|row| row.says.is_urgent())
+    }
+}
+
+impl LiftSays {
+    /// It is acted upon at once, and waits for nothing that may have happened before.
+    #[must_use]
+    pub fn is_urgent(&self) -> bool {
+        match self {
+            LiftSays::Status(_) => false,
+            LiftSays::Code(coded) => coded.code.calls_for_help(),
+            _ => true,
+        }
+    }
+}
+
+/// What a lift does. What is `None` is not measured, or not to be trusted: that is not the same as no.
+///
+/// # Examples
+/// ```
+/// use watchfire_operators::elevator::{LiftMode, LiftStatus};
+/// let nothing_known = LiftStatus::default();
+/// assert_eq!((nothing_known.person, nothing_known.mode), (None, LiftMode::Normal));
+/// ```
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    rkyv::Archive,
+    rkyv::Serialize,
+    rkyv::Deserialize,
+)]
+#[serde(default, deny_unknown_fields)]
+#[rkyv(crate = rkyv)]
+pub struct LiftStatus {
+    /// The car moves.
+    pub moving: Option<bool>,
+    /// The car stands level with a floor, or passes one.
+    pub level: Option<bool>,
+    /// The doors of the car.
+    pub doors: Option<Doors>,
+    /// Somebody is in the car.
+    pub person: Option<bool>,
+    /// The floor that the car is at, or nearest to.
+    pub floor: Option<i16>,
+    /// What the lift is used for.
+    pub mode: LiftMode,
+}
+
+/// What the doors of a car are.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    rkyv::Archive,
+    rkyv::Serialize,
+    rkyv::Deserialize,
+)]
+#[serde(rename_all = "snake_case")]
+#[rkyv(crate = rkyv)]
+pub enum Doors {
+    /// Nobody gets in or out.
+    Closed,
+    /// They open or close.
+    Moving,
+    /// Open.
+    Open,
+}
+
+/// What a lift is used for.
+///
+/// # Examples
+/// ```
+/// use watchfire_operators::elevator::LiftMode;
+/// assert!(LiftMode::Inspection.has_somebody_at_it() && !LiftMode::OutOfService.has_somebody_at_it());
+/// ```
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    rkyv::Archive,
+    rkyv::Serialize,
+    rkyv::Deserialize,
+)]
+#[serde(rename_all = "snake_case")]
+#[rkyv(crate = rkyv)]
+pub enum LiftMode {
+    /// Anybody uses it.
+    #[default]
+    Normal,
+    /// A mechanic drives it.
+    Inspection,
+    /// A mechanic works on it.
+    Maintenance,
+    /// It returns for a fire alarm, or firefighters use it.
+    Fire,
+    /// Nobody is to use it.
+    OutOfService,
+    /// It runs on emergency power.
+    EmergencyPower,
+}
+
+impl LiftMode {
+    /// Somebody works on it, who is told first of what is raised: if it is known who.
+    #[must_use]
+    pub fn has_somebody_at_it(self) -> bool {
+        matches!(self, LiftMode::Inspection | LiftMode::Maintenance | LiftMode::Fire)
+    }
+}
+
+/// How far a rescue is.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    rkyv::Archive,
+    rkyv::Serialize,
+    rkyv::Deserialize,
+)]
+#[serde(rename_all = "snake_case")]
+#[rkyv(crate = rkyv)]
+pub enum RescueStep {
+    /// Somebody has answered.
+    Answered,
+    /// Somebody is at the lift.
+    Arrived,
+    /// Nobody is in the car any more.
+    Released,
+    /// It is over.
+    Closed {
+        /// Nobody was trapped.
+        false_alarm: bool,
+    },
+}

@@ -1,0 +1,417 @@
+//! All lifts of a site, one turn after another.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use watchfire_engine::{END_MS, State, Verdict, rkyv};
+
+use super::car::{Car, Case};
+use super::config::TrapConfig;
+use super::rescue::Rescue;
+use super::told::{Doubt, Goes, InCut, LiftInCut, Tells, Trap, TrapCause, TrapWhy};
+use crate::alarm::Private;
+use crate::dispatch::Person;
+use crate::elevator::{
+    CodeFamily, Coded, LiftBook, LiftCode, LiftMode, LiftRow, LiftSays, LiftStatus, RescueStep, Site,
+};
+
+/// So many calls of a lift are remembered, so that none that comes again is taken for a new one.
+const CALLS_MAX: usize = 8;
+
+/// What is remembered of a lift.
+#[derive(Clone, Debug, Default, PartialEq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
+#[rkyv(crate = rkyv)]
+pub(super) struct Watched {
+    car: Car,
+    rescue: Option<Rescue>,
+    /// How many there were.
+    raised: u32,
+    calls: Vec<(i64, TrapCause)>,
+    on_site: Option<(Private, i64)>,
+    /// It has run since the power was lost.
+    ran_since_cut: bool,
+    /// People have closed its trapping since the power was lost.
+    over_since_cut: bool,
+}
+
+/// A building without power.
+#[derive(Clone, Debug, PartialEq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
+#[rkyv(crate = rkyv)]
+struct Cut {
+    since_ms: i64,
+    arrival_ms: i64,
+    /// What was told of it last.
+    listed: Vec<LiftInCut>,
+}
+
+/// What [`Trapped`](super::Trapped) remembers of a site.
+#[derive(Clone, Debug, Default, PartialEq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
+#[rkyv(crate = rkyv)]
+pub struct SiteState {
+    lifts: BTreeMap<u32, Watched>,
+    cut: Option<Cut>,
+    /// An event time stood in for an arrival clock that had no reading yet.
+    stood_in: bool,
+}
+
+impl State for SiteState {
+    const NAME: &'static str = "watchfire.trapped";
+    const VERSION: u32 = 1;
+}
+
+impl SiteState {
+    /// The arrival clock. Before the first tick the time of a row stands in for it; at the first tick no instant lies ahead of the clock.
+    pub(super) fn now_ms(&mut self, arrival_ms: i64, row_ms: i64) -> i64 {
+        if arrival_ms == i64::MIN {
+            self.stood_in = true;
+            return row_ms;
+        }
+        if std::mem::take(&mut self.stood_in) {
+            for watched in self.lifts.values_mut() {
+                if let Some(heard) = &mut watched.car.heard {
+                    heard.arrival_ms = heard.arrival_ms.min(arrival_ms);
+                }
+                if let Some(rescue) = &mut watched.rescue {
+                    rescue.not_ahead_of(arrival_ms);
+                }
+            }
+            if let Some(cut) = &mut self.cut {
+                cut.arrival_ms = cut.arrival_ms.min(arrival_ms);
+            }
+        }
+        arrival_ms
+    }
+
+    fn next(&self, watched: &Watched, lift: u32, config: &TrapConfig, book: &LiftBook, now_ms: i64) -> Option<Case> {
+        let out = watched.car.sensor_out_until_ms.is_some_and(|until_ms| now_ms < until_ms);
+        let senses_people = !out && book.lift(lift).is_none_or(|lift| lift.senses_people);
+        watched.car.next(config, senses_people, watched.rescue.as_ref().map(|rescue| rescue.trap))
+    }
+
+    /// When a watermark brings something.
+    pub(super) fn due_event_ms(&self, config: &TrapConfig, book: &LiftBook, now_ms: i64) -> Option<i64> {
+        let due = |(lift, watched): (&u32, &Watched)| Some(self.next(watched, *lift, config, book, now_ms)?.due_ms);
+        self.lifts.iter().filter_map(due).min()
+    }
+
+    /// When the arrival clock brings something.
+    pub(super) fn due_arrival_ms(&self, config: &TrapConfig, book: &LiftBook, now_ms: i64) -> Option<i64> {
+        let of = |(lift, watched): (&u32, &Watched)| {
+            let stuck = self.stuck_due_ms(watched, *lift, config, book, now_ms);
+            let rescue = watched.rescue.as_ref().and_then(|rescue| rescue.due_ms(&config.response));
+            let silent = self.silent_due(watched, config).map(|(due_ms, _)| due_ms);
+            [stuck, rescue, silent, watched.leaves_ms()].into_iter().flatten().min()
+        };
+        self.lifts.iter().filter_map(of).min()
+    }
+
+    /// When a case is acted upon although nothing more was heard.
+    fn stuck_due_ms(
+        &self,
+        watched: &Watched,
+        lift: u32,
+        config: &TrapConfig,
+        book: &LiftBook,
+        now_ms: i64,
+    ) -> Option<i64> {
+        let (case, heard) = (self.next(watched, lift, config, book, now_ms)?, watched.car.heard?);
+        let after_ms = case.due_ms.saturating_sub(heard.at_ms).max(0);
+        Some(heard.arrival_ms.saturating_add(after_ms).saturating_add(config.slack_ms))
+    }
+
+    /// When the silence of a lift whose building has no power is a reason to look.
+    fn silent_due(&self, watched: &Watched, config: &TrapConfig) -> Option<(i64, Option<Doubt>)> {
+        let (cut, heard) = (self.cut.as_ref()?, watched.car.heard?);
+        let is_silent = heard.at_ms <= cut.since_ms.saturating_add(config.gap_max_ms);
+        if !is_silent || watched.rescue.is_some() || watched.over_since_cut {
+            return None;
+        }
+        let (after_ms, doubt) = watched.car.silent_after_ms(config)?;
+        Some((cut.arrival_ms.saturating_add(after_ms), doubt))
+    }
+}
+
+impl Watched {
+    /// When whoever works on the lift is gone, if that is who was told.
+    fn leaves_ms(&self) -> Option<i64> {
+        let rescue = self.rescue.as_ref().filter(|rescue| rescue.goes != Goes::Dispatch && rescue.step.is_none())?;
+        let (_, until_ms) = self.on_site.as_ref()?;
+        Some((*until_ms).max(rescue.raised_ms))
+    }
+
+    fn goes(&self, now_ms: i64) -> Goes {
+        let mode = self.car.heard.map_or(LiftMode::Normal, |heard| heard.status.mode);
+        match &self.on_site {
+            Some((who, until_ms)) if mode.has_somebody_at_it() && now_ms < *until_ms => {
+                Goes::OnSite { who: who.clone(), mode }
+            }
+            _ => Goes::Dispatch,
+        }
+    }
+}
+
+/// One call: a row, a watermark, or a tick.
+pub(super) struct Turn<'a> {
+    pub(super) config: &'a TrapConfig,
+    pub(super) book: &'a LiftBook,
+    pub(super) site: Site,
+    pub(super) st: &'a mut SiteState,
+    pub(super) now_ms: i64,
+    pub(super) told: &'a mut Vec<Tells>,
+}
+
+impl Turn<'_> {
+    pub(super) fn row(&mut self, row: &LiftRow) -> Verdict {
+        let LiftRow { lift, at_ms, says } = row;
+        let verdict = match says {
+            LiftSays::Status(status) => self.status(*lift, *status, *at_ms),
+            LiftSays::Code(coded) => self.code(*lift, coded, *at_ms),
+            LiftSays::Intercom => self.call(*lift, TrapCause::Intercom, *at_ms),
+            LiftSays::Power { lost: true } => self.power_lost(*at_ms),
+            LiftSays::Power { lost: false } => self.power_back(),
+            LiftSays::OnSite { who, until_ms } => self.on_site(*lift, who, *until_ms),
+            LiftSays::OffSite => self.off_site(*lift),
+            LiftSays::SensorOut { until_ms, by } => self.sensor_out(*lift, *until_ms, by),
+            LiftSays::Rescue { step, by } => self.rescue(*lift, *step, by),
+        };
+        self.list_lifts();
+        verdict
+    }
+
+    /// No row of the site before it is expected any more. The end of the input proves nothing: what has not held for long enough by then has not.
+    pub(super) fn watermark(&mut self, watermark_ms: i64) {
+        if watermark_ms < END_MS {
+            for lift in self.lifts() {
+                self.act_upon(lift, watermark_ms);
+            }
+        }
+        self.list_lifts();
+    }
+
+    /// The arrival clock goes on.
+    pub(super) fn tick(&mut self) {
+        for lift in self.lifts() {
+            self.act_although_nothing_was_heard(lift);
+            let Some(watched) = self.st.lifts.get_mut(&lift) else { continue };
+            let is_gone = watched.leaves_ms().is_some_and(|leaves_ms| leaves_ms <= self.now_ms);
+            if let Some(rescue) = &mut watched.rescue {
+                if is_gone {
+                    self.told.extend(rescue.hand_on(lift));
+                }
+                rescue.tick(&self.config.response, lift, self.now_ms, self.told);
+            }
+        }
+        self.list_lifts();
+    }
+
+    fn lifts(&self) -> Vec<u32> {
+        self.st.lifts.keys().copied().collect()
+    }
+
+    fn watched(&mut self, lift: u32) -> &mut Watched {
+        self.st.lifts.entry(lift).or_default()
+    }
+
+    fn next(&self, lift: u32) -> Option<Case> {
+        self.st.next(self.st.lifts.get(&lift)?, lift, self.config, self.book, self.now_ms)
+    }
+
+    /// Raises what holds by then, by the clock of the lift.
+    fn act_upon(&mut self, lift: u32, by_ms: i64) {
+        // Surer each time.
+        while let Some(case) = self.next(lift).filter(|case| case.due_ms <= by_ms) {
+            let why = case.why(&self.watched(lift).car);
+            self.raise(lift, case.trap, why);
+        }
+    }
+
+    fn act_although_nothing_was_heard(&mut self, lift: u32) {
+        let (config, book, now_ms) = (self.config, self.book, self.now_ms);
+        while let Some(watched) = self.st.lifts.get(&lift) {
+            let due_ms = self.st.stuck_due_ms(watched, lift, config, book, now_ms);
+            let Some(case) = self.next(lift).filter(|_| due_ms.is_some_and(|due_ms| due_ms <= now_ms)) else { break };
+            self.act_upon(lift, case.due_ms);
+        }
+        let Some(watched) = self.st.lifts.get(&lift) else { return };
+        let (since_ms, status) =
+            (self.st.cut.as_ref().map_or(0, |cut| cut.since_ms), watched.car.heard.map(|heard| heard.status));
+        let silent = self.st.silent_due(watched, config).filter(|(due_ms, _)| *due_ms <= now_ms);
+        if let Some((_, doubt)) = silent {
+            let doubt = doubt.or(Some(Doubt::Unseen));
+            self.raise(lift, Trap::Possibly, TrapWhy { cause: TrapCause::SilentSinceCut, since_ms, doubt, status });
+        }
+    }
+
+    fn raise(&mut self, lift: u32, trap: Trap, why: TrapWhy) {
+        let now_ms = self.now_ms;
+        let watched = self.watched(lift);
+        if watched.rescue.is_none() {
+            watched.raised = watched.raised.saturating_add(1);
+            watched.rescue = Some(Rescue::raised(watched.raised, trap, watched.goes(now_ms), now_ms));
+        }
+        let Some(rescue) = &mut watched.rescue else { return };
+        rescue.trap = rescue.trap.max(trap);
+        let (nth, goes, level) = (rescue.nth, rescue.goes.clone(), rescue.level);
+        self.told.push(Tells::Raised { lift, nth, trap, why, goes, level });
+    }
+
+    fn status(&mut self, lift: u32, status: LiftStatus, at_ms: i64) -> Verdict {
+        if let Some(heard) = self.watched(lift).car.heard {
+            if at_ms < heard.at_ms {
+                return Verdict::Late;
+            }
+            if at_ms == heard.at_ms && status == heard.status {
+                return Verdict::Duplicate;
+            }
+        }
+        let (config, now_ms) = (self.config, self.now_ms);
+        // Nobody has seen what it did in a gap: what this row says goes first.
+        if self.watched(lift).car.heard.is_some_and(|heard| at_ms - heard.at_ms <= config.gap_max_ms) {
+            self.act_upon(lift, at_ms);
+        }
+        self.watched(lift).car.hear(config, status, at_ms, now_ms);
+        self.act_upon(lift, at_ms);
+        let runs = status.moving == Some(true) && status.mode == LiftMode::Normal;
+        let since_cut = self.st.cut.as_ref().is_some_and(|cut| at_ms > cut.since_ms);
+        let watched = self.watched(lift);
+        watched.ran_since_cut |= runs && since_cut;
+        if let Some(rescue) = watched.rescue.as_mut().filter(|_| !status.mode.has_somebody_at_it()) {
+            // Whoever worked on it has gone without a word.
+            let handed_on = rescue.hand_on(lift);
+            self.told.extend(handed_on);
+        }
+        if since_cut && self.all_lifts().iter().all(|lift| self.watched(*lift).ran_since_cut) {
+            self.power_back();
+        }
+        Verdict::Applied
+    }
+
+    fn code(&mut self, lift: u32, coded: &Coded, at_ms: i64) -> Verdict {
+        match coded.code {
+            LiftCode::CarButton => return self.call(lift, TrapCause::Button, at_ms),
+            LiftCode::Trapped => return self.call(lift, TrapCause::Controller, at_ms),
+            LiftCode::PowerLost => return self.power_lost(at_ms),
+            LiftCode::NoFault => self.watched(lift).car.fault_ms = None,
+            code if code.family() == CodeFamily::Fault => self.watched(lift).car.fault(at_ms),
+            _ => {}
+        }
+        Verdict::Applied
+    }
+
+    /// Somebody calls: told at once, whatever else is known. One that comes late is told as well; one that comes again is not.
+    fn call(&mut self, lift: u32, cause: TrapCause, at_ms: i64) -> Verdict {
+        let watched = self.watched(lift);
+        if watched.calls.contains(&(at_ms, cause)) {
+            return Verdict::Duplicate;
+        }
+        if watched.calls.len() >= CALLS_MAX {
+            watched.calls.remove(0);
+        }
+        watched.calls.push((at_ms, cause));
+        let (status, before) = (watched.car.heard.map(|heard| heard.status), watched.rescue.as_ref().map(|of| of.trap));
+        if before != Some(Trap::Called) {
+            self.raise(lift, Trap::Called, TrapWhy { cause, since_ms: at_ms, doubt: None, status });
+        }
+        Verdict::Applied
+    }
+
+    fn all_lifts(&self) -> BTreeSet<u32> {
+        self.book.lifts_of(self.site).iter().copied().chain(self.st.lifts.keys().copied()).collect()
+    }
+
+    fn power_lost(&mut self, at_ms: i64) -> Verdict {
+        if self.st.cut.is_some() {
+            return Verdict::Duplicate;
+        }
+        for lift in self.all_lifts() {
+            let watched = self.watched(lift);
+            (watched.ran_since_cut, watched.over_since_cut) = (false, false);
+        }
+        self.st.cut = Some(Cut { since_ms: at_ms, arrival_ms: self.now_ms, listed: Vec::new() });
+        Verdict::Applied
+    }
+
+    fn power_back(&mut self) -> Verdict {
+        if self.st.cut.take().is_some() {
+            self.told.push(Tells::PowerBack);
+        }
+        Verdict::Applied
+    }
+
+    /// Tells what is known of each lift of a building without power, when it is not what was told.
+    fn list_lifts(&mut self) {
+        let Some(since_ms) = self.st.cut.as_ref().map(|cut| cut.since_ms) else { return };
+        let heard_from_ms = since_ms.saturating_add(self.config.gap_max_ms);
+        let (all, now_ms) = (self.all_lifts(), self.now_ms);
+        let Some(cut) = &mut self.st.cut else { return };
+        let lifts: Vec<LiftInCut> = all
+            .into_iter()
+            .map(|lift| {
+                let watched = self.st.lifts.get(&lift);
+                let heard_ms = watched.and_then(|watched| Some(watched.car.heard?.at_ms));
+                let rescue = watched.and_then(|watched| watched.rescue.as_ref());
+                let (is, since_ms) = match (rescue, heard_ms) {
+                    (Some(rescue), _) => (InCut::Raised(rescue.trap), rescue.raised_ms),
+                    _ if watched.is_some_and(|watched| watched.over_since_cut) => (InCut::Over, now_ms),
+                    (None, Some(heard_ms)) if heard_ms > heard_from_ms => (InCut::Heard, heard_ms),
+                    (None, Some(heard_ms)) => (InCut::Silent, heard_ms),
+                    (None, None) => (InCut::NeverHeard, since_ms),
+                };
+                let before = cut.listed.iter().find(|before| before.lift == lift && before.is == is);
+                before.cloned().unwrap_or(LiftInCut { lift, is, since_ms })
+            })
+            .collect();
+        if lifts != cut.listed {
+            cut.listed.clone_from(&lifts);
+            self.told.push(Tells::PowerLost { since_ms, lifts });
+        }
+    }
+
+    fn on_site(&mut self, lift: u32, who: &Private, until_ms: i64) -> Verdict {
+        if who.is_blank() || until_ms <= self.now_ms {
+            let why = "whoever works on a lift has a name, and an end that lies ahead";
+            return self.refuse(lift, "E0604", why);
+        }
+        self.watched(lift).on_site = Some((who.clone(), until_ms));
+        Verdict::Applied
+    }
+
+    fn off_site(&mut self, lift: u32) -> Verdict {
+        let watched = self.watched(lift);
+        watched.on_site = None;
+        let handed_on = watched.rescue.as_mut().and_then(|rescue| rescue.hand_on(lift));
+        self.told.extend(handed_on);
+        Verdict::Applied
+    }
+
+    fn sensor_out(&mut self, lift: u32, until_ms: i64, by: &Person) -> Verdict {
+        if by.who.is_blank() || by.reason.is_blank() || until_ms <= self.now_ms {
+            let why = "whoever says that a sensor is out of order gives a name, a reason, and an end that lies ahead";
+            return self.refuse(lift, "E0604", why);
+        }
+        self.watched(lift).car.sensor_out_until_ms = Some(until_ms);
+        Verdict::Applied
+    }
+
+    fn rescue(&mut self, lift: u32, step: RescueStep, by: &Person) -> Verdict {
+        if by.who.is_blank() {
+            return self.refuse(lift, "E0604", "a step of a rescue is told by somebody with a name");
+        }
+        let now_ms = self.now_ms;
+        let watched = self.watched(lift);
+        let Some(rescue) = &mut watched.rescue else {
+            return self.refuse(lift, "E0605", "nothing is raised of this lift; name the lift that it is about");
+        };
+        let reached = rescue.reach(lift, step, now_ms);
+        if matches!(step, RescueStep::Closed { .. }) {
+            (watched.rescue, watched.over_since_cut) = (None, true);
+            watched.car.excuse(now_ms);
+        }
+        self.told.extend(reached);
+        Verdict::Applied
+    }
+
+    fn refuse(&mut self, lift: u32, code: &str, why: &str) -> Verdict {
+        self.told.push(Tells::Refused { lift, code: code.to_owned(), why: why.to_owned() });
+        Verdict::Applied
+    }
+}

@@ -1,0 +1,300 @@
+//! What is told of people who may be trapped.
+
+use serde::{Deserialize, Serialize};
+use watchfire_engine::{Timed, rkyv};
+
+use crate::alarm::Private;
+use crate::elevator::{LiftMode, LiftStatus, RescueStep, Site};
+
+/// How sure it is.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    rkyv::Archive,
+    rkyv::Serialize,
+    rkyv::Deserialize,
+)]
+#[serde(rename_all = "snake_case")]
+#[rkyv(crate = rkyv)]
+pub enum Trap {
+    /// Something that would tell is not known, or not to be believed. Somebody must look.
+    Possibly,
+    /// All that is known says so.
+    Trapped,
+    /// Somebody in the car calls.
+    Called,
+}
+
+/// What a trapping is told from.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize,
+)]
+#[serde(rename_all = "snake_case")]
+#[rkyv(crate = rkyv)]
+pub enum TrapCause {
+    /// The car stands between floors.
+    OffLevel,
+    /// The car stands at a floor, and its doors are closed.
+    Closed,
+    /// The car stands, and nobody knows whether at a floor.
+    Stands,
+    /// Doors have not opened for longer than anybody rides.
+    NeverOpened,
+    /// Nothing was heard since the power of the building was lost.
+    SilentSinceCut,
+    /// Somebody has pressed the button in the car.
+    Button,
+    /// Somebody speaks through the intercom.
+    Intercom,
+    /// The controller says so.
+    Controller,
+}
+
+/// Why nobody can be sure.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Serialize,
+    Deserialize,
+    rkyv::Archive,
+    rkyv::Serialize,
+    rkyv::Deserialize,
+)]
+#[serde(rename_all = "snake_case")]
+#[rkyv(crate = rkyv)]
+pub enum Doubt {
+    /// Whether somebody is in the car is not known.
+    PersonUnknown,
+    /// The sensor says that somebody is in the car, and has not said nobody through two openings of the doors, or ever.
+    PersonConstant,
+    /// The sensor has seen somebody, and sees nobody any more, although no doors have opened.
+    PersonGone,
+    /// The sensor says that nobody is in the car: of a car between floors that is not enough.
+    PersonAbsent,
+    /// Whether the car moves is not known.
+    MovingUnknown,
+    /// What the doors are is not known.
+    DoorsUnknown,
+    /// The doors are told to be closed, and have been told to be open right before; or a fault stands.
+    DoorsFlicker,
+    /// Too long between two rows, or since the last.
+    Unseen,
+}
+
+impl Doubt {
+    /// There is an answer, and only little trust in it.
+    pub(super) fn is_weak(self) -> bool {
+        matches!(self, Doubt::PersonConstant | Doubt::PersonGone | Doubt::DoorsFlicker | Doubt::Unseen)
+    }
+}
+
+/// The numbers behind it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TrapWhy {
+    /// What it is told from.
+    pub cause: TrapCause,
+    /// Since when, by the clock of the lift, milliseconds since 1970-01-01 UTC.
+    pub since_ms: i64,
+    /// Why nobody can be sure; none if it is sure.
+    pub doubt: Option<Doubt>,
+    /// What the lift told last; none if it never has.
+    pub status: Option<LiftStatus>,
+}
+
+/// Who is told.
+///
+/// # Examples
+/// ```
+/// use watchfire_operators::elevator::{Goes, LiftMode};
+/// let to = Goes::OnSite { who: "mechanic 7".into(), mode: LiftMode::Inspection };
+/// assert_eq!(format!("{to:?}"), "OnSite { who: Private(..), mode: Inspection }", "names never reach a log");
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[rkyv(crate = rkyv)]
+pub enum Goes {
+    /// Whoever dispatches.
+    Dispatch,
+    /// Who works on the lift; whoever dispatches, if they do not answer in time.
+    OnSite {
+        /// Who.
+        who: Private,
+        /// What the lift is used for.
+        mode: LiftMode,
+    },
+}
+
+/// What is told of a lift, or of all lifts of a site.
+///
+/// # Examples
+/// ```
+/// use watchfire_operators::elevator::{LiftTold, Site, Tells};
+/// let back = LiftTold { site: Site::building(7), at_ms: 1_000, tells: Tells::PowerBack };
+/// assert!(back.tells.lift().is_none());
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LiftTold {
+    /// The site.
+    pub site: Site,
+    /// When it is told, arrival clock, milliseconds since 1970-01-01 UTC.
+    pub at_ms: i64,
+    /// What is told.
+    pub tells: Tells,
+}
+
+impl Timed for LiftTold {
+    fn event_time_ms(&self) -> i64 {
+        self.at_ms
+    }
+}
+
+/// What is told in [`LiftTold`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Tells {
+    /// Somebody may be trapped, or it is surer than it was.
+    Raised {
+        /// The lift.
+        lift: u32,
+        /// Which of the lift it is, from 1: it is the same until people say that it is over.
+        nth: u32,
+        /// How sure it is.
+        trap: Trap,
+        /// The numbers behind it.
+        why: TrapWhy,
+        /// Who is told.
+        goes: Goes,
+        /// To whom it is told, 1 to 5: the firm of the lift, the nearest, the fire brigade, whoever commands.
+        level: u8,
+    },
+    /// Others are told: nobody has answered in time, or nobody works on the lift any more.
+    Goes {
+        /// The lift.
+        lift: u32,
+        /// Which of the lift.
+        nth: u32,
+        /// Who is told now.
+        goes: Goes,
+        /// How sure it is.
+        trap: Trap,
+        /// To whom it is told.
+        level: u8,
+    },
+    /// Nothing has changed for too long: it is told to more.
+    Escalated {
+        /// The lift.
+        lift: u32,
+        /// Which of the lift.
+        nth: u32,
+        /// The new level.
+        level: u8,
+        /// How sure it is.
+        trap: Trap,
+    },
+    /// A rescue has come further.
+    Step {
+        /// The lift.
+        lift: u32,
+        /// Which of the lift.
+        nth: u32,
+        /// How far.
+        step: RescueStep,
+        /// How long it took since it was raised, milliseconds.
+        after_ms: i64,
+    },
+    /// A step was not reached in time.
+    Missed {
+        /// The lift.
+        lift: u32,
+        /// Which of the lift.
+        nth: u32,
+        /// Which step.
+        step: RescueStep,
+    },
+    /// The power of a building is lost: what is known of each of its lifts. Told again when that changes.
+    PowerLost {
+        /// Since when, by the clock of who told it, milliseconds.
+        since_ms: i64,
+        /// Its lifts.
+        lifts: Vec<LiftInCut>,
+    },
+    /// The power is back. What was raised stays until people say that it is over.
+    PowerBack,
+    /// What somebody said changes nothing.
+    Refused {
+        /// The lift.
+        lift: u32,
+        /// The stable code.
+        code: String,
+        /// Why, and what to do.
+        why: String,
+    },
+}
+
+impl Tells {
+    /// The lift that it is about; none if it is about all of a site.
+    #[must_use]
+    pub fn lift(&self) -> Option<u32> {
+        match self {
+            Tells::Raised { lift, .. }
+            | Tells::Goes { lift, .. }
+            | Tells::Escalated { lift, .. }
+            | Tells::Step { lift, .. }
+            | Tells::Missed { lift, .. }
+            | Tells::Refused { lift, .. } => Some(*lift),
+            Tells::PowerLost { .. } | Tells::PowerBack => None,
+        }
+    }
+}
+
+/// What is known of a lift of a building without power.
+///
+/// # Examples
+/// ```
+/// use watchfire_operators::elevator::{InCut, LiftInCut};
+/// let silent = LiftInCut { lift: 31, is: InCut::Silent, since_ms: 1_000 };
+/// assert_eq!(serde_json::to_string(&silent)?, r#"{"lift":31,"is":"silent","since_ms":1000}"#);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
+#[rkyv(crate = rkyv)]
+pub struct LiftInCut {
+    /// The lift.
+    pub lift: u32,
+    /// What is known of it.
+    pub is: InCut,
+    /// Since when, milliseconds: by the clock of the lift where it has spoken, else by ours.
+    pub since_ms: i64,
+}
+
+/// What is known of a lift whose building has no power.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize,
+)]
+#[serde(rename_all = "snake_case")]
+#[rkyv(crate = rkyv)]
+pub enum InCut {
+    /// It has never told anything.
+    NeverHeard,
+    /// Nothing was heard of it since.
+    Silent,
+    /// It was heard since.
+    Heard,
+    /// Somebody may be, or is, trapped in it, and nobody has said that this is over.
+    Raised(Trap),
+    /// People have said that it is over.
+    Over,
+}

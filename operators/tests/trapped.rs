@@ -1,0 +1,388 @@
+//! Trapped people, rule by rule: what is told when something is missing, flickers, comes late or again, and what people do about it.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod support;
+
+use std::sync::Arc;
+
+use proptest::prelude::*;
+use support::cases;
+use watchfire_engine::{Compose, EventTime, Job, Running, TickSource};
+use watchfire_operators::dispatch::Person;
+use watchfire_operators::elevator::{
+    CodeMap, Doors, Doubt, Goes, InCut, Lift, LiftBook, LiftMode, LiftRow, LiftSays, LiftSim, LiftSimConfig,
+    LiftStatus, LiftTold, RescueStep, Tells, Trap, TrapCause, TrapConfig, Trapped,
+};
+
+const S: i64 = 1_000;
+
+/// Lifts 1 and 2 of a building, 3 alone without a sensor.
+fn book() -> LiftBook {
+    let of = |building, senses_people| Lift { building, senses_people, ..Lift::default() };
+    LiftBook::new([(1, of(Some(7), true)), (2, of(Some(7), true)), (3, of(None, false))])
+}
+
+fn job(book: LiftBook) -> Job {
+    let (book, bounds) = (Arc::new(book), EventTime { disorder_ms: 2 * S, ..EventTime::default() });
+    let trapped = Trapped::new(TrapConfig::default(), book.clone()).unwrap();
+    let job = Job::new(move |flow| {
+        let book = book.clone();
+        let rows = flow.channel::<LiftRow>("lifts").key_by(move |row| book.site(row.lift)).event_time(bounds);
+        let told = rows.detect("trapped", LiftRow::in_order(2_100).then(trapped.clone()));
+        told.out.1.to_channel("told");
+    });
+    job.ticks(TickSource::FromEvents { interval_ms: 500, max_jump_ms: 86_400_000 })
+}
+
+fn taken(running: &mut Running) -> Vec<LiftTold> {
+    let told = running.receiver::<LiftTold>("told").unwrap().rows().collect();
+    running.wait().unwrap();
+    told
+}
+
+/// What is told of rows in the order of their times.
+fn told(mut rows: Vec<LiftRow>) -> Vec<LiftTold> {
+    rows.sort_by_key(|row| row.at_ms);
+    let mut running = job(book()).start().unwrap();
+    let sender = running.sender::<LiftRow>("lifts").unwrap();
+    rows.chunks(50).for_each(|rows| sender.send(rows.to_vec()).unwrap());
+    drop(sender);
+    taken(&mut running)
+}
+
+/// A car that stands somewhere with somebody in it.
+fn stands(level: bool, doors: Doors) -> LiftStatus {
+    LiftStatus {
+        moving: Some(false),
+        level: Some(level),
+        doors: Some(doors),
+        person: Some(true),
+        floor: Some(3),
+        mode: LiftMode::Normal,
+    }
+}
+
+fn status(lift: u32, at_ms: i64, status: LiftStatus) -> LiftRow {
+    LiftRow { lift, at_ms, says: LiftSays::Status(status) }
+}
+
+fn code(lift: u32, at_ms: i64, raw: &str) -> LiftRow {
+    LiftRow { lift, at_ms, says: LiftSays::Code(CodeMap::gbt_24476().read(raw)) }
+}
+
+fn step(lift: u32, at_ms: i64, step: RescueStep) -> LiftRow {
+    LiftRow { lift, at_ms, says: LiftSays::Rescue { step, by: Person::named("mechanic 7", "went there") } }
+}
+
+/// Once a second: empty at a floor, boarded, running until 20 s, and from then on what `then` makes of it.
+fn ride(lift: u32, until_ms: i64, then: impl Fn(i64) -> LiftStatus) -> Vec<LiftRow> {
+    let at = |at_ms: i64| match at_ms / S {
+        0..5 => LiftStatus { person: Some(false), floor: Some(1), ..stands(true, Doors::Closed) },
+        5..7 => LiftStatus { person: Some(false), floor: Some(1), ..stands(true, Doors::Moving) },
+        7..12 => LiftStatus { floor: Some(1), ..stands(true, Doors::Open) },
+        12..20 => LiftStatus { moving: Some(true), floor: Some(2), ..stands(false, Doors::Closed) },
+        _ => then(at_ms),
+    };
+    (0..until_ms / S).map(|second| status(lift, second * S, at(second * S))).collect()
+}
+
+/// How sure, from what, with what doubt, since when, and when by our clock, both in seconds: of each that is raised.
+fn raised(told: &[LiftTold]) -> Vec<(Trap, TrapCause, Option<Doubt>, i64, i64)> {
+    let of = |told: &LiftTold| match &told.tells {
+        Tells::Raised { trap, why, .. } => Some((*trap, why.cause, why.doubt, why.since_ms / S, told.at_ms / S)),
+        _ => None,
+    };
+    told.iter().filter_map(of).collect()
+}
+
+#[test]
+fn between_floors_it_takes_45_seconds_whatever_the_doors_are() {
+    for doors in [Doors::Closed, Doors::Open, Doors::Moving] {
+        let raised = raised(&told(ride(1, 90 * S, |_| stands(false, doors))));
+        let [(Trap::Trapped, TrapCause::OffLevel, None, 20, told_s)] = raised[..] else { panic!("{raised:?}") };
+        assert!((65..=70).contains(&told_s), "{told_s}");
+    }
+    assert_eq!(
+        raised(&told(ride(1, 64 * S, |_| stands(false, Doors::Closed)))),
+        [],
+        "the end of the input proves nothing"
+    );
+}
+
+#[test]
+fn at_a_floor_it_takes_30_seconds_with_closed_doors() {
+    let raised_of = |doors| raised(&told(ride(1, 90 * S, move |_| stands(true, doors))));
+    assert!(matches!(raised_of(Doors::Closed)[..], [(Trap::Trapped, TrapCause::Closed, None, 20, 50..=55)]));
+    assert_eq!(raised_of(Doors::Open), []);
+    // Doors that jam half way: nobody knows.
+    let jammed = raised_of(Doors::Moving);
+    assert!(
+        matches!(jammed[..], [(Trap::Possibly, TrapCause::Closed, Some(Doubt::DoorsUnknown), 20, 80..=85)]),
+        "{jammed:?}"
+    );
+}
+
+#[test]
+fn an_unknown_person_takes_twice_as_long_and_is_never_dropped() {
+    let unknown = |level| move |_| LiftStatus { person: None, ..stands(level, Doors::Closed) };
+    let boards = |rows: Vec<LiftRow>| {
+        let hide = |mut row: LiftRow| {
+            if let LiftSays::Status(status) = &mut row.says {
+                status.person = None;
+            }
+            row
+        };
+        rows.into_iter().map(hide).collect::<Vec<_>>()
+    };
+    let off = raised(&told(boards(ride(1, 150 * S, unknown(false)))));
+    assert!(
+        matches!(off[..], [(Trap::Possibly, TrapCause::OffLevel, Some(Doubt::PersonUnknown), 20, 110..=115)]),
+        "{off:?}"
+    );
+    let level = raised(&told(boards(ride(1, 150 * S, unknown(true)))));
+    assert!(
+        matches!(level[..], [(Trap::Possibly, TrapCause::Closed, Some(Doubt::PersonUnknown), 20, 80..=85)]),
+        "{level:?}"
+    );
+    // A sensor that fails on the way has told enough.
+    assert!(matches!(raised(&told(ride(1, 90 * S, unknown(false))))[..], [(Trap::Trapped, _, None, 20, _)]));
+    // Where there is no sensor a parked car is no reason to look; a fault makes it one.
+    assert_eq!(raised(&told(boards(ride(3, 150 * S, unknown(true))))), []);
+    let with_fault = [boards(ride(3, 150 * S, unknown(true))), vec![code(3, 22 * S, "03")]].concat();
+    assert!(matches!(
+        raised(&told(with_fault))[..],
+        [(Trap::Possibly, TrapCause::Closed, Some(Doubt::PersonUnknown), 20, _)]
+    ));
+}
+
+#[test]
+fn who_is_in_the_car_is_kept_between_openings() {
+    // It flaps, and sees somebody in one second of five.
+    let flaps = |at_ms: i64| LiftStatus { person: Some(at_ms / S % 5 == 0), ..stands(false, Doors::Closed) };
+    assert!(matches!(raised(&told(ride(1, 90 * S, flaps)))[..], [(Trap::Trapped, _, None, 20, 65..=70)]));
+    // A contact that flickers lets nobody out.
+    let flickers = |at_ms: i64| stands(true, if at_ms / S % 9 == 0 { Doors::Open } else { Doors::Closed });
+    let flickering = raised(&told(ride(1, 120 * S, flickers)));
+    assert_eq!((flickering[0].1, flickering[0].3), (TrapCause::Closed, 20), "{flickering:?}");
+    assert!(flickering[0].4 <= 56, "{flickering:?}");
+    // Whoever gets out is out, although the sensor has flapped before.
+    let leaves = |at_ms: i64| match at_ms / S {
+        20..25 => stands(true, Doors::Moving),
+        25..32 => stands(true, Doors::Open),
+        _ => LiftStatus { person: Some(false), ..stands(true, Doors::Closed) },
+    };
+    assert_eq!(raised(&told(ride(1, 400 * S, leaves))), []);
+    // Between floors a sensor that sees nobody is not enough.
+    let empty = |_| LiftStatus { person: Some(false), ..stands(false, Doors::Closed) };
+    let rows: Vec<LiftRow> = (0..150).map(|second| status(1, second * S, empty(0))).collect();
+    assert!(matches!(
+        raised(&told(rows))[..],
+        [(Trap::Possibly, TrapCause::OffLevel, Some(Doubt::PersonAbsent), 0, 90..=95)]
+    ));
+    // One that has never seen nobody is doubted, and nobody waits for longer.
+    let constant: Vec<LiftRow> = (0..90).map(|second| status(1, second * S, stands(true, Doors::Closed))).collect();
+    assert!(matches!(
+        raised(&told(constant))[..],
+        [(Trap::Possibly, TrapCause::Closed, Some(Doubt::PersonConstant), 0, 30..=35)]
+    ));
+}
+
+#[test]
+fn who_calls_is_heard_at_once_in_every_mode() {
+    for mode in
+        [LiftMode::Normal, LiftMode::Inspection, LiftMode::Fire, LiftMode::OutOfService, LiftMode::EmergencyPower]
+    {
+        let mut rows = ride(1, 60 * S, |_| LiftStatus { mode, moving: Some(true), ..stands(false, Doors::Closed) });
+        rows.push(code(1, 30 * S, "90"));
+        let raised = raised(&told(rows));
+        assert!(matches!(raised[..], [(Trap::Called, TrapCause::Button, None, 30, 29..=30)]), "{mode:?} {raised:?}");
+    }
+    // It comes late, and again: told late, and once. Codes that nobody knows neither raise nor clear.
+    let mut rows = ride(1, 60 * S, |_| LiftStatus { moving: Some(true), ..stands(false, Doors::Closed) });
+    rows.extend([code(1, 58 * S, "77"), code(1, 59 * S, "00")]);
+    let mut running = job(book()).start().unwrap();
+    let sender = running.sender::<LiftRow>("lifts").unwrap();
+    sender.send(rows).unwrap();
+    sender.send(vec![code(1, 25 * S, "90"), code(1, 25 * S, "90"), code(1, 24 * S, "90")]).unwrap();
+    drop(sender);
+    assert_eq!(raised(&taken(&mut running)).iter().map(|of| of.3).collect::<Vec<_>>(), [25]);
+}
+
+/// What is told, without the rows that raise, and when in seconds by our clock.
+fn followed(told: &[LiftTold]) -> Vec<(i64, String)> {
+    let of = |told: &LiftTold| match &told.tells {
+        Tells::Raised { goes, .. } => (told.at_ms / S, format!("raised to {goes:?}")),
+        Tells::Goes { goes, .. } => (told.at_ms / S, format!("goes to {goes:?}")),
+        Tells::Escalated { level, .. } => (told.at_ms / S, format!("level {level}")),
+        Tells::Missed { step, .. } => (told.at_ms / S, format!("missed {step:?}")),
+        Tells::Step { step, .. } => (told.at_ms / S, format!("{step:?}")),
+        Tells::Refused { code, .. } => (told.at_ms / S, code.clone()),
+        other => (told.at_ms / S, format!("{other:?}")),
+    };
+    told.iter().map(of).collect()
+}
+
+/// The clock goes on by another lift that stands still.
+fn clock(from_ms: i64, until_ms: i64) -> impl Iterator<Item = LiftRow> {
+    let idle = LiftStatus { person: Some(false), ..stands(true, Doors::Closed) };
+    (from_ms / (10 * S)..until_ms / (10 * S)).map(move |tick| status(2, tick * 10 * S, idle))
+}
+
+#[test]
+fn nobody_answers_and_more_are_told() {
+    let mut rows = vec![code(1, 10 * S, "90")];
+    rows.extend(clock(0, 2_000 * S));
+    let expected = [
+        (10, "raised to Dispatch"),
+        (190, "missed Answered"),
+        (310, "level 2"),
+        (910, "level 3"),
+        (1_510, "level 4"),
+        (1_810, "missed Arrived"),
+    ];
+    let told = followed(&told(rows));
+    assert_eq!(told.len(), expected.len(), "{told:?}");
+    for ((told_s, what), (due_s, expected)) in told.iter().zip(expected) {
+        assert!(
+            what == expected && (due_s - 10..due_s + 11).contains(told_s),
+            "{what} at {told_s}, {expected} at {due_s}"
+        );
+    }
+}
+
+#[test]
+fn people_answer_arrive_and_close_and_what_was_closed_is_closed() {
+    let stuck = ride(1, 400 * S, |_| stands(false, Doors::Closed));
+    let closes = RescueStep::Closed { false_alarm: false };
+    let mut rows = stuck;
+    rows.extend([
+        step(1, 100 * S, RescueStep::Answered),
+        step(1, 101 * S, RescueStep::Answered),
+        step(1, 200 * S, RescueStep::Arrived),
+    ]);
+    rows.extend([step(1, 300 * S, closes), step(1, 301 * S, closes)]);
+    rows.push(LiftRow { lift: 1, at_ms: 250 * S, says: LiftSays::Rescue { step: closes, by: Person::default() } });
+    let what: Vec<String> = followed(&told(rows)).into_iter().map(|(_, what)| what).collect();
+    let expected = ["raised to Dispatch", "Answered", "Arrived", "E0604", "Closed { false_alarm: false }", "E0605"];
+    assert_eq!(what, expected, "it still stands there, and people have said that nobody is in it");
+    // Somebody calls after that: it is another one.
+    let mut again = ride(1, 400 * S, |_| stands(false, Doors::Closed));
+    again.extend([step(1, 300 * S, closes), code(1, 350 * S, "90")]);
+    assert_eq!(raised(&told(again)).iter().map(|of| of.0).collect::<Vec<_>>(), [Trap::Trapped, Trap::Called]);
+}
+
+#[test]
+fn whoever_works_on_the_lift_is_told_first_and_others_when_they_do_not_answer() {
+    let inspected = || ride(1, 120 * S, |_| LiftStatus { mode: LiftMode::Inspection, ..stands(false, Doors::Closed) });
+    let on_site =
+        LiftRow { lift: 1, at_ms: 0, says: LiftSays::OnSite { who: "mechanic 7".into(), until_ms: 3_600 * S } };
+    let mut rows = inspected();
+    rows.push(on_site.clone());
+    rows.extend(clock(120 * S, 300 * S));
+    let told_of = followed(&told(rows.clone()));
+    assert!(told_of[0].1.starts_with("raised to OnSite"), "{told_of:?}");
+    assert_eq!(
+        told_of[1..].iter().map(|of| of.1.as_str()).collect::<Vec<_>>(),
+        ["missed Answered", "goes to Dispatch"]
+    );
+    // They answer, and nobody else goes.
+    rows.push(step(1, 100 * S, RescueStep::Answered));
+    assert_eq!(followed(&told(rows.clone()))[1..].iter().map(|of| of.1.as_str()).collect::<Vec<_>>(), ["Answered"]);
+    // They are gone, by their word, by their time, or because the lift is in service again.
+    let leaves = LiftRow { lift: 1, at_ms: 90 * S, says: LiftSays::OffSite };
+    assert_eq!(followed(&told([inspected(), vec![on_site.clone(), leaves]].concat()))[1].1, "goes to Dispatch");
+    let until = LiftRow { lift: 1, at_ms: 0, says: LiftSays::OnSite { who: "mechanic 7".into(), until_ms: 100 * S } };
+    assert_eq!(followed(&told([inspected(), vec![until]].concat()))[1].1, "goes to Dispatch");
+    let mut back = inspected();
+    back.extend([
+        on_site,
+        status(1, 121 * S, stands(false, Doors::Closed)),
+        status(1, 125 * S, stands(false, Doors::Closed)),
+    ]);
+    assert_eq!(followed(&told(back))[1].1, "goes to Dispatch");
+    // Nobody is known to be there.
+    assert_eq!(followed(&told(inspected()))[0].1, "raised to Dispatch");
+}
+
+#[test]
+fn without_power_each_lift_of_the_building_is_listed_and_silence_is_a_reason_to_look() {
+    // Lift 1 has somebody in it and falls silent; lift 2 has a battery and stands empty.
+    let mut rows = ride(1, 18 * S, |_| stands(false, Doors::Closed));
+    let idle = LiftStatus { person: Some(false), ..stands(true, Doors::Closed) };
+    rows.extend((0..120).map(|second| status(2, second * S, idle)));
+    rows.push(code(2, 19 * S, "41"));
+    rows.push(LiftRow { lift: 2, at_ms: 110 * S, says: LiftSays::Power { lost: false } });
+    let told = told(rows);
+    let lists: Vec<Vec<(u32, InCut)>> = told
+        .iter()
+        .filter_map(|told| match &told.tells {
+            Tells::PowerLost { lifts, .. } => Some(lifts.iter().map(|of| (of.lift, of.is)).collect()),
+            _ => None,
+        })
+        .collect();
+    let trapped = InCut::Raised(Trap::Possibly);
+    let expected = [
+        vec![(1, InCut::Silent), (2, InCut::Silent)],
+        vec![(1, InCut::Silent), (2, InCut::Heard)],
+        vec![(1, trapped), (2, InCut::Heard)],
+    ];
+    assert_eq!(lists, expected);
+    let raised = raised(&told);
+    assert!(
+        matches!(raised[..], [(Trap::Possibly, TrapCause::SilentSinceCut, Some(Doubt::Unseen), 19, 49..=55)]),
+        "{raised:?}"
+    );
+    assert!(told.iter().any(|told| told.tells == Tells::PowerBack));
+    assert!(matches!(told[2].tells, Tells::Raised { goes: Goes::Dispatch, .. }));
+}
+
+#[test]
+fn rules_that_cannot_be_are_refused() {
+    let wrong = TrapConfig { level_ms: 0, ..TrapConfig::default() };
+    let error = Trapped::new(wrong, Arc::new(book())).unwrap_err();
+    assert_eq!(error.code(), "E0603");
+    assert!(error.to_string().contains("level_ms is 0"), "{error}");
+    // A lift that nobody knows, and that has no place, is watched all the same.
+    let unknown = raised(&told(ride(99, 90 * S, |_| stands(false, Doors::Closed))));
+    assert!(matches!(unknown[..], [(Trap::Trapped, TrapCause::OffLevel, None, 20, _)]));
+}
+
+proptest! {
+    #![proptest_config(cases(8))]
+
+    /// Simulated lifts, in the morning: whatever order rows come in within their bound, however they are cut, and with every state stored and read back.
+    #[test]
+    fn order_within_the_bound_cuts_and_crashes_change_nothing(seed in 0_u64..1_000, swaps in prop::collection::vec(0_i64..1_900, 1..30)) {
+        let config = LiftSimConfig { seed, lifts: 8, trappings_a_day: 20.0, cuts_a_day: 0.5, ..LiftSimConfig::default() };
+        let sim = LiftSim::new(config);
+        let from_ms = sim.config().first_day_ms + 25_200 * S;
+        let is_then = |row: &LiftRow| (from_ms..from_ms + 3_000 * S).contains(&row.at_ms);
+        let day = (1..=8).filter(|lift| sim.gateway(*lift).poll_ms > 1_000).flat_map(|lift| sim.day(lift, 0).rows);
+        let mut rows: Vec<LiftRow> = day.map(|(_, row)| row).filter(is_then).collect();
+        rows.sort_by_key(|row| (row.at_ms, row.lift, format!("{:?}", row.says)));
+        let tells = |told: Vec<LiftTold>| {
+            let mut tells: Vec<(String, i64)> = told.into_iter().filter_map(|told| match told.tells {
+                Tells::Raised { lift, nth, trap, why, .. } => Some((format!("{lift} {nth} {trap:?} {:?}", why.cause), why.since_ms)),
+                _ => None,
+            }).collect();
+            tells.sort();
+            tells
+        };
+        let run = |rows: &[LiftRow]| {
+            let mut running = job(sim.book()).record().start().unwrap();
+            let sender = running.sender::<LiftRow>("lifts").unwrap();
+            rows.chunks(40).for_each(|rows| sender.send(rows.to_vec()).unwrap());
+            drop(sender);
+            let told = taken(&mut running);
+            let recording = running.recording().unwrap();
+            let mut again = job(sim.book()).workers(2).rehearse_recovery(1).replay(&recording.recut(seed, 3)).unwrap();
+            assert_eq!(tells(taken(&mut again)), tells(told.clone()), "cut otherwise");
+            tells(told)
+        };
+        let straight = run(&rows);
+        let mut arrive: Vec<(i64, &LiftRow)> = rows.iter().zip(swaps.iter().cycle()).map(|(row, late_ms)| (row.at_ms + late_ms, row)).collect();
+        arrive.sort_by_key(|(arrives_ms, _)| *arrives_ms);
+        let arrived: Vec<LiftRow> = arrive.into_iter().map(|(_, row)| row.clone()).collect();
+        prop_assert_eq!(run(&arrived), straight);
+    }
+}
