@@ -11,14 +11,14 @@ use tabled::settings::object::Columns;
 use tabled::settings::{Alignment, Style};
 use watchfire::dispatch::Person;
 use watchfire::elevator::{
-    LiftRow, LiftSays, LiftSim, LiftSimConfig, LiftTold, PersonSensor, RescueStep, Tells, Trap, TrapCase, TrapConfig,
-    Trapped, Trapping,
+    LiftRow, LiftSays, LiftSim, LiftSimConfig, LiftTold, PersonSensor, RescueStep, Tells, Trap, TrapConfig, Trapped,
+    Trapping,
 };
 use watchfire::{Compose, EventTime, Job, TickSource};
 
 use crate::Failed;
 
-/// Lifts of one job, and days.
+/// So many lifts at most, and days, in one job.
 const LIFTS: u32 = 40;
 const DAYS: u32 = 10;
 
@@ -28,7 +28,7 @@ const DISORDER_MS: i64 = 2_000;
 /// What is allowed beyond the rule and one poll, milliseconds.
 const ALLOWED_MS: i64 = 5_000;
 
-/// How many there were, in time, late, and never; and the longest that was within none of these.
+/// How many there were, in time, late, and never.
 #[derive(Clone, Copy, Debug, Default)]
 struct Count {
     all: u32,
@@ -52,12 +52,13 @@ struct Judged {
 /// Judges so many days of lifts, of which each has so many trappings a day.
 pub fn evaluate(seed: u64, lift_days: u32, trappings_a_day: f64) -> Result<String, Failed> {
     let mut judged = Judged::default();
-    let blocks = lift_days.div_ceil(LIFTS * DAYS);
+    let lifts = LIFTS.min(lift_days.max(1));
+    let blocks = lift_days.div_ceil(lifts * DAYS);
     for block in 0..blocks {
-        let days = DAYS.min(lift_days.div_ceil(LIFTS * blocks));
+        let days = DAYS.min(lift_days.div_ceil(lifts * blocks));
         let sim = LiftSim::new(LiftSimConfig {
             seed: seed.wrapping_add(u64::from(block)),
-            lifts: LIFTS,
+            lifts,
             trappings_a_day,
             cuts_a_day: trappings_a_day / 2.0,
             ..LiftSimConfig::default()

@@ -7,6 +7,7 @@ use watchfire_operators::detect::{
     CusumState, EventRateState, EwmaState, FtrlState, HalfSpaceTreesState, HoltState, HorizonState, InOrderState,
     PageHinkleyState, RateState, RobustZState, ScoresState, SilenceState, StuckState, WeibullState,
 };
+use watchfire_operators::elevator::SiteState;
 use watchfire_operators::pattern::SequenceState;
 use watchfire_operators::window::{Bounds, SessionState, WindowState};
 
@@ -19,7 +20,7 @@ pub fn state(bytes: &[u8]) {
     let mut input = Input::new(bytes);
     let kind = input.u8();
     let bytes = input.rest();
-    match kind % 24 {
+    match kind % 25 {
         0 => drop(decoded::<WindowState<OverloadPart>>(bytes)),
         1 => drop(decoded::<EpisodeState>(bytes)),
         2 => drop(decoded::<AlarmsState>(bytes)),
@@ -43,6 +44,7 @@ pub fn state(bytes: &[u8]) {
         21 => drop(decoded::<ScoresState<HalfSpaceTreesState>>(bytes)),
         22 => drop(decoded::<SilenceState>(bytes)),
         23 => held::<SequenceState<(i64, String)>>(bytes),
+        24 => drop(decoded::<SiteState>(bytes)),
         _ => alarm(bytes),
     }
 }

@@ -6,10 +6,12 @@
 
 mod dispatched;
 mod flows;
+mod lifts;
 mod unreplayed;
 
 use dispatched::Dispatched;
 use flows::{Cranes, ManySplits, Visits};
+use lifts::Lifts;
 use watchfire::Job;
 use watchfire::testing::{Lives, World};
 
@@ -86,4 +88,11 @@ fn many_splits() {
 fn dispatched() {
     let flow = Dispatched::new();
     outlives("dispatched", true, |world| flow.job(world));
+}
+
+#[test]
+fn lifts() {
+    let flow = Lifts::new();
+    // What is held goes on when a building is silent.
+    outlives("lifts", false, |world| flow.job(world));
 }

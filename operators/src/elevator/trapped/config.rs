@@ -32,13 +32,17 @@ pub struct TrapConfig {
     pub slack_ms: i64,
     /// A lift of which nothing is heard for so long after the power of its building is lost is silent; milliseconds.
     pub silent_ms: i64,
+    /// Nobody works on a lift for longer without saying so again; milliseconds.
+    pub on_site_max_ms: i64,
+    /// No sensor is out of order for longer without somebody saying so again; milliseconds.
+    pub sensor_out_max_ms: i64,
     /// How soon help must come.
     pub response: ResponseConfig,
 }
 
 impl Default for TrapConfig {
     /// 45 s off level, where 30 s have proven too short; 30 s at a floor; sensors flap with periods below 10 s; a cycle of doors of 8 s (2 to open, 3.5 open, 2.5 to close); rides of 5 minutes, which is more than six times what a motor's run-time limiter lets through
-    /// (45 s, EN 81-20).
+    /// (45 s, EN 81-20); a shift of 12 hours, a week.
     fn default() -> Self {
         TrapConfig {
             off_level_ms: 45_000,
@@ -49,6 +53,8 @@ impl Default for TrapConfig {
             ride_max_ms: 300_000,
             empty_runs_max: 30,
             slack_ms: 1_000,
+            on_site_max_ms: 43_200_000,
+            sensor_out_max_ms: 7 * 86_400_000,
             silent_ms: 30_000,
             response: ResponseConfig::default(),
         }
@@ -94,12 +100,16 @@ impl TrapConfig {
             ("ride_max_ms", self.ride_max_ms),
             ("slack_ms", self.slack_ms),
             ("silent_ms", self.silent_ms),
+            ("on_site_max_ms", self.on_site_max_ms),
             ("response.answer_ms", *answer_ms),
             ("response.arrive_ms", *arrive_ms),
             ("response.escalate_ms", escalate_ms.first().copied().unwrap_or(1)),
         ];
         let wrong = times.into_iter().filter(|(_, of)| !(1..=86_400_000).contains(of));
         let mut wrong: Vec<String> = wrong.map(|(name, of)| format!("{name} is {of}, not of a day")).collect();
+        if !(1..=365 * 86_400_000).contains(&self.sensor_out_max_ms) {
+            wrong.push(format!("sensor_out_max_ms is {}, not of a year", self.sensor_out_max_ms));
+        }
         if escalate_ms.windows(2).any(|two| two[1] <= two[0]) {
             wrong.push("response.escalate_ms does not rise".to_owned());
         }

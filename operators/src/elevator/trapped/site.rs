@@ -13,6 +13,7 @@ use crate::dispatch::Person;
 use crate::elevator::{
     CodeFamily, Coded, LiftBook, LiftCode, LiftMode, LiftRow, LiftSays, LiftStatus, RescueStep, Site,
 };
+use crate::window::TIME_MAX_MS;
 
 /// So many calls of a lift are remembered, so that none that comes again is taken for a new one.
 const CALLS_MAX: usize = 8;
@@ -162,6 +163,8 @@ pub(super) struct Turn<'a> {
 impl Turn<'_> {
     pub(super) fn row(&mut self, row: &LiftRow) -> Verdict {
         let LiftRow { lift, at_ms, says } = row;
+        // A clock can be wrong; whoever calls is heard whatever it shows.
+        let at_ms = &(*at_ms).clamp(-TIME_MAX_MS, TIME_MAX_MS);
         let verdict = match says {
             LiftSays::Status(status) => self.status(*lift, *status, *at_ms),
             LiftSays::Code(coded) => self.code(*lift, coded, *at_ms),
@@ -366,9 +369,13 @@ impl Turn<'_> {
         }
     }
 
+    fn ends_within(&self, until_ms: i64, most_ms: i64) -> bool {
+        until_ms > self.now_ms && until_ms <= self.now_ms.saturating_add(most_ms)
+    }
+
     fn on_site(&mut self, lift: u32, who: &Private, until_ms: i64) -> Verdict {
-        if who.is_blank() || until_ms <= self.now_ms {
-            let why = "whoever works on a lift has a name, and an end that lies ahead";
+        if who.is_blank() || !self.ends_within(until_ms, self.config.on_site_max_ms) {
+            let why = "whoever works on a lift has a name, and an end that lies ahead and not too far";
             return self.refuse(lift, "E0604", why);
         }
         self.watched(lift).on_site = Some((who.clone(), until_ms));
@@ -384,8 +391,9 @@ impl Turn<'_> {
     }
 
     fn sensor_out(&mut self, lift: u32, until_ms: i64, by: &Person) -> Verdict {
-        if by.who.is_blank() || by.reason.is_blank() || until_ms <= self.now_ms {
-            let why = "whoever says that a sensor is out of order gives a name, a reason, and an end that lies ahead";
+        let ends = self.ends_within(until_ms, self.config.sensor_out_max_ms);
+        if by.who.is_blank() || by.reason.is_blank() || !ends {
+            let why = "whoever says that a sensor is out of order gives a name, a reason, and an end that lies ahead and not too far";
             return self.refuse(lift, "E0604", why);
         }
         self.watched(lift).car.sensor_out_until_ms = Some(until_ms);
