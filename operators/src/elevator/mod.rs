@@ -6,7 +6,9 @@
 
 mod book;
 mod code;
+mod cost;
 mod daily;
+mod firm;
 mod history;
 mod row;
 mod sim;
@@ -16,7 +18,9 @@ mod trapped;
 
 pub use book::{Lift, LiftBook, Site};
 pub use code::{CodeFamily, CodeMap, CodeMapError, Coded, FaultClass, LiftCode};
+pub use cost::{ClassCost, CostConfig, CostOfYear, LiftRecord};
 pub use daily::{CounterError, DailyCounters};
+pub use firm::{FirmRecord, FirmScore, FirmScoring};
 pub use history::{FEATURES, History, HistoryState, LiftDay};
 pub use row::{Doors, LiftMode, LiftRow, LiftRowId, LiftSays, LiftStatus, RescueStep};
 pub use sim::{Gateway, LiftDayRows, LiftSim, LiftSimConfig, PersonSensor, TrapCase, Trapping};
