@@ -7,7 +7,7 @@ use watchfire_operators::detect::{
     CusumState, EventRateState, EwmaState, FtrlState, HalfSpaceTreesState, HoltState, HorizonState, InOrderState,
     PageHinkleyState, RateState, RobustZState, ScoresState, SilenceState, StuckState, WeibullState,
 };
-use watchfire_operators::elevator::SiteState;
+use watchfire_operators::elevator::{FaultsState, SiteState};
 use watchfire_operators::pattern::SequenceState;
 use watchfire_operators::window::{Bounds, SessionState, WindowState};
 
@@ -20,7 +20,7 @@ pub fn state(bytes: &[u8]) {
     let mut input = Input::new(bytes);
     let kind = input.u8();
     let bytes = input.rest();
-    match kind % 25 {
+    match kind % 26 {
         0 => drop(decoded::<WindowState<OverloadPart>>(bytes)),
         1 => drop(decoded::<EpisodeState>(bytes)),
         2 => drop(decoded::<AlarmsState>(bytes)),
@@ -45,6 +45,7 @@ pub fn state(bytes: &[u8]) {
         22 => drop(decoded::<SilenceState>(bytes)),
         23 => held::<SequenceState<(i64, String)>>(bytes),
         24 => drop(decoded::<SiteState>(bytes)),
+        25 => drop(decoded::<FaultsState>(bytes)),
         _ => alarm(bytes),
     }
 }

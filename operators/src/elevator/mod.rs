@@ -1,13 +1,14 @@
 //! Elevators: who is trapped in one and how far help is; daily counters, what of a lift's past says something of its future, and what is foretold from that.
 //!
 //! Shape: per building, [`LiftRow`]s in, put [in order](LiftRow::in_order); [`Trapped`] tells who may be trapped, and [`reports_to`] makes of that what those who dispatch are
-//! told. What controllers report by number is put into one language by a [`CodeMap`]. [`LiftSim`] makes up lifts to try it all on. Per lift, [`DailyCounters`] in; [`History`] makes [`LiftDay`]s of them, each with the features that
+//! told. What controllers report by number is put into one language by a [`CodeMap`], and made into faults by [`Faults`]. [`LiftSim`] makes up lifts to try it all on. Per lift, [`DailyCounters`] in; [`History`] makes [`LiftDay`]s of them, each with the features that
 //! [`Foretells`](crate::detect::Foretells) learns from and names for people to read ([`FEATURES`]).
 
 mod book;
 mod code;
 mod cost;
 mod daily;
+mod faults;
 mod firm;
 mod history;
 mod row;
@@ -20,6 +21,7 @@ pub use book::{Lift, LiftBook, Site};
 pub use code::{CodeFamily, CodeMap, CodeMapError, Coded, FaultClass, LiftCode};
 pub use cost::{ClassCost, CostConfig, CostOfYear, LiftRecord};
 pub use daily::{CounterError, DailyCounters};
+pub use faults::{Faults, FaultsState, LiftFault};
 pub use firm::{FirmRecord, FirmScore, FirmScoring};
 pub use history::{FEATURES, History, HistoryState, LiftDay};
 pub use row::{Doors, LiftMode, LiftRow, LiftRowId, LiftSays, LiftStatus, RescueStep};

@@ -92,3 +92,42 @@ fn a_history_is_stored_as_it_always_was() {
     assert_eq!(HistoryState::decode(&bytes).unwrap(), state);
     assert_eq!(size_of::<HistoryState>(), 72);
 }
+
+/// Codes of lift 7, each at a second; told as raw code, from, until, times, again.
+fn faults_of(codes: &[(i64, &str)], rest: Vec<LiftRow>) -> Vec<(String, i64, Option<i64>, u32, bool)> {
+    let job = Job::new(|flow| {
+        let rows = flow.channel::<LiftRow>("lifts").key_by(|row| row.lift);
+        rows.detect("of codes", Faults::default()).out.to_channel("faults");
+    });
+    let ticks = TickSource::FromEvents { interval_ms: 1_000, max_jump_ms: 1_000 * DAY_MS };
+    let mut running = job.ticks(ticks).start().unwrap();
+    let sender = running.sender::<LiftRow>("lifts").unwrap();
+    let read = |raw| LiftSays::Code(CodeMap::gbt_24476().read(raw));
+    let codes = codes.iter().map(|(second, raw)| LiftRow { lift: 7, at_ms: second * 1_000, says: read(raw) });
+    sender.send(codes.chain(rest).collect()).unwrap();
+    drop(sender);
+    let seconds = |fault: LiftFault| {
+        (fault.raw, fault.from_ms / 1_000, fault.until_ms.map(|ms| ms / 1_000), fault.times, fault.again)
+    };
+    let told = running.receiver::<LiftFault>("faults").unwrap().rows().map(seconds).collect();
+    running.wait().unwrap();
+    told
+}
+
+#[test]
+fn faults_that_repeat_are_one_and_those_that_come_again_are_told_so() {
+    let told = faults_of(&[(0, "02"), (300, "02"), (800, "02"), (2_000, "43"), (2_001, "02")], Vec::new());
+    let is = |from, until, times, again| ("02".to_owned(), from, until, times, again);
+    // Told again within ten minutes each, and then not for twenty: over when it was told last. The last stays open.
+    assert_eq!(told, [is(0, None, 1, false), is(0, Some(800), 3, false), is(2_001, None, 1, true)]);
+    // Codes that are older than the last are late, and a status is no code.
+    let status = LiftRow { lift: 7, at_ms: 5_000, says: LiftSays::Status(LiftStatus::default()) };
+    assert_eq!(faults_of(&[(10, "02"), (5, "03"), (20, "00")], vec![status]).len(), 2);
+    // Different faults are open beside each other; one that nobody knows is one.
+    let told = faults_of(&[(0, "02"), (1, "E-77"), (2, "E-78"), (3, "40")], Vec::new());
+    assert_eq!(told.iter().filter(|of| of.2 == Some(3)).count(), 3, "{told:?}");
+    // A lift that tells one new code after another.
+    let many: Vec<String> = (0..40).map(|n| format!("X{n}")).collect();
+    let many: Vec<(i64, &str)> = (0..).zip(many.iter().map(String::as_str)).collect();
+    assert_eq!(faults_of(&many, Vec::new()).iter().filter(|of| of.2.is_some()).count(), 8);
+}
