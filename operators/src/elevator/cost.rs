@@ -44,7 +44,7 @@ impl ClassCost {
 /// use watchfire_operators::elevator::{CostConfig, FaultClass, LiftRecord};
 /// let config = CostConfig::default();
 /// let unknown = config.a_year(&LiftRecord::default())?;
-/// let bad = LiftRecord { years: 10.0, faults: BTreeMap::from([(FaultClass::DoorTrack, 40)]) };
+/// let bad = LiftRecord { years: 10.0, faults: BTreeMap::from([(FaultClass::DoorTrack, 80)]) };
 /// let bad = config.a_year(&bad)?;
 /// assert!(bad.expected_yuan > 2.0 * unknown.expected_yuan);
 /// assert!(bad.low_yuan < bad.expected_yuan && bad.expected_yuan < bad.high_yuan);

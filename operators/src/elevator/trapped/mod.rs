@@ -57,7 +57,7 @@ use site::Turn;
 /// let (lifts, told) = (running.sender::<LiftRow>("lifts")?, running.receiver::<LiftTold>("told")?);
 /// // It stops between two floors, with somebody in it.
 /// let status = |second: i64| LiftStatus {
-///     moving: Some(second < 10), level: Some(false), doors: Some(Doors::Closed), person: Some(true), ..LiftStatus::default()
+///     moving: Some(second < 10), level: Some(false), doors: Some(Doors::Closed), person: Some(second > 3), ..LiftStatus::default()
 /// };
 /// lifts.send((0..70).map(|second| LiftRow { lift: 31, at_ms: second * 1_000, says: LiftSays::Status(status(second)) }).collect())?;
 /// drop(lifts);
