@@ -14,7 +14,7 @@ use watchfire::elevator::{
     LiftRow, LiftSays, LiftSim, LiftSimConfig, LiftTold, PersonSensor, RescueStep, Tells, Trap, TrapConfig, Trapped,
     Trapping,
 };
-use watchfire::{Compose, EventTime, Job, TickSource};
+use watchfire::{Compose, Job, TickSource};
 
 use crate::Failed;
 
@@ -72,7 +72,7 @@ pub fn evaluate(seed: u64, lift_days: u32, trappings_a_day: f64) -> Result<Strin
 fn people(lift: u32, day_ms: i64, trappings: &[Trapping]) -> Vec<(i64, LiftRow)> {
     let by = Person::named("on duty", "looked");
     let row = |at_ms, step| {
-        let says = LiftSays::Rescue { step, by: by.clone() };
+        let says = LiftSays::Rescue { step, nth: None, by: by.clone() };
         (at_ms, LiftRow { lift, at_ms, says })
     };
     let mut rows = Vec::new();
@@ -100,7 +100,7 @@ fn judge(sim: &LiftSim, days: u32, judged: &mut Judged) -> Result<(), Failed> {
     let job = Job::new(move |flow| {
         let book = book.clone();
         let rows = flow.channel::<LiftRow>("lifts").key_by(move |row| book.site(row.lift));
-        let rows = rows.event_time(EventTime { disorder_ms: DISORDER_MS, ..EventTime::default() });
+        let rows = rows.event_time(LiftRow::EVENT_TIME);
         let told = rows.detect("trapped", LiftRow::in_order(DISORDER_MS + 100).then(trapped.clone()));
         told.out.1.to_channel("told");
     });

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 use support::cases;
-use watchfire_engine::{Compose, EventTime, Job, Running, TickSource};
+use watchfire_engine::{Compose, EventTime, Job, OnSkew, Running, TickSource};
 use watchfire_operators::dispatch::Person;
 use watchfire_operators::elevator::{
     CodeMap, Doors, Doubt, Goes, InCut, Lift, LiftBook, LiftMode, LiftRow, LiftSays, LiftSim, LiftSimConfig,
@@ -23,7 +23,9 @@ fn book() -> LiftBook {
 }
 
 fn job(book: LiftBook) -> Job {
-    let (book, bounds) = (Arc::new(book), EventTime { disorder_ms: 2 * S, ..EventTime::default() });
+    // A clock that is ahead keeps nobody from being heard.
+    let bounds = EventTime { disorder_ms: 2 * S, on_skew: OnSkew::CorrectOffset, ..EventTime::default() };
+    let book = Arc::new(book);
     let trapped = Trapped::new(TrapConfig::default(), book.clone()).unwrap();
     let job = Job::new(move |flow| {
         let book = book.clone();
@@ -71,7 +73,7 @@ fn code(lift: u32, at_ms: i64, raw: &str) -> LiftRow {
 }
 
 fn step(lift: u32, at_ms: i64, step: RescueStep) -> LiftRow {
-    LiftRow { lift, at_ms, says: LiftSays::Rescue { step, by: Person::named("mechanic 7", "went there") } }
+    LiftRow { lift, at_ms, says: LiftSays::Rescue { step, nth: None, by: Person::named("mechanic 7", "went there") } }
 }
 
 /// Once a second: empty at a floor, boarded, running until 20 s, and from then on what `then` makes of it.
@@ -197,7 +199,7 @@ fn who_calls_is_heard_at_once_in_every_mode() {
         let raised = raised(&told(rows));
         assert!(matches!(raised[..], [(Trap::Called, TrapCause::Button, None, 30, 29..=30)]), "{mode:?} {raised:?}");
     }
-    // It comes late, and again: told late, and once. Codes that nobody knows neither raise nor clear.
+    // They come late, and again: told late, and each once. Codes that nobody knows neither raise nor clear.
     let mut rows = ride(1, 60 * S, |_| LiftStatus { moving: Some(true), ..stands(false, Doors::Closed) });
     rows.extend([code(1, 58 * S, "77"), code(1, 59 * S, "00")]);
     let mut running = job(book()).start().unwrap();
@@ -205,7 +207,7 @@ fn who_calls_is_heard_at_once_in_every_mode() {
     sender.send(rows).unwrap();
     sender.send(vec![code(1, 25 * S, "90"), code(1, 25 * S, "90"), code(1, 24 * S, "90")]).unwrap();
     drop(sender);
-    assert_eq!(raised(&taken(&mut running)).iter().map(|of| of.3).collect::<Vec<_>>(), [25]);
+    assert_eq!(raised(&taken(&mut running)).iter().map(|of| of.3).collect::<Vec<_>>(), [25, 24]);
 }
 
 /// What is told, without the rows that raise, and when in seconds by our clock.
@@ -261,7 +263,11 @@ fn people_answer_arrive_and_close_and_what_was_closed_is_closed() {
         step(1, 200 * S, RescueStep::Arrived),
     ]);
     rows.extend([step(1, 300 * S, closes), step(1, 301 * S, closes)]);
-    rows.push(LiftRow { lift: 1, at_ms: 250 * S, says: LiftSays::Rescue { step: closes, by: Person::default() } });
+    rows.push(LiftRow {
+        lift: 1,
+        at_ms: 250 * S,
+        says: LiftSays::Rescue { step: closes, nth: None, by: Person::default() },
+    });
     let what: Vec<String> = followed(&told(rows)).into_iter().map(|(_, what)| what).collect();
     let expected = ["raised to Dispatch", "Answered", "Arrived", "E0604", "Closed { false_alarm: false }", "E0605"];
     assert_eq!(what, expected, "it still stands there, and people have said that nobody is in it");
@@ -274,10 +280,10 @@ fn people_answer_arrive_and_close_and_what_was_closed_is_closed() {
 #[test]
 fn whoever_works_on_the_lift_is_told_first_and_others_when_they_do_not_answer() {
     let inspected = || ride(1, 120 * S, |_| LiftStatus { mode: LiftMode::Inspection, ..stands(false, Doors::Closed) });
-    let on_site =
-        LiftRow { lift: 1, at_ms: 0, says: LiftSays::OnSite { who: "mechanic 7".into(), until_ms: 3_600 * S } };
+    let until = |until_ms| LiftRow { lift: 1, at_ms: 0, says: LiftSays::OnSite { who: "mechanic 7".into(), until_ms } };
+    let on_site = || until(3_600 * S);
     let mut rows = inspected();
-    rows.push(on_site.clone());
+    rows.push(on_site());
     rows.extend(clock(120 * S, 300 * S));
     let told_of = followed(&told(rows.clone()));
     assert!(told_of[0].1.starts_with("raised to OnSite"), "{told_of:?}");
@@ -290,16 +296,23 @@ fn whoever_works_on_the_lift_is_told_first_and_others_when_they_do_not_answer() 
     assert_eq!(followed(&told(rows.clone()))[1..].iter().map(|of| of.1.as_str()).collect::<Vec<_>>(), ["Answered"]);
     // They are gone, by their word, by their time, or because the lift is in service again.
     let leaves = LiftRow { lift: 1, at_ms: 90 * S, says: LiftSays::OffSite };
-    assert_eq!(followed(&told([inspected(), vec![on_site.clone(), leaves]].concat()))[1].1, "goes to Dispatch");
-    let until = LiftRow { lift: 1, at_ms: 0, says: LiftSays::OnSite { who: "mechanic 7".into(), until_ms: 100 * S } };
-    assert_eq!(followed(&told([inspected(), vec![until]].concat()))[1].1, "goes to Dispatch");
+    assert_eq!(followed(&told([inspected(), vec![on_site(), leaves]].concat()))[1].1, "goes to Dispatch");
+    assert_eq!(followed(&told([inspected(), vec![until(100 * S)]].concat()))[1].1, "goes to Dispatch");
     let mut back = inspected();
     back.extend([
-        on_site,
+        on_site(),
         status(1, 121 * S, stands(false, Doors::Closed)),
         status(1, 125 * S, stands(false, Doors::Closed)),
     ]);
     assert_eq!(followed(&told(back))[1].1, "goes to Dispatch");
+    // A gateway that tells of inspections by code alone.
+    let by_code = |raw: &str, at_ms| {
+        let mut rows = ride(1, 120 * S, |_| stands(false, Doors::Closed));
+        rows.extend([on_site(), code(1, 3 * S, "43"), code(1, at_ms, raw)]);
+        followed(&told(rows))
+    };
+    assert!(by_code("43", 4 * S)[0].1.starts_with("raised to OnSite"));
+    assert_eq!(by_code("40", 100 * S)[1].1, "goes to Dispatch");
     // Nobody is known to be there.
     assert_eq!(followed(&told(inspected()))[0].1, "raised to Dispatch");
 }
@@ -337,6 +350,137 @@ fn without_power_each_lift_of_the_building_is_listed_and_silence_is_a_reason_to_
 }
 
 #[test]
+fn a_cut_whose_end_nobody_has_told_does_not_hide_the_next() {
+    let idle = LiftStatus { person: Some(false), ..stands(true, Doors::Closed) };
+    let mut rows: Vec<LiftRow> = (0..400).map(|second| status(2, second * S, idle)).collect();
+    rows.push(code(2, 5 * S, "41"));
+    // Power is back, nobody says so; lift 1 runs, and is silent from the second cut on.
+    rows.extend(ride(1, 18 * S, |_| idle).into_iter().map(|row| LiftRow { at_ms: row.at_ms + 200 * S, ..row }));
+    rows.push(code(2, 218 * S, "41"));
+    let raised = raised(&told(rows));
+    assert!(
+        matches!(raised[..], [(Trap::Possibly, TrapCause::SilentSinceCut, Some(Doubt::Unseen), 5, 245..=255)]),
+        "{raised:?}"
+    );
+}
+
+#[test]
+fn a_clock_that_is_ahead_does_not_silence_the_others() {
+    // Lift 2 is 40 s ahead; a word of people is stamped a minute ahead as well.
+    let idle = LiftStatus { person: Some(false), ..stands(true, Doors::Closed) };
+    let mut rows: Vec<(i64, LiftRow)> =
+        (0..100).map(|second| (second * S, status(2, (second + 40) * S, idle))).collect();
+    rows.push((S, LiftRow { lift: 2, at_ms: 55 * S, says: LiftSays::Power { lost: false } }));
+    rows.extend(ride(1, 90 * S, |_| stands(false, Doors::Closed)).into_iter().map(|row| (row.at_ms, row)));
+    rows.sort_by_key(|(arrives_ms, _)| *arrives_ms);
+    let mut running = job(book()).start().unwrap();
+    let sender = running.sender::<LiftRow>("lifts").unwrap();
+    rows.chunks(9).for_each(|rows| sender.send(rows.iter().map(|(_, row)| row.clone()).collect()).unwrap());
+    drop(sender);
+    let raised = raised(&taken(&mut running));
+    assert!(matches!(raised[..], [(Trap::Trapped, TrapCause::OffLevel, None, 20, _)]), "{raised:?}");
+}
+
+#[test]
+fn a_word_about_an_earlier_one_ends_nothing() {
+    let closes = RescueStep::Closed { false_alarm: false };
+    let idle = || ride(1, 700 * S, |_| LiftStatus { moving: Some(true), ..stands(false, Doors::Closed) });
+    let mut rows = idle();
+    rows.extend([code(1, 100 * S, "90"), step(1, 300 * S, closes), code(1, 350 * S, "90")]);
+    // The first word again, and that of somebody else, without saying of which it is.
+    let again = step(1, 300 * S, closes);
+    rows.extend([step(1, 400 * S, closes), LiftRow { at_ms: 299 * S, ..again }]);
+    let what: Vec<String> = followed(&told(rows)).into_iter().map(|(_, what)| what).collect();
+    let expected = ["raised to Dispatch", "Closed { false_alarm: false }", "raised to Dispatch", "E0605", "level 2"];
+    assert_eq!(
+        what.iter().filter(|what| *what != "missed Answered").collect::<Vec<_>>().len(),
+        expected.len() + 1,
+        "{what:?}"
+    );
+    assert_eq!(what.iter().filter(|what| what.as_str() == "E0605").count(), 2);
+    let by = Person::named("mechanic 7", "went there");
+    let named = LiftRow { lift: 1, at_ms: 400 * S, says: LiftSays::Rescue { step: closes, nth: Some(2), by } };
+    let mut rows = idle();
+    rows.extend([code(1, 100 * S, "90"), step(1, 300 * S, closes), code(1, 350 * S, "90"), named]);
+    assert_eq!(followed(&told(rows)).iter().filter(|of| of.1.starts_with("Closed")).count(), 2);
+}
+
+#[test]
+fn what_people_have_not_closed_does_not_hide_who_is_trapped_next() {
+    let mut rows = ride(1, 400 * S, |_| LiftStatus { moving: Some(true), ..stands(false, Doors::Closed) });
+    rows.extend([code(1, 30 * S, "90"), step(1, 60 * S, RescueStep::Answered), step(1, 90 * S, RescueStep::Released)]);
+    rows.push(code(1, 200 * S, "90"));
+    let told_of = followed(&told(rows));
+    let what: Vec<&str> = told_of.iter().map(|of| of.1.as_str()).collect();
+    assert_eq!(what, ["raised to Dispatch", "Answered", "Released", "raised to Dispatch", "missed Answered"]);
+    // It has run since, and stands again with somebody in it.
+    let runs = |at_ms: i64| match at_ms / S {
+        20..80 => stands(false, Doors::Closed),
+        80..90 => stands(true, Doors::Open),
+        90..95 => LiftStatus { person: Some(false), ..stands(true, Doors::Closed) },
+        95..200 => LiftStatus { moving: Some(true), ..stands(false, Doors::Closed) },
+        _ => stands(false, Doors::Closed),
+    };
+    let since: Vec<i64> = raised(&told(ride(1, 300 * S, runs))).iter().map(|of| of.3).collect();
+    assert_eq!(since, [20, 200]);
+}
+
+#[test]
+fn whoever_has_answered_and_left_is_not_who_is_told() {
+    let inspected = ride(1, 200 * S, |_| LiftStatus { mode: LiftMode::Inspection, ..stands(false, Doors::Closed) });
+    let says = LiftSays::OnSite { who: "mechanic 7".into(), until_ms: 3_600 * S };
+    let mut rows = inspected;
+    rows.extend([LiftRow { lift: 1, at_ms: 0, says }, step(1, 100 * S, RescueStep::Answered)]);
+    rows.push(LiftRow { lift: 1, at_ms: 120 * S, says: LiftSays::OffSite });
+    rows.push(code(1, 150 * S, "90"));
+    let told_of = followed(&told(rows));
+    assert_eq!(
+        told_of[1..].iter().map(|of| of.1.as_str()).collect::<Vec<_>>(),
+        ["Answered", "goes to Dispatch", "raised to Dispatch"]
+    );
+}
+
+#[test]
+fn silence_that_began_without_power_is_told_although_the_power_is_back() {
+    let mut rows = ride(1, 18 * S, |_| stands(false, Doors::Closed));
+    let idle = LiftStatus { person: Some(false), ..stands(true, Doors::Closed) };
+    rows.extend((0..120).map(|second| status(2, second * S, idle)));
+    for (second, lost) in [(19, true), (30, false)] {
+        rows.push(LiftRow { lift: 2, at_ms: second * S, says: LiftSays::Power { lost } });
+    }
+    // It is told after the power is back that it was lost before.
+    rows.push(code(2, 25 * S, "41"));
+    let told = told(rows);
+    assert!(
+        matches!(raised(&told)[..], [(Trap::Possibly, TrapCause::SilentSinceCut, _, 19, 48..=56)]),
+        "{:?}",
+        raised(&told)
+    );
+    assert_eq!(told.iter().filter(|told| told.tells == Tells::PowerBack).count(), 1);
+}
+
+#[test]
+fn what_is_not_known_of_floors_and_doors_hides_nobody() {
+    // The nearest floor of a car that hangs between two.
+    let jitters = |at_ms: i64| LiftStatus { floor: Some(3 + (at_ms / S % 2) as i16), ..stands(false, Doors::Closed) };
+    assert!(matches!(raised(&told(ride(1, 90 * S, jitters)))[..], [(Trap::Trapped, TrapCause::OffLevel, None, 20, _)]));
+    // Nobody knows whether it is at a floor; the doors are forced.
+    let forced = |_| LiftStatus { level: None, ..stands(true, Doors::Open) };
+    let forced = raised(&told(ride(1, 150 * S, forced)));
+    assert!(
+        matches!(forced[..], [(Trap::Possibly, TrapCause::Stands, Some(Doubt::DoorsUnknown), 20, 110..=120)]),
+        "{forced:?}"
+    );
+    // Doors that jam half way, asked every five seconds.
+    let jammed = ride(1, 200 * S, |_| stands(true, Doors::Moving));
+    let jammed = raised(&told(jammed.into_iter().filter(|row| row.at_ms % (5 * S) == 0).collect()));
+    assert!(
+        matches!(jammed[..], [(Trap::Possibly, TrapCause::Closed, Some(Doubt::DoorsUnknown), _, 110..=125)]),
+        "{jammed:?}"
+    );
+}
+
+#[test]
 fn rules_that_cannot_be_are_refused() {
     let wrong = TrapConfig { level_ms: 0, ..TrapConfig::default() };
     let error = Trapped::new(wrong, Arc::new(book())).unwrap_err();
@@ -347,8 +491,64 @@ fn rules_that_cannot_be_are_refused() {
     assert!(matches!(unknown[..], [(Trap::Trapped, TrapCause::OffLevel, None, 20, _)]));
 }
 
+fn any_row() -> impl Strategy<Value = LiftRow> {
+    let some = || prop::option::of(any::<bool>());
+    let doors = prop::option::of(prop_oneof![Just(Doors::Closed), Just(Doors::Moving), Just(Doors::Open)]);
+    let mode = prop_oneof![Just(LiftMode::Normal), Just(LiftMode::Inspection), Just(LiftMode::OutOfService)];
+    let status = (some(), some(), doors, some(), prop::option::of(-3_i16..40), mode).prop_map(
+        |(moving, level, doors, person, floor, mode)| {
+            LiftSays::Status(LiftStatus { moving, level, doors, person, floor, mode })
+        },
+    );
+    let until = prop_oneof![Just(i64::MAX), Just(i64::MIN), 0_i64..4_000_000];
+    let person = || prop_oneof![Just(Person::default()), Just(Person::named("mechanic 7", "went there"))];
+    let step = prop_oneof![
+        Just(RescueStep::Answered),
+        Just(RescueStep::Released),
+        any::<bool>().prop_map(|false_alarm| RescueStep::Closed { false_alarm })
+    ];
+    let says = prop_oneof![
+        8 => status,
+        2 => prop_oneof![Just("00"), Just("04"), Just("40"), Just("41"), Just("43"), Just("x")]
+            .prop_map(|raw| LiftSays::Code(CodeMap::gbt_24476().read(raw))),
+        1 => Just(LiftSays::Intercom),
+        1 => any::<bool>().prop_map(|lost| LiftSays::Power { lost }),
+        1 => until.clone().prop_map(|until_ms| LiftSays::OnSite { who: "mechanic 7".into(), until_ms }),
+        1 => (until, person()).prop_map(|(until_ms, by)| LiftSays::SensorOut { until_ms, by }),
+        2 => (step, person()).prop_map(|(step, by)| LiftSays::Rescue { step, nth: None, by }),
+    ];
+    let at_ms = prop_oneof![30 => 0_i64..400_000, 1 => Just(i64::MAX), 1 => Just(i64::MIN)];
+    (1_u32..4, at_ms, says).prop_map(|(lift, at_ms, says)| LiftRow { lift, at_ms, says })
+}
+
 proptest! {
     #![proptest_config(cases(8))]
+
+    /// Rows that no lift has sent: whatever they say, nothing panics, whoever calls is heard, and one lift has one trapping at a time.
+    #[test]
+    fn any_rows_are_taken(rows in prop::collection::vec(any_row(), 1..60)) {
+        let mut running = job(book()).start().unwrap();
+        let sender = running.sender::<LiftRow>("lifts").unwrap();
+        rows.chunks(7).for_each(|rows| sender.send(rows.to_vec()).unwrap());
+        drop(sender);
+        let told = taken(&mut running);
+        for lift in 1..4 {
+            let calls = rows.iter().any(|row| row.lift == lift && row.says == LiftSays::Intercom);
+            let mut open = None;
+            let mut was_called = false;
+            for told in told.iter().filter(|told| told.tells.lift() == Some(lift)) {
+                match &told.tells {
+                    Tells::Raised { nth, trap, .. } => {
+                        prop_assert!(open.is_none_or(|open| open == *nth), "{:?}", told);
+                        (open, was_called) = (Some(*nth), was_called || *trap == Trap::Called);
+                    }
+                    Tells::Step { step: RescueStep::Closed { .. }, .. } => open = None,
+                    _ => {}
+                }
+            }
+            prop_assert!(was_called || !calls);
+        }
+    }
 
     /// Simulated lifts, in the morning: whatever order rows come in within their bound, however they are cut, and with every state stored and read back.
     #[test]

@@ -9,7 +9,7 @@ use watchfire::elevator::{
     LiftBook, LiftRow, LiftRowId, LiftSays, LiftSim, LiftSimConfig, RescueStep, Site, TrapConfig, Trapped,
 };
 use watchfire::testing::World;
-use watchfire::{Compose, EventTime, Job, TickSource};
+use watchfire::{Compose, Job, TickSource};
 
 use crate::flows::{source, two_phase};
 
@@ -33,8 +33,11 @@ impl Lifts {
             let day = sim.day(lift, 0);
             for (nth, trapping) in (0..).zip(day.trappings) {
                 let at_ms = trapping.from_ms + 200_000 + nth;
-                let says =
-                    LiftSays::Rescue { step: RescueStep::Answered, by: Person::named("mechanic 7", "goes there") };
+                let says = LiftSays::Rescue {
+                    step: RescueStep::Answered,
+                    nth: None,
+                    by: Person::named("mechanic 7", "goes there"),
+                };
                 rows.push((at_ms, LiftRow { lift, at_ms, says }));
             }
             rows.extend(day.rows);
@@ -53,7 +56,6 @@ impl Lifts {
             LiftSays::Status(status) => status.floor.map_or(Reading::None, |floor| Reading::Value(f64::from(floor))),
             _ => Reading::None,
         };
-        let bounds = EventTime { disorder_ms: 2_000, ..EventTime::default() };
         let job = Job::new(move |flow| {
             let book = book.clone();
             let rows = flow.source::<LiftRow, _, _>("in", source.clone(), JsonLines::new()).rows;
@@ -61,7 +63,7 @@ impl Lifts {
             let far = Scores::new(Ewma::default(), floor)
                 .at_least(2.0)
                 .both(Scores::new(Cusum::default(), floor).at_least(8.0));
-            let told = rows.key_by(move |row| book.site(row.lift)).event_time(bounds);
+            let told = rows.key_by(move |row| book.site(row.lift)).event_time(LiftRow::EVENT_TIME);
             let (_, (told, (far, _))) = told.detect("lifts", in_order.then(trapped.clone().both(far))).out;
             told.to_sink("told", to_told.clone(), JsonLines::new());
             far.to_sink("scores", to_scores.clone(), JsonLines::new());

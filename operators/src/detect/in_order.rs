@@ -94,14 +94,15 @@ pub struct InOrder<K, T, F> {
     wait_ms: Option<i64>,
     held_max: usize,
     at_once: Option<fn(&T) -> bool>,
+    late_go_on: bool,
     rows: PhantomData<fn(&T) -> K>,
 }
 
 impl<K, T, F: Clone> Clone for InOrder<K, T, F> {
     fn clone(&self) -> Self {
-        let InOrder { id, quiet_ms, wait_ms, held_max, at_once, rows } = self;
+        let InOrder { id, quiet_ms, wait_ms, held_max, at_once, late_go_on, rows } = self;
         let (quiet_ms, wait_ms, held_max) = (*quiet_ms, *wait_ms, *held_max);
-        InOrder { id: id.clone(), quiet_ms, wait_ms, held_max, at_once: *at_once, rows: *rows }
+        InOrder { id: id.clone(), quiet_ms, wait_ms, held_max, at_once: *at_once, late_go_on: *late_go_on, rows: *rows }
     }
 }
 
@@ -125,7 +126,7 @@ impl<K, T, F> InOrder<K, T, F> {
         F: Fn(&T) -> I,
     {
         let (quiet_ms, held_max) = (Self::QUIET_MS, Self::HELD_MAX);
-        InOrder { id, quiet_ms, wait_ms: None, held_max, at_once: None, rows: PhantomData }
+        InOrder { id, quiet_ms, wait_ms: None, held_max, at_once: None, late_go_on: false, rows: PhantomData }
     }
 
     /// Sets after how many ms without a row all that is held of a key goes on; 1 at least.
@@ -147,6 +148,13 @@ impl<K, T, F> InOrder<K, T, F> {
         InOrder { at_once: Some(at_once), ..self }
     }
 
+    /// Rows that are late go on at once as well, each time that they come: for a key of several devices, of which one with a clock that is ahead must not silence the others. Whoever
+    /// reads them has to know what is late of each.
+    #[must_use]
+    pub fn late_go_on(self) -> Self {
+        InOrder { late_go_on: true, ..self }
+    }
+
     /// Sets how many rows are held of a key; 1 at least.
     #[must_use]
     pub fn held_max(self, held_max: usize) -> Self {
@@ -155,8 +163,9 @@ impl<K, T, F> InOrder<K, T, F> {
 
     fn params(&self) -> String {
         let at_once = if self.at_once.is_some() { ", some at once" } else { "" };
+        let late = if self.late_go_on { ", late ones too" } else { "" };
         let wait = self.wait_ms.map_or(String::new(), |wait_ms| format!(", {wait_ms} ms whatever its source is"));
-        format!("let go after {} ms{wait}, at most {}{at_once}", self.quiet_ms, self.held_max)
+        format!("let go after {} ms{wait}, at most {}{at_once}{late}", self.quiet_ms, self.held_max)
     }
 }
 
@@ -169,6 +178,16 @@ fn let_go<K, T: Data>(st: &mut InOrderState<T>, count: usize, cx: &mut Context<'
     // It goes on when a later one has come for sure, not one of the same instant.
     if let Some((first_ms, _)) = st.held.first() {
         cx.wake_at_event_ms(first_ms.saturating_add(1));
+    }
+}
+
+impl<K, T: Data, F> InOrder<K, T, F> {
+    fn late(&self, can_be: bool, row: &T, cx: &mut Context<'_, K, T>) -> Verdict {
+        if !can_be || !self.late_go_on {
+            return Verdict::Late;
+        }
+        cx.emit(row.clone());
+        Verdict::Applied
     }
 }
 
@@ -191,12 +210,12 @@ impl<K: Key, T: Data + Timed, I: Ord, F: Fn(&T) -> I + Send + Sync + 'static> De
         let at_ms = row.event_time_ms().min(cx.event_time_ms());
         let can_be = (-TIME_MAX_MS..=TIME_MAX_MS).contains(&at_ms);
         if !can_be || at_ms < cx.watermark_ms() {
-            return Verdict::Late;
+            return self.late(can_be, row, cx);
         }
         let is = (at_ms, (self.id)(row));
         let of = |(held_ms, held): &(i64, T)| (*held_ms, (self.id)(held));
         match st.last.as_ref().map(|last| is.cmp(&of(last))) {
-            Some(Ordering::Less) => return Verdict::Late,
+            Some(Ordering::Less) => return self.late(true, row, cx),
             Some(Ordering::Equal) => return Verdict::Duplicate,
             Some(Ordering::Greater) | None => {}
         }

@@ -1,9 +1,9 @@
 //! What is told of a lift, by itself and by people.
 
 use serde::{Deserialize, Serialize};
-use watchfire_engine::{Timed, rkyv};
+use watchfire_engine::{EventTime, OnSkew, Timed, rkyv};
 
-use super::{Coded, Site};
+use super::{Coded, LiftCode, Site};
 use crate::alarm::Private;
 use crate::detect::InOrder;
 use crate::dispatch::Person;
@@ -81,7 +81,10 @@ pub enum LiftSays {
     Rescue {
         /// How far.
         step: RescueStep,
-        /// Who says so: not blank.
+        /// Which of the lift it is about; none is the one that is open.
+        #[serde(default)]
+        nth: Option<u32>,
+        /// Who says so: not blank; and why, when it is closed.
         by: Person,
     },
 }
@@ -90,7 +93,11 @@ pub enum LiftSays {
 pub type LiftRowId = (u32, Option<LiftStatus>, Option<Coded>);
 
 impl LiftRow {
-    /// Puts the rows of a site in order, and lets go at once what is [urgent](LiftSays::is_urgent): what goes before [`Trapped`](super::Trapped). Nothing waits for longer than
+    /// How rows of lifts are taken: within 2 s out of order; of a gateway whose clock is far ahead the error is learned, so that who calls is heard.
+    pub const EVENT_TIME: EventTime =
+        EventTime { disorder_ms: 2_000, max_skew_ms: 60_000, on_skew: OnSkew::CorrectOffset, clock_wrong_after: 5 };
+
+    /// Puts the rows of a site in order, and lets go at once what is [urgent](LiftSays::is_urgent): what goes before [`Trapped`](super::Trapped), which knows what is late of each lift. Nothing waits for longer than
     /// `wait_ms` on the arrival clock, which must be more than rows are out of order.
     ///
     /// ```
@@ -104,7 +111,7 @@ impl LiftRow {
             LiftSays::Code(coded) => (row.lift, None, Some(coded.clone())),
             _ => (row.lift, None, None),
         };
-        InOrder::new(id).wait_ms(wait_ms).at_once(|row| row.says.is_urgent())
+        InOrder::new(id).wait_ms(wait_ms).at_once(|row| row.says.is_urgent()).late_go_on()
     }
 }
 
@@ -114,7 +121,7 @@ impl LiftSays {
     pub fn is_urgent(&self) -> bool {
         match self {
             LiftSays::Status(_) => false,
-            LiftSays::Code(coded) => coded.code.calls_for_help(),
+            LiftSays::Code(coded) => coded.code.calls_for_help() || coded.code == LiftCode::PowerLost,
             _ => true,
         }
     }

@@ -49,6 +49,7 @@ pub(super) struct Car {
     /// Since when its doors have been open at a floor.
     open_since_ms: Option<i64>,
     seen_open: bool,
+    told_open: bool,
     open_rows: u32,
     /// Since when its doors have been closed in each row.
     closed_since_ms: Option<i64>,
@@ -66,6 +67,9 @@ pub(super) struct Car {
     openings_since_nobody: u16,
     /// How often it has run since the sensor said somebody.
     runs_since_somebody: u16,
+    /// When it was seen to move last, and when its doors let people out at a floor.
+    ran_ms: Option<i64>,
+    opened_ms: Option<i64>,
     /// When a fault was told, if it has not moved since.
     pub(super) fault_ms: Option<i64>,
     /// When people have said that it is over: how it stands since is no reason to raise it again.
@@ -95,28 +99,17 @@ impl Car {
     /// Takes in what the lift tells; the caller has acted upon all that was due by then.
     pub(super) fn hear(&mut self, config: &TrapConfig, status: LiftStatus, at_ms: i64, arrival_ms: i64) {
         let before = self.heard.replace(Heard { at_ms, arrival_ms, status });
-        let gap_ms = before.map_or(0, |before| at_ms - before.at_ms);
+        let gap_ms = before.map_or(0, |before| at_ms.saturating_sub(before.at_ms));
         self.gap_ms = gap_ms;
         self.hear_doors(config, &status, at_ms, gap_ms);
         let is_closed = status.doors == Some(Doors::Closed);
         self.closed_since_ms = is_closed.then(|| self.closed_since_ms.unwrap_or(at_ms));
         self.hear_person(config, &status, at_ms);
-        let seen_ms = before.map_or(i64::MIN, |before| before.at_ms);
-        let before = before.map(|before| before.status);
-        let floors = before.and_then(|before| before.floor).zip(status.floor);
-        let levels = before.and_then(|before| before.level).zip(status.level);
-        if status.moving == Some(true) || floors.is_some_and(|(before, now)| before != now) {
-            let was_standing = self.stands_since_ms.take().is_some();
-            self.runs_since_somebody = self.runs_since_somebody.saturating_add(was_standing.into());
-            self.seen_since_ms = (status.person == Some(true)).then_some(at_ms);
-            self.excused_ms = None;
-            // Of a fault that was told since the last row nobody knows whether it came before or after.
-            self.fault_ms = self.fault_ms.filter(|fault_ms| *fault_ms > seen_ms);
-        }
-        let was_elsewhere = levels.is_some_and(|(before, now)| before != now);
-        // Of rows far apart nobody knows for long that it has not moved.
-        let is_old = self.excused_ms.is_some_and(|at| at_ms - at > config.ride_max_ms) && gap_ms > config.gap_max_ms;
-        self.excused_ms = self.excused_ms.filter(|_| !was_elsewhere && !is_old);
+        self.hear_moves(before.as_ref(), &status, at_ms);
+        let is_held = gap_ms <= config.gap_max_ms && status.person != Some(true);
+        // Of rows far apart nobody knows for long that it has not moved; and who is seen in it may be somebody else.
+        let is_old = self.excused_ms.is_some_and(|at| at_ms.saturating_sub(at) > config.ride_max_ms);
+        self.excused_ms = self.excused_ms.filter(|_| !is_old || is_held);
         if status.moving == Some(true) || self.has_opened {
             self.stands_since_ms = None;
         } else if self.stands_since_ms.is_none() {
@@ -129,21 +122,46 @@ impl Car {
         }
     }
 
+    /// Whether it has moved since the row before.
+    fn hear_moves(&mut self, before: Option<&Heard>, status: &LiftStatus, at_ms: i64) {
+        let seen_ms = before.map_or(i64::MIN, |before| before.at_ms);
+        let was = before.map(|before| before.status);
+        let differs = was.and_then(|was| was.floor).zip(status.floor).is_some_and(|(was, is)| was != is);
+        // The nearest floor of a car that hangs half way between two changes by itself.
+        let hangs = status.moving == Some(false) && status.level != Some(true);
+        if status.moving == Some(true) || differs && !hangs {
+            let was_standing = self.stands_since_ms.take().is_some();
+            self.runs_since_somebody = self.runs_since_somebody.saturating_add(was_standing.into());
+            self.seen_since_ms = (status.person == Some(true)).then_some(at_ms);
+            (self.excused_ms, self.ran_ms) = (None, Some(at_ms));
+            // Of a fault that was told since the last row nobody knows whether it came before or after.
+            self.fault_ms = self.fault_ms.filter(|fault_ms| *fault_ms > seen_ms);
+        }
+        let levels = was.and_then(|was| was.level).zip(status.level);
+        self.excused_ms = self.excused_ms.filter(|_| levels.is_none_or(|(was, is)| was == is));
+    }
+
     /// Whether doors have been open at a floor, for so long that it was no contact that flickers.
     fn hear_doors(&mut self, config: &TrapConfig, status: &LiftStatus, at_ms: i64, gap_ms: i64) {
         let not_closed = matches!(status.doors, Some(Doors::Open | Doors::Moving));
-        let is_open = not_closed && status.moving != Some(true) && status.level != Some(false);
-        // Doors that jam half way are seen neither open nor closed; of rows far apart nobody can tell.
+        // Where nobody knows whether it is at a floor, open doors let somebody out who is not seen any more.
+        let at_floor = status.level.unwrap_or(self.fault_ms.is_none() && status.person != Some(true));
+        let is_open = not_closed && status.moving != Some(true) && at_floor;
+        self.told_open |= status.doors == Some(Doors::Open) && is_open;
+        let open_ms = self.open_since_ms.map_or(0, |since_ms| at_ms.saturating_sub(since_ms));
+        // Doors that jam half way are seen neither open nor closed; of rows far apart nobody can tell at first.
         let was_open = self.open_since_ms.is_some() && gap_ms > config.contact_ms;
-        self.seen_open |= status.doors == Some(Doors::Open) && is_open || was_open;
+        self.seen_open = self.told_open || (self.seen_open || was_open) && open_ms <= config.level_ms;
+        if self.has_opened && !self.seen_open {
+            (self.has_opened, self.stands_since_ms, self.stands_rows) = (false, self.open_since_ms, 2);
+        }
         if is_open {
             self.open_since_ms.get_or_insert(at_ms);
             self.open_rows = self.open_rows.saturating_add(1);
         }
         // Where a fault stands, one row alone is a contact.
         let rows_min = if self.fault_ms.is_some() { 2 } else { 1 };
-        let lasts = self.open_rows >= rows_min
-            && self.open_since_ms.is_some_and(|since_ms| at_ms - since_ms >= config.contact_ms);
+        let lasts = self.open_rows >= rows_min && open_ms >= config.contact_ms;
         if lasts && self.seen_open && !self.has_opened {
             self.has_opened = true;
             // One row alone may have been a contact: no sensor is doubted for that.
@@ -151,14 +169,15 @@ impl Car {
         }
         if self.has_opened {
             // Who stands in open doors may be in or out.
-            (self.inside, self.excused_ms) = (Inside::Unread, None);
+            (self.inside, self.excused_ms, self.opened_ms) = (Inside::Unread, None, Some(at_ms));
             (self.stands_since_ms, self.seen_since_ms) = (None, None);
         } else if gap_ms > config.gap_max_ms && !self.holds(status) {
             // Doors may have opened and closed, and nobody saw it.
             self.inside = Inside::Unread;
         }
         if !is_open {
-            (self.open_since_ms, self.open_rows, self.has_opened, self.seen_open) = (None, 0, false, false);
+            (self.open_since_ms, self.open_rows) = (None, 0);
+            (self.has_opened, self.seen_open, self.told_open) = (false, false, false);
         }
     }
 
@@ -178,7 +197,7 @@ impl Car {
             Some(false) => {
                 (self.openings_since_nobody, self.has_said_nobody) = (0, true);
                 let nobody_ms = self.nobody_since_ms.get_or_insert(at_ms);
-                if at_ms - *nobody_ms >= config.flaps_ms {
+                if at_ms.saturating_sub(*nobody_ms) >= config.flaps_ms {
                     self.seen_since_ms = None;
                 }
             }
@@ -197,6 +216,20 @@ impl Car {
         }
     }
 
+    /// The clock of the lift was set back: how long something has held is kept, by the new clock.
+    pub(super) fn set_back(&mut self, at_ms: i64, now_ms: i64) {
+        let Some(heard) = &mut self.heard else { return };
+        let since_ms = now_ms.saturating_sub(heard.arrival_ms).max(0);
+        let later_ms = at_ms.saturating_sub(heard.at_ms).saturating_sub(since_ms);
+        heard.at_ms = at_ms.saturating_sub(since_ms);
+        let times =
+            [&mut self.stands_since_ms, &mut self.open_since_ms, &mut self.closed_since_ms, &mut self.nobody_since_ms];
+        let more =
+            [&mut self.seen_since_ms, &mut self.fault_ms, &mut self.excused_ms, &mut self.ran_ms, &mut self.opened_ms];
+        let all = times.into_iter().chain(more).flatten().chain([&mut self.aboard_since_ms]);
+        all.for_each(|time_ms| *time_ms = time_ms.saturating_add(later_ms));
+    }
+
     /// People say that it is over: nobody is in the car, and that it stands where it does says nothing, until it moves, its doors open, or it tells a fault.
     pub(super) fn excuse(&mut self, now_ms: i64) {
         self.excused_ms = Some(self.heard.map_or(now_ms, |heard| heard.at_ms));
@@ -206,6 +239,11 @@ impl Car {
     /// A fault is told.
     pub(super) fn fault(&mut self, at_ms: i64) {
         (self.fault_ms, self.excused_ms) = (Some(at_ms), None);
+    }
+
+    /// Its doors have let people out since then, and it has run: who is in it is somebody else.
+    pub(super) fn is_in_use_since(&self, at_ms: i64) -> bool {
+        self.opened_ms.is_some_and(|opened_ms| opened_ms > at_ms) && self.ran_ms.is_some_and(|ran_ms| ran_ms > at_ms)
     }
 
     /// What there is to raise next that is surer than what has been raised.
@@ -239,7 +277,7 @@ impl Car {
         let missing = [person, moving, doors].into_iter().flatten().find(|doubt| !doubt.is_weak());
         let due_ms = since_ms.saturating_add(if missing.is_some() { hold_ms.saturating_mul(2) } else { hold_ms });
         // Where one row alone says so, the next may say otherwise: it is awaited.
-        let next_ms = heard.at_ms.saturating_add(self.gap_ms.min(AWAITED_MAX_MS) + 1);
+        let next_ms = heard.at_ms.saturating_add(self.gap_ms.min(AWAITED_MAX_MS) * 5 / 4 + 1);
         let due_ms = if self.stands_rows < 2 { due_ms.max(next_ms) } else { due_ms };
         let unseen = self.unseen || due_ms.saturating_sub(heard.at_ms) > config.gap_max_ms;
         let doubt = missing.or(person).or(doors).or(unseen.then_some(Doubt::Unseen));
@@ -264,7 +302,7 @@ impl Car {
 
     /// Why nobody can be sure that somebody is in the car.
     fn person_doubt(&self, config: &TrapConfig, heard: &Heard) -> Option<Doubt> {
-        let nobody_ms = self.nobody_since_ms.map_or(0, |nobody_ms| heard.at_ms - nobody_ms);
+        let nobody_ms = self.nobody_since_ms.map_or(0, |nobody_ms| heard.at_ms.saturating_sub(nobody_ms));
         match self.inside {
             Inside::Somebody if self.openings_since_nobody > 1 || !self.has_said_nobody => Some(Doubt::PersonConstant),
             Inside::Somebody => (nobody_ms >= config.flaps_ms).then_some(Doubt::PersonGone),
@@ -277,7 +315,11 @@ impl Car {
     /// opening.
     fn doors_doubt(&self, config: &TrapConfig, heard: &Heard, due_ms: i64) -> Option<Doubt> {
         match (heard.status.doors, self.closed_since_ms) {
-            (Some(Doors::Closed), Some(closed_ms)) if due_ms.max(heard.at_ms) - closed_ms >= config.contact_ms => None,
+            (Some(Doors::Closed), Some(closed_ms))
+                if due_ms.max(heard.at_ms).saturating_sub(closed_ms) >= config.contact_ms =>
+            {
+                None
+            }
             (Some(Doors::Closed), _) => Some(Doubt::DoorsFlicker),
             _ if self.fault_ms.is_some() => Some(Doubt::DoorsFlicker),
             _ => Some(Doubt::DoorsUnknown),

@@ -52,7 +52,7 @@ impl Default for TrapConfig {
             gap_max_ms: 8_000,
             ride_max_ms: 300_000,
             empty_runs_max: 30,
-            slack_ms: 1_000,
+            slack_ms: 2_000,
             on_site_max_ms: 43_200_000,
             sensor_out_max_ms: 7 * 86_400_000,
             silent_ms: 30_000,

@@ -36,9 +36,12 @@ use site::Turn;
 /// - **Clocks**: what holds is acted upon when a later row of the lift, or the watermark, has passed it; and when neither comes, [`slack_ms`](TrapConfig::slack_ms) later
 ///   on the arrival clock, whether or not the source is connected. Answer, arrival and escalation are on the arrival clock.
 ///
-/// Rows of a lift must come in the order of their times: put [`LiftRow::in_order`] before. A status that is older than the last of its lift is [`Late`](Verdict::Late); one that repeats it a [`Duplicate`](Verdict::Duplicate).
+/// Rows of a lift must come in the order of their times: put [`LiftRow::in_order`] before. A status that is older than the last of its lift is [`Late`](Verdict::Late), unless it is so by more than a minute, which is a clock that was set back; one that repeats it a [`Duplicate`](Verdict::Duplicate).
 ///
-/// Per row: O(lifts of the site). Memory per site: [`SiteState`], 328 bytes a lift and its last calls.
+/// **A clock that is far ahead**: by default the engine keeps such rows from every detector, and a call may be among them. Take rows by
+/// [`LiftRow::EVENT_TIME`], which lets it learn the error. A lift whose clock is behind those of its building is acted upon by its own rows and our clock.
+///
+/// Per row: O(lifts of the site). Memory per site: [`SiteState`], 384 bytes a lift and its last calls.
 ///
 /// # Examples
 /// ```
@@ -51,6 +54,7 @@ use site::Turn;
 /// let job = Job::new(move |flow| {
 ///     let book = book.clone();
 ///     let rows = flow.channel::<LiftRow>("lifts").key_by(move |row| book.site(row.lift));
+///     let rows = rows.event_time(LiftRow::EVENT_TIME);
 ///     rows.detect("trapped", LiftRow::in_order(3_000).then(trapped.clone())).out.1.to_channel("told");
 /// });
 /// let mut running = job.ticks(TickSource::FROM_EVENTS).start()?;
@@ -103,7 +107,8 @@ impl Trapped {
         told: &'a mut Vec<Tells>,
     ) -> Turn<'a> {
         let now_ms = st.now_ms(cx.arrival_ms(), row_ms);
-        Turn { config: &self.config, book: &self.book, site: *cx.key(), st, now_ms, told }
+        let watermark_ms = cx.watermark_ms();
+        Turn { config: &self.config, book: &self.book, site: *cx.key(), st, now_ms, watermark_ms, told }
     }
 
     fn leave(&self, st: &SiteState, told: Vec<Tells>, now_ms: i64, cx: &mut Context<'_, Site, LiftTold>) {

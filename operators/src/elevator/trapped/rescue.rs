@@ -15,11 +15,13 @@ pub(super) struct Rescue {
     pub(super) goes: Goes,
     pub(super) level: u8,
     pub(super) raised_ms: i64,
+    /// When, by the clock of the lift: its newest row then.
+    pub(super) raised_at_ms: i64,
     /// The step that was reached last, and when.
     pub(super) step: Option<RescueStep>,
     step_ms: i64,
     /// How often it was told to more since then.
-    escalated: u8,
+    escalated: u16,
     missed_answer: bool,
     missed_arrival: bool,
 }
@@ -32,6 +34,7 @@ impl Rescue {
             goes,
             level: 1,
             raised_ms: now_ms,
+            raised_at_ms: i64::MIN,
             step: None,
             step_ms: now_ms,
             escalated: 0,
@@ -49,9 +52,15 @@ impl Rescue {
         Some(Tells::Step { lift, nth: self.nth, step, after_ms: now_ms.saturating_sub(self.raised_ms) })
     }
 
+    /// The car is in use since, or whoever was in it was released, and somebody may be trapped in it again: help is awaited anew.
+    pub(super) fn again(&mut self, goes: Goes, now_ms: i64) {
+        let (nth, trap, level) = (self.nth, self.trap, self.level);
+        *self = Rescue { level, ..Rescue::raised(nth, trap, goes, now_ms) };
+    }
+
     /// Whoever works on the lift has not answered, or is gone: others go.
     pub(super) fn hand_on(&mut self, lift: u32) -> Option<Tells> {
-        if self.step.is_some() || self.goes == Goes::Dispatch {
+        if self.step >= Some(RescueStep::Released) || self.goes == Goes::Dispatch {
             return None;
         }
         self.goes = Goes::Dispatch;
@@ -73,9 +82,13 @@ impl Rescue {
         is_open.then(|| self.raised_ms.saturating_add(config.arrive_ms))
     }
 
+    /// After the last of them, so often again: what people have not closed is not forgotten.
     fn escalation_due_ms(&self, config: &ResponseConfig) -> Option<i64> {
-        let after_ms = config.escalate_ms.get(usize::from(self.escalated))?;
-        (self.step < Some(RescueStep::Released)).then(|| self.step_ms.saturating_add(*after_ms))
+        let last_ms = config.escalate_ms.last().filter(|_| self.escalated < u16::MAX)?;
+        let nth = usize::from(self.escalated);
+        let more = i64::from(self.escalated).saturating_sub(config.escalate_ms.len() as i64 - 1);
+        let after_ms = config.escalate_ms.get(nth).copied().unwrap_or(last_ms.saturating_mul(more.saturating_add(1)));
+        Some(self.step_ms.saturating_add(after_ms))
     }
 
     /// When something is to be told next.
@@ -97,14 +110,13 @@ impl Rescue {
             told.push(Tells::Missed { lift, nth: self.nth, step: RescueStep::Arrived });
         }
         while is_due(self.escalation_due_ms(config)) {
-            self.escalated += 1;
-            let level = self.escalated + 1;
-            if level > self.level {
-                self.level = level;
-                told.push(Tells::Escalated { lift, nth: self.nth, level, trap: self.trap });
-                // Whoever works on it has had the time to say so.
-                told.extend(self.hand_on(lift));
+            self.escalated = self.escalated.saturating_add(1);
+            if self.step < Some(RescueStep::Released) {
+                self.level = (self.level + 1).min(1 + config.escalate_ms.len() as u8);
             }
+            told.push(Tells::Escalated { lift, nth: self.nth, level: self.level, trap: self.trap });
+            // Whoever works on it has had the time to say so.
+            told.extend(self.hand_on(lift));
         }
     }
 }

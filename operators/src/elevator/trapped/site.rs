@@ -18,6 +18,18 @@ use crate::window::TIME_MAX_MS;
 /// So many calls of a lift are remembered, so that none that comes again is taken for a new one.
 const CALLS_MAX: usize = 8;
 
+/// Lifts that tell of a cut within so long tell of the same one.
+const SAME_CUT_MS: i64 = 60_000;
+
+/// The same call that comes within so long is the same.
+const CALLS_AGAIN_MS: i64 = 120_000;
+
+/// A second word that it is over, within so long, must say of which it is.
+const CLOSED_AGAIN_MS: i64 = 1_800_000;
+
+/// Rows of a lift come in order: one that is so much older is by a clock that was set back, and not late.
+const SET_BACK_MS: i64 = 60_000;
+
 /// What is remembered of a lift.
 #[derive(Clone, Debug, Default, PartialEq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
 #[rkyv(crate = rkyv)]
@@ -26,8 +38,15 @@ pub(super) struct Watched {
     rescue: Option<Rescue>,
     /// How many there were.
     raised: u32,
-    calls: Vec<(i64, TrapCause)>,
+    /// By the clock of the lift and ours, since people said last that it was over.
+    calls: Vec<(i64, i64, TrapCause)>,
+    /// When they said so.
+    closed_ms: Option<i64>,
     on_site: Option<(Private, i64)>,
+    /// What its controller has said that it is used for, where its status says nothing.
+    told_mode: LiftMode,
+    /// Its rows come behind the watermark of the site.
+    lags: bool,
     /// It has run since the power was lost.
     ran_since_cut: bool,
     /// People have closed its trapping since the power was lost.
@@ -40,6 +59,8 @@ pub(super) struct Watched {
 struct Cut {
     since_ms: i64,
     arrival_ms: i64,
+    /// It is told to be back; lifts that have not been heard since may hold somebody.
+    is_back: bool,
     /// What was told of it last.
     listed: Vec<LiftInCut>,
 }
@@ -50,6 +71,8 @@ struct Cut {
 pub struct SiteState {
     lifts: BTreeMap<u32, Watched>,
     cut: Option<Cut>,
+    /// When the power was told to be back last, by the clock of who told it.
+    back_ms: Option<i64>,
     /// An event time stood in for an arrival clock that had no reading yet.
     stood_in: bool,
 }
@@ -85,7 +108,9 @@ impl SiteState {
     fn next(&self, watched: &Watched, lift: u32, config: &TrapConfig, book: &LiftBook, now_ms: i64) -> Option<Case> {
         let out = watched.car.sensor_out_until_ms.is_some_and(|until_ms| now_ms < until_ms);
         let senses_people = !out && book.lift(lift).is_none_or(|lift| lift.senses_people);
-        watched.car.next(config, senses_people, watched.rescue.as_ref().map(|rescue| rescue.trap))
+        // Of a car that has run since, somebody may be trapped again.
+        let raised = watched.rescue.as_ref().filter(|rescue| !watched.is_over_for(rescue)).map(|rescue| rescue.trap);
+        watched.car.next(config, senses_people, raised)
     }
 
     /// When a watermark brings something.
@@ -100,7 +125,8 @@ impl SiteState {
             let stuck = self.stuck_due_ms(watched, *lift, config, book, now_ms);
             let rescue = watched.rescue.as_ref().and_then(|rescue| rescue.due_ms(&config.response));
             let silent = self.silent_due(watched, config).map(|(due_ms, _)| due_ms);
-            [stuck, rescue, silent, watched.leaves_ms()].into_iter().flatten().min()
+            let sensor = watched.car.sensor_out_until_ms.filter(|until_ms| *until_ms > now_ms);
+            [stuck, rescue, silent, watched.leaves_ms(), sensor].into_iter().flatten().min()
         };
         self.lifts.iter().filter_map(of).min()
     }
@@ -122,25 +148,38 @@ impl SiteState {
     /// When the silence of a lift whose building has no power is a reason to look.
     fn silent_due(&self, watched: &Watched, config: &TrapConfig) -> Option<(i64, Option<Doubt>)> {
         let (cut, heard) = (self.cut.as_ref()?, watched.car.heard?);
-        let is_silent = heard.at_ms <= cut.since_ms.saturating_add(config.gap_max_ms);
-        if !is_silent || watched.rescue.is_some() || watched.over_since_cut {
+        // Once the power is back it is over for whoever was heard since.
+        let is_over = cut.is_back && heard.arrival_ms > cut.arrival_ms.saturating_add(config.gap_max_ms);
+        if is_over || watched.rescue.is_some() || watched.over_since_cut {
             return None;
         }
         let (after_ms, doubt) = watched.car.silent_after_ms(config)?;
-        Some((cut.arrival_ms.saturating_add(after_ms), doubt))
+        Some((cut.arrival_ms.max(heard.arrival_ms).saturating_add(after_ms), doubt))
     }
 }
 
 impl Watched {
     /// When whoever works on the lift is gone, if that is who was told.
     fn leaves_ms(&self) -> Option<i64> {
-        let rescue = self.rescue.as_ref().filter(|rescue| rescue.goes != Goes::Dispatch && rescue.step.is_none())?;
+        let is_told = |rescue: &&Rescue| rescue.goes != Goes::Dispatch && rescue.step < Some(RescueStep::Released);
+        let rescue = self.rescue.as_ref().filter(is_told)?;
         let (_, until_ms) = self.on_site.as_ref()?;
         Some((*until_ms).max(rescue.raised_ms))
     }
 
+    /// The car is in use since it was raised, or people have released whoever was in it.
+    fn is_over_for(&self, rescue: &Rescue) -> bool {
+        rescue.step >= Some(RescueStep::Released) || self.car.is_in_use_since(rescue.raised_at_ms)
+    }
+
+    /// What it is used for, by its status or else by its codes.
+    fn mode(&self) -> LiftMode {
+        let by_status = self.car.heard.map_or(LiftMode::Normal, |heard| heard.status.mode);
+        if by_status == LiftMode::Normal { self.told_mode } else { by_status }
+    }
+
     fn goes(&self, now_ms: i64) -> Goes {
-        let mode = self.car.heard.map_or(LiftMode::Normal, |heard| heard.status.mode);
+        let mode = self.mode();
         match &self.on_site {
             Some((who, until_ms)) if mode.has_somebody_at_it() && now_ms < *until_ms => {
                 Goes::OnSite { who: who.clone(), mode }
@@ -157,6 +196,7 @@ pub(super) struct Turn<'a> {
     pub(super) site: Site,
     pub(super) st: &'a mut SiteState,
     pub(super) now_ms: i64,
+    pub(super) watermark_ms: i64,
     pub(super) told: &'a mut Vec<Tells>,
 }
 
@@ -170,11 +210,11 @@ impl Turn<'_> {
             LiftSays::Code(coded) => self.code(*lift, coded, *at_ms),
             LiftSays::Intercom => self.call(*lift, TrapCause::Intercom, *at_ms),
             LiftSays::Power { lost: true } => self.power_lost(*at_ms),
-            LiftSays::Power { lost: false } => self.power_back(),
+            LiftSays::Power { lost: false } => self.power_back(*at_ms),
             LiftSays::OnSite { who, until_ms } => self.on_site(*lift, who, *until_ms),
             LiftSays::OffSite => self.off_site(*lift),
             LiftSays::SensorOut { until_ms, by } => self.sensor_out(*lift, *until_ms, by),
-            LiftSays::Rescue { step, by } => self.rescue(*lift, *step, by),
+            LiftSays::Rescue { step, nth, by } => self.rescue(*lift, (*step, *nth), *at_ms, by),
         };
         self.list_lifts();
         verdict
@@ -184,7 +224,11 @@ impl Turn<'_> {
     pub(super) fn watermark(&mut self, watermark_ms: i64) {
         if watermark_ms < END_MS {
             for lift in self.lifts() {
-                self.act_upon(lift, watermark_ms);
+                // One whose clock is behind those of the others has rows to come; it is acted upon by ours.
+                let lags = self.st.lifts.get(&lift).is_some_and(|watched| watched.lags);
+                if !lags {
+                    self.act_upon(lift, watermark_ms);
+                }
             }
         }
         self.list_lifts();
@@ -247,11 +291,23 @@ impl Turn<'_> {
     fn raise(&mut self, lift: u32, trap: Trap, why: TrapWhy) {
         let now_ms = self.now_ms;
         let watched = self.watched(lift);
+        let (goes, is_again) =
+            (watched.goes(now_ms), watched.rescue.as_ref().is_some_and(|of| watched.is_over_for(of)));
+        let raised_at_ms = watched.car.heard.map_or(i64::MIN, |heard| heard.at_ms);
         if watched.rescue.is_none() {
             watched.raised = watched.raised.saturating_add(1);
-            watched.rescue = Some(Rescue::raised(watched.raised, trap, watched.goes(now_ms), now_ms));
+            watched.rescue = Some(Rescue::raised(watched.raised, trap, goes.clone(), now_ms));
         }
         let Some(rescue) = &mut watched.rescue else { return };
+        if is_again {
+            rescue.again(goes.clone(), now_ms);
+        }
+        if is_again || rescue.raised_at_ms == i64::MIN {
+            rescue.raised_at_ms = raised_at_ms;
+        }
+        if goes == Goes::Dispatch {
+            rescue.goes = goes;
+        }
         rescue.trap = rescue.trap.max(trap);
         let (nth, goes, level) = (rescue.nth, rescue.goes.clone(), rescue.level);
         self.told.push(Tells::Raised { lift, nth, trap, why, goes, level });
@@ -259,7 +315,10 @@ impl Turn<'_> {
 
     fn status(&mut self, lift: u32, status: LiftStatus, at_ms: i64) -> Verdict {
         if let Some(heard) = self.watched(lift).car.heard {
-            if at_ms < heard.at_ms {
+            if at_ms.saturating_add(SET_BACK_MS) < heard.at_ms {
+                let now_ms = self.now_ms;
+                self.watched(lift).car.set_back(at_ms, now_ms);
+            } else if at_ms < heard.at_ms {
                 return Verdict::Late;
             }
             if at_ms == heard.at_ms && status == heard.status {
@@ -267,25 +326,28 @@ impl Turn<'_> {
             }
         }
         let (config, now_ms) = (self.config, self.now_ms);
-        // Nobody has seen what it did in a gap: what this row says goes first.
-        if self.watched(lift).car.heard.is_some_and(|heard| at_ms - heard.at_ms <= config.gap_max_ms) {
-            self.act_upon(lift, at_ms);
-        }
+        self.act_upon(lift, at_ms);
         self.watched(lift).car.hear(config, status, at_ms, now_ms);
         self.act_upon(lift, at_ms);
         let runs = status.moving == Some(true) && status.mode == LiftMode::Normal;
-        let since_cut = self.st.cut.as_ref().is_some_and(|cut| at_ms > cut.since_ms);
+        let since_cut =
+            self.st.cut.as_ref().is_some_and(|cut| now_ms > cut.arrival_ms.saturating_add(config.gap_max_ms));
+        let lags = at_ms.saturating_add(config.gap_max_ms) < self.watermark_ms;
         let watched = self.watched(lift);
-        watched.ran_since_cut |= runs && since_cut;
-        if let Some(rescue) = watched.rescue.as_mut().filter(|_| !status.mode.has_somebody_at_it()) {
-            // Whoever worked on it has gone without a word.
-            let handed_on = rescue.hand_on(lift);
-            self.told.extend(handed_on);
-        }
-        if since_cut && self.all_lifts().iter().all(|lift| self.watched(*lift).ran_since_cut) {
-            self.power_back();
+        (watched.lags, watched.ran_since_cut) = (lags, watched.ran_since_cut || runs && since_cut);
+        self.if_nobody_is_at_it(lift);
+        if since_cut && self.st.lifts.values().all(|watched| watched.ran_since_cut || watched.car.heard.is_none()) {
+            self.power_back(at_ms);
         }
         Verdict::Applied
+    }
+
+    /// Whoever worked on it has gone without a word: others go.
+    fn if_nobody_is_at_it(&mut self, lift: u32) {
+        let watched = self.watched(lift);
+        let is_left = !watched.mode().has_somebody_at_it();
+        let handed_on = watched.rescue.as_mut().filter(|_| is_left).and_then(|rescue| rescue.hand_on(lift));
+        self.told.extend(handed_on);
     }
 
     fn code(&mut self, lift: u32, coded: &Coded, at_ms: i64) -> Verdict {
@@ -294,6 +356,12 @@ impl Turn<'_> {
             LiftCode::Trapped => return self.call(lift, TrapCause::Controller, at_ms),
             LiftCode::PowerLost => return self.power_lost(at_ms),
             LiftCode::NoFault => self.watched(lift).car.fault_ms = None,
+            LiftCode::Inspection => self.watched(lift).told_mode = LiftMode::Inspection,
+            LiftCode::FireReturn | LiftCode::Firefighter => self.watched(lift).told_mode = LiftMode::Fire,
+            LiftCode::BackToAutomatic => {
+                self.watched(lift).told_mode = LiftMode::Normal;
+                self.if_nobody_is_at_it(lift);
+            }
             code if code.family() == CodeFamily::Fault => self.watched(lift).car.fault(at_ms),
             _ => {}
         }
@@ -302,18 +370,21 @@ impl Turn<'_> {
 
     /// Somebody calls: told at once, whatever else is known. One that comes late is told as well; one that comes again is not.
     fn call(&mut self, lift: u32, cause: TrapCause, at_ms: i64) -> Verdict {
+        let now_ms = self.now_ms;
         let watched = self.watched(lift);
-        if watched.calls.contains(&(at_ms, cause)) {
+        // A clock that stands still tells the same time for days.
+        let is_again = |call: &(i64, i64, TrapCause)| {
+            (call.0, call.2) == (at_ms, cause) && now_ms.saturating_sub(call.1) <= CALLS_AGAIN_MS
+        };
+        if watched.calls.iter().any(is_again) {
             return Verdict::Duplicate;
         }
         if watched.calls.len() >= CALLS_MAX {
             watched.calls.remove(0);
         }
-        watched.calls.push((at_ms, cause));
-        let (status, before) = (watched.car.heard.map(|heard| heard.status), watched.rescue.as_ref().map(|of| of.trap));
-        if before != Some(Trap::Called) {
-            self.raise(lift, Trap::Called, TrapWhy { cause, since_ms: at_ms, doubt: None, status });
-        }
+        watched.calls.push((at_ms, now_ms, cause));
+        let status = watched.car.heard.map(|heard| heard.status);
+        self.raise(lift, Trap::Called, TrapWhy { cause, since_ms: at_ms, doubt: None, status });
         Verdict::Applied
     }
 
@@ -321,20 +392,31 @@ impl Turn<'_> {
         self.book.lifts_of(self.site).iter().copied().chain(self.st.lifts.keys().copied()).collect()
     }
 
+    /// While a cut stands each lift that falls silent is a reason to look, so another one changes nothing.
     fn power_lost(&mut self, at_ms: i64) -> Verdict {
-        if self.st.cut.is_some() {
+        if let Some(cut) =
+            self.st.cut.as_mut().filter(|cut| !cut.is_back && at_ms >= cut.since_ms.saturating_sub(SAME_CUT_MS))
+        {
+            // Whoever tells of it first in time counts, whoever comes first.
+            cut.since_ms = cut.since_ms.min(at_ms);
+        }
+        let was_back = self.st.back_ms.is_some_and(|back_ms| at_ms <= back_ms);
+        if was_back || self.st.cut.as_ref().is_some_and(|cut| !cut.is_back) {
             return Verdict::Duplicate;
         }
         for lift in self.all_lifts() {
             let watched = self.watched(lift);
             (watched.ran_since_cut, watched.over_since_cut) = (false, false);
         }
-        self.st.cut = Some(Cut { since_ms: at_ms, arrival_ms: self.now_ms, listed: Vec::new() });
+        let (since_ms, arrival_ms) = (at_ms, self.now_ms);
+        self.st.cut = Some(Cut { since_ms, arrival_ms, is_back: false, listed: Vec::new() });
         Verdict::Applied
     }
 
-    fn power_back(&mut self) -> Verdict {
-        if self.st.cut.take().is_some() {
+    fn power_back(&mut self, at_ms: i64) -> Verdict {
+        self.st.back_ms = self.st.back_ms.max(Some(at_ms));
+        if let Some(cut) = self.st.cut.as_mut().filter(|cut| !cut.is_back) {
+            cut.is_back = true;
             self.told.push(Tells::PowerBack);
         }
         Verdict::Applied
@@ -342,21 +424,26 @@ impl Turn<'_> {
 
     /// Tells what is known of each lift of a building without power, when it is not what was told.
     fn list_lifts(&mut self) {
-        let Some(since_ms) = self.st.cut.as_ref().map(|cut| cut.since_ms) else { return };
-        let heard_from_ms = since_ms.saturating_add(self.config.gap_max_ms);
+        let Some(cut) = &self.st.cut else { return };
+        let waits = self.st.lifts.values().any(|watched| self.st.silent_due(watched, self.config).is_some());
+        if cut.is_back && !waits {
+            self.st.cut = None;
+            return;
+        }
+        let (since_ms, heard_from_ms) = (cut.since_ms, cut.arrival_ms.saturating_add(self.config.gap_max_ms));
         let (all, now_ms) = (self.all_lifts(), self.now_ms);
         let Some(cut) = &mut self.st.cut else { return };
         let lifts: Vec<LiftInCut> = all
             .into_iter()
             .map(|lift| {
                 let watched = self.st.lifts.get(&lift);
-                let heard_ms = watched.and_then(|watched| Some(watched.car.heard?.at_ms));
+                let heard = watched.and_then(|watched| watched.car.heard);
                 let rescue = watched.and_then(|watched| watched.rescue.as_ref());
-                let (is, since_ms) = match (rescue, heard_ms) {
+                let (is, since_ms) = match (rescue, heard) {
                     (Some(rescue), _) => (InCut::Raised(rescue.trap), rescue.raised_ms),
                     _ if watched.is_some_and(|watched| watched.over_since_cut) => (InCut::Over, now_ms),
-                    (None, Some(heard_ms)) if heard_ms > heard_from_ms => (InCut::Heard, heard_ms),
-                    (None, Some(heard_ms)) => (InCut::Silent, heard_ms),
+                    (None, Some(heard)) if heard.arrival_ms > heard_from_ms => (InCut::Heard, heard.at_ms),
+                    (None, Some(heard)) => (InCut::Silent, heard.at_ms),
                     (None, None) => (InCut::NeverHeard, since_ms),
                 };
                 let before = cut.listed.iter().find(|before| before.lift == lift && before.is == is);
@@ -400,18 +487,37 @@ impl Turn<'_> {
         Verdict::Applied
     }
 
-    fn rescue(&mut self, lift: u32, step: RescueStep, by: &Person) -> Verdict {
-        if by.who.is_blank() {
-            return self.refuse(lift, "E0604", "a step of a rescue is told by somebody with a name");
+    fn rescue(&mut self, lift: u32, (step, nth): (RescueStep, Option<u32>), at_ms: i64, by: &Person) -> Verdict {
+        let closes = matches!(step, RescueStep::Closed { .. });
+        if by.who.is_blank() || closes && by.reason.is_blank() {
+            return self.refuse(
+                lift,
+                "E0604",
+                "a step of a rescue is told by somebody with a name, and its end with a reason",
+            );
         }
-        let now_ms = self.now_ms;
+        let (now_ms, cut_ms) = (self.now_ms, self.st.cut.as_ref().map(|cut| cut.arrival_ms));
         let watched = self.watched(lift);
+        let closed_before =
+            watched.closed_ms.is_some_and(|closed_ms| now_ms.saturating_sub(closed_ms) < CLOSED_AGAIN_MS);
         let Some(rescue) = &mut watched.rescue else {
             return self.refuse(lift, "E0605", "nothing is raised of this lift; name the lift that it is about");
         };
+        // In doubt it goes on: what was said before it was raised, or of another, may be about the one before.
+        let is_of_it = match nth {
+            Some(nth) => nth == rescue.nth,
+            None => at_ms >= rescue.raised_ms && !(closes && closed_before),
+        };
+        if !is_of_it {
+            return self.refuse(lift, "E0605", "it may be about an earlier one of this lift; say which, by its number");
+        }
         let reached = rescue.reach(lift, step, now_ms);
-        if matches!(step, RescueStep::Closed { .. }) {
-            (watched.rescue, watched.over_since_cut) = (None, true);
+        if closes {
+            watched.over_since_cut |= cut_ms.is_some_and(|cut_ms| rescue.raised_ms >= cut_ms);
+            (watched.rescue, watched.closed_ms) = (None, Some(now_ms));
+            watched.calls.clear();
+        }
+        if closes || step == RescueStep::Released {
             watched.car.excuse(now_ms);
         }
         self.told.extend(reached);
