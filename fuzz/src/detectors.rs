@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 use watchfire_engine::Change;
 use watchfire_engine::{Compose, EventTime, Flow, Job, Metrics, Running, TickSource, Timed};
 use watchfire_operators::detect::{
-    Cusum, Entry, Ewma, HalfSpaceTrees, Holt, InOrder, PageHinkley, Rate, Reading, RobustZ, Score, Scored, Scores,
-    Side, Sign, Silence, Silent, Stuck,
+    Cusum, Entry, Ewma, HalfSpaceTrees, Holt, InOrder, PageHinkley, Rate, Reading, RobustZ, Rolled, Rolling, Rolls,
+    Score, Scored, Scores, Side, Sign, Silence, Silent, Stuck,
 };
 use watchfire_operators::pattern::{Found, Sequence, Steps};
 use watchfire_operators::window::Close;
@@ -106,6 +106,8 @@ macro_rules! build {
         let trees =
             HalfSpaceTrees { trees: 3, depth: 4, window: 4, warm_up, seed: seed.into(), ..HalfSpaceTrees::default() };
         let trees = $make(Scores::new(trees, both));
+        let rolling = Rolling { lengths_ms: vec![tau_ms, quiet_ms], gap_max_ms: quiet_ms, rows_max: held_max };
+        let rolls = $make(Rolls::new(rolling, both));
         let silence = $make(Silence::new(move |_: &u32| tau_ms, sign));
         let allowed_lateness_ms = held_max as i64 * 16;
         let close = match seed % 3 {
@@ -115,14 +117,20 @@ macro_rules! build {
         };
         let sequence = Sequence::new(steps(tau_ms), |row: &Row| row.id).expect("sound steps");
         let sequence = $make(sequence.close(close).matches_max(3).held_max(held_max));
-        let all =
-            ewma.both(cusum).both(hinkley).both(holt.both(rate).both(stuck)).both(robust.both(trees).both(silence));
+        let all = ewma
+            .both(cusum)
+            .both(hinkley)
+            .both(holt.both(rate).both(stuck))
+            .both(robust.both(trees).both(silence).both(rolls));
         let found = rows.detect("detectors", sorted.then(all).both(sequence));
-        let ((sorted, ((((ewma, cusum), hinkley), ((holt, rate), stuck)), ((robust, trees), silent))), sequence) =
-            found.out;
+        let (
+            (sorted, ((((ewma, cusum), hinkley), ((holt, rate), stuck)), (((robust, trees), silent), rolled))),
+            sequence,
+        ) = found.out;
         robust.to_channel("robust_z");
         trees.to_channel("half_space_trees");
         silent.to_channel("silent");
+        rolled.to_channel("rolled");
         sequence.to_channel("sequence");
         sorted.to_channel("sorted");
         ewma.to_channel("ewma");
@@ -193,6 +201,10 @@ fn said(running: &mut Running) -> (Vec<String>, Metrics) {
     each::<RobustZ>(running, "robust_z", &mut all);
     each::<HalfSpaceTrees<2>>(running, "half_space_trees", &mut all);
     all.extend(running.receiver::<Silent<u32>>("silent").expect("its receiver").rows().map(|row| format!("{row:?}")));
+    for rolled in running.receiver::<Rolled<Row>>("rolled").expect("its receiver").rows() {
+        assert!(rolled.features.known().is_none_or(|of| of.iter().all(|of| of.is_finite())), "{rolled:?}");
+        all.push(format!("{rolled:?}"));
+    }
     // What is taken back was told before, as it was, and once.
     let mut holds = Vec::new();
     for change in running.receiver::<Change<Found<u32, Row>>>("sequence").expect("its receiver").rows() {

@@ -5,7 +5,7 @@ use watchfire_operators::alarm::{AlarmMachine, AlarmState, AlarmsState, Ladder};
 use watchfire_operators::crane::{EpisodeState, OverloadPart};
 use watchfire_operators::detect::{
     CusumState, EventRateState, EwmaState, FtrlState, HalfSpaceTreesState, HoltState, HorizonState, InOrderState,
-    PageHinkleyState, RateState, RobustZState, ScoresState, SilenceState, StuckState, WeibullState,
+    PageHinkleyState, RateState, RobustZState, RollingState, ScoresState, SilenceState, StuckState, WeibullState,
 };
 use watchfire_operators::elevator::{FaultsState, SiteState};
 use watchfire_operators::pattern::SequenceState;
@@ -20,7 +20,7 @@ pub fn state(bytes: &[u8]) {
     let mut input = Input::new(bytes);
     let kind = input.u8();
     let bytes = input.rest();
-    match kind % 26 {
+    match kind % 28 {
         0 => drop(decoded::<WindowState<OverloadPart>>(bytes)),
         1 => drop(decoded::<EpisodeState>(bytes)),
         2 => drop(decoded::<AlarmsState>(bytes)),
@@ -44,8 +44,9 @@ pub fn state(bytes: &[u8]) {
         21 => drop(decoded::<ScoresState<HalfSpaceTreesState>>(bytes)),
         22 => drop(decoded::<SilenceState>(bytes)),
         23 => held::<SequenceState<(i64, String)>>(bytes),
-        24 => drop(decoded::<SiteState>(bytes)),
-        25 => drop(decoded::<FaultsState>(bytes)),
+        26 => drop(decoded::<SiteState>(bytes)),
+        27 => drop(decoded::<FaultsState>(bytes)),
+        25 => drop(decoded::<RollingState>(bytes)),
         _ => alarm(bytes),
     }
 }

@@ -89,6 +89,14 @@ pub struct Likely {
 /// No example moves the odds further.
 const LOGIT_MAX: f64 = 35.0;
 
+impl Likely {
+    /// As likely as the sum of all this says.
+    pub(super) fn of(why: Vec<f64>) -> Likely {
+        let logit = why.iter().sum::<f64>().clamp(-LOGIT_MAX, LOGIT_MAX);
+        Likely { p: 1.0 / (1.0 + (-logit).exp()), why }
+    }
+}
+
 impl Ftrl {
     fn weight(&self, of: &Coordinate) -> f64 {
         if of.z.abs() <= self.l1 {
@@ -112,8 +120,7 @@ impl Ftrl {
     pub fn predict(&self, state: &FtrlState, features: &[f64]) -> Likely {
         let weight = |nth: usize| state.of.get(nth).map_or(0.0, |of| self.weight(of));
         let why: Vec<f64> = Self::scaled(state, features).enumerate().map(|(nth, value)| weight(nth) * value).collect();
-        let logit = why.iter().sum::<f64>().clamp(-LOGIT_MAX, LOGIT_MAX);
-        Likely { p: 1.0 / (1.0 + (-logit).exp()), why }
+        Likely::of(why)
     }
 
     /// Learns from what came of it, so many times as `weight` says. Features of another number than before are the first of them; those that are missing are 0.

@@ -23,6 +23,12 @@
 //! What is to be foretold takes two: [`Horizon`] tells of each asset what is known, and later what came of it; [`Foretells`] learns from that, of all assets
 //! of a model, and foretells with reasons.
 //!
+//! | for that | what it does | memory a key |
+//! | --- | --- | --- |
+//! | [`Rolls`] | puts to a row what its sensors were like over windows that end with it | 72 bytes a row, sensor and window, as [`Rolling`] says |
+//! | [`Foretells`] | a regression that learns while it runs ([`Ftrl`]) | 32 bytes a feature |
+//! | [`Frozen`] | trees that were grown before, on what [`Horizon`] has told ([`Trees`]) | none |
+//!
 //! Each takes O(1) a value, whatever it has seen before (but [`RobustZ`], which looks at what it keeps of that part of the day). All depend on the order of
 //! values: where rows of a key come out of order within their disorder bound, put [`InOrder`] before them, once for all: `in_order.then(ewma.both(cusum))`. Then any order of a key's rows gives the same.
 //!
@@ -74,12 +80,14 @@ mod in_order;
 mod page_hinkley;
 mod rate;
 mod robust_z;
+mod rolling;
 mod score;
 mod scores;
 mod silence;
 mod stuck;
 #[cfg(test)]
 mod tests;
+mod trees;
 mod weibull;
 
 pub use calibration::{Calibration, Reliable, brier, reliability};
@@ -94,8 +102,10 @@ pub use in_order::{InOrder, InOrderState};
 pub use page_hinkley::{PageHinkley, PageHinkleyState, PageHinkleyWhy};
 pub use rate::{Rate, RateState, RateWhy};
 pub use robust_z::{Entry, RobustZ, RobustZState, RobustZWhy};
+pub use rolling::{Features, Rolled, Rolling, RollingState, Rolls};
 pub use score::{Judged, Measured, Reading, Score, Side, VALUE_MAX};
 pub use scores::{Finding, Scored, Scores, ScoresState};
 pub use silence::{Sign, Silence, SilenceState, Silent};
 pub use stuck::{Stuck, StuckState, StuckWhy};
+pub use trees::{Frozen, Node, Split, Tree, Trees};
 pub use weibull::{Life, Weibull, WeibullState, WeibullWhy};
