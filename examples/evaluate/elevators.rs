@@ -1,7 +1,7 @@
 //! Lifts of which daily counters are known: do their doors fail tomorrow, does their safety chain open?
 //!
 //! Every day is foretold by what was known before it, in one pass: labels that came to be known teach the model, and what is asked on the last two days is
-//! judged. Onsets are failures of lifts whose doors have not failed on any day that was seen: repeats are easy, and are not shown as if they were onsets.
+//! judged. Beside it, trees that are grown on the days before these. Onsets are failures of lifts whose doors have not failed on any day that was seen: repeats are easy, and are not shown as if they were onsets.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -20,6 +20,7 @@ use watchfire::{Compose, EventTime, Job, TickSource};
 
 use crate::Failed;
 use crate::metrics::{self, average_precision, bootstrap, precision_at};
+use crate::train::{self, Growth, Model};
 
 const DAY_MS: i64 = 86_400_000;
 
@@ -30,9 +31,19 @@ const TEST_DAYS: i64 = 2;
 const VISITS: f64 = 0.05;
 
 /// Ways to tell, the plain ones first.
-const WAYS: [&str; 6] = ["random", "busiest", "as today", "share of days", "today and before", "ftrl, one pass"];
+const WAYS: [&str; 7] = [
+    "random",
+    "busiest",
+    "as today",
+    "share of days",
+    "today and before",
+    "ftrl, one pass",
+    "trees of the days before",
+];
 const BUSIEST: usize = 1;
-const OURS: usize = 5;
+
+/// By five parts of the lifts in turn, within the days that are learned from.
+pub const GROWTH: Growth = Growth { trees: 200, depth: 4, rate: 0.05, leaf: 5.0, l2: 1.0 };
 
 /// What is foretold.
 struct Target {
@@ -63,12 +74,13 @@ const TARGETS: [Target; 2] = [
     },
 ];
 
-pub fn evaluate(days: Vec<DailyCounters>) -> Result<String, Failed> {
+pub fn evaluate(days: Vec<DailyCounters>, growth: &Growth) -> Result<String, Failed> {
     let last_ms = last_of_fleet(&days);
     let from_ms = last_ms - TEST_DAYS * DAY_MS;
     let mut text = String::new();
     for target in &TARGETS {
-        let run = Run::of(target, days.clone())?;
+        let mut run = Run::of(target, days.clone())?;
+        run.grow(growth, from_ms)?;
         let asked = |at_ms: i64| (from_ms..last_ms).contains(&at_ms);
         let censored =
             run.labels.iter().filter(|((_, at_ms), label)| asked(*at_ms) && **label == Label::Censored).count();
@@ -137,6 +149,7 @@ struct Run {
     days: BTreeMap<(u32, i64), LiftDay>,
     labels: BTreeMap<(u32, i64), Label>,
     likely: BTreeMap<(u32, i64), f64>,
+    by_trees: BTreeMap<(u32, i64), f64>,
 }
 
 impl Run {
@@ -175,12 +188,35 @@ impl Run {
             (days.join(), labels.join(), likely)
         });
         let gone = |_| "a thread that takes what leaves the job has panicked";
-        let run = Run { days: days.map_err(gone)?, labels: labels.map_err(gone)?, likely };
+        let run = Run { days: days.map_err(gone)?, labels: labels.map_err(gone)?, likely, by_trees: BTreeMap::new() };
         if !send.join().unwrap_or(false) {
             return Err("the job took no more days".into());
         }
         running.wait()?;
         Ok(run)
+    }
+
+    /// Grows trees on what is known of the days before `from_ms`, and foretells those from then on.
+    fn grow(&mut self, growth: &Growth, from_ms: i64) -> Result<(), Failed> {
+        let known: Vec<(&[f64], bool)> = self
+            .days
+            .iter()
+            .filter(|((_, at_ms), _)| *at_ms < from_ms)
+            .filter_map(|(of, day)| match self.labels.get(of)? {
+                Label::Known(happened) => Some((day.features.as_slice(), *happened)),
+                Label::Open | Label::Censored => None,
+            })
+            .collect();
+        let trees = train::grow(growth, &FEATURES.map(str::to_owned), &known)?;
+        let asked = self.days.iter().filter(|((_, at_ms), _)| *at_ms >= from_ms).map(|((asset, at_ms), day)| Example {
+            asset: *asset,
+            at_ms: *at_ms,
+            said_ms: *at_ms,
+            features: day.features.clone(),
+            label: Label::Open,
+        });
+        self.by_trees = train::foretold(Model::Trees(trees), asked.collect())?;
+        Ok(())
     }
 
     /// What was foretold of a lift on a day, by every way, if anybody knows what came of it.
@@ -194,9 +230,9 @@ impl Run {
         let feature = |name: &str| FEATURES.iter().position(|of| *of == name).map_or(0.0, |at| day.features[at]);
         let [today, before, share] = target.plain.map(|at| day.features[at]);
         let random = Draw::new(7, of.0, of.1 as u64).unit();
-        let scores =
-            vec![random, feature("door operations today"), today, share, today + before, *self.likely.get(&of)?];
-        debug_assert_eq!(scores.len(), OURS + 1);
+        let (likely, by_trees) = (*self.likely.get(&of)?, *self.by_trees.get(&of)?);
+        let scores = vec![random, feature("door operations today"), today, share, today + before, likely, by_trees];
+        debug_assert_eq!(scores.len(), WAYS.len());
         Some((metrics::Foretold { asset: of.0, scores, happened }, day))
     }
 }

@@ -3,6 +3,7 @@
 //! ```text
 //! cargo run --release --example evaluate -- elevators ../shared/data/elevators/daily_counters_dev_units.csv.gz
 //! cargo run --release --example evaluate -- ims ../shared/data/machines/ims_bearing_test2.csv
+//! cargo run --release --example evaluate -- nitrogen ../shared/data/machines
 //! cargo run --release --example evaluate -- trapped                       people in lifts, simulated: no public data hold this
 //! cargo run --release --example evaluate -- made-up 7                     all of them, on data drawn from a seed
 //! ```
@@ -12,9 +13,13 @@
 // A program, not a library: it prints, and its modules share by `pub`.
 #![allow(clippy::print_stdout, clippy::print_stderr, unreachable_pub)]
 
+mod alarmed;
 mod elevators;
 mod ims;
+mod logistic;
 mod metrics;
+mod nitrogen;
+mod train;
 mod trapped;
 
 use std::path::PathBuf;
@@ -44,6 +49,11 @@ enum Set {
         #[arg(default_value = "../shared/data/machines/ims_bearing_test2.csv")]
         path: PathBuf,
     },
+    /// A nitrogen generator: does it fail within the hour? A folder with `nitrogen_{train,val,test}.csv.gz`: tables of a time, four sensors and whether it does.
+    Nitrogen {
+        #[arg(default_value = "../shared/data/machines")]
+        path: PathBuf,
+    },
     /// People who are trapped in lifts, simulated: no public data hold this.
     Trapped {
         #[arg(long, default_value_t = 1)]
@@ -62,8 +72,10 @@ enum Set {
 fn main() -> ExitCode {
     let Args { set } = Args::parse();
     let done = match &set {
-        Set::Elevators { path } => elevators::read(path).and_then(elevators::evaluate),
+        Set::Elevators { path } => elevators::read(path).and_then(|days| elevators::evaluate(days, &elevators::GROWTH)),
         Set::Ims { path } => ims::read(path).and_then(ims::evaluate),
+        Set::Nitrogen { path } => nitrogen::read(path).and_then(|parts| nitrogen::evaluate(parts, &nitrogen::GROWTH)),
+    },
         Set::Trapped { seed, lift_days, trappings_a_day } => trapped::evaluate(*seed, *lift_days, *trappings_a_day),
         Set::MadeUp { seed } => made_up(*seed),
     };
@@ -81,8 +93,9 @@ fn main() -> ExitCode {
 
 fn made_up(seed: u64) -> Result<String, Failed> {
     let all = [
-        elevators::evaluate(elevators::drawn(seed))?,
+        elevators::evaluate(elevators::drawn(seed), &train::FEW)?,
         ims::evaluate(ims::drawn(seed))?,
+        nitrogen::evaluate(nitrogen::drawn(seed), &train::FEW)?,
         trapped::evaluate(seed, 12, 4.0)?,
     ];
     Ok(all.join("\n"))
