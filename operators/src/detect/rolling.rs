@@ -194,11 +194,12 @@ impl Rolling {
     /// See [`Rolling`].
     pub fn roll(&self, state: &mut RollingState, at_ms: i64, values: &[f64]) -> Vec<f64> {
         let windows = values.len() * self.lengths_ms.len();
-        let gap = at_ms.saturating_sub(state.last_ms) > self.gap_max_ms;
+        let gap = state.times.back().is_none_or(|last_ms| at_ms.saturating_sub(*last_ms) > self.gap_max_ms);
         if gap || state.windows.len() != windows || state.values.len() != state.times.len() * values.len() {
-            *state = RollingState { windows: vec![Window::default(); windows], ..RollingState::default() };
+            let windows = vec![Window::default(); windows];
+            *state = RollingState { windows, last_ms: state.last_ms, ..RollingState::default() };
         }
-        state.last_ms = at_ms;
+        state.last_ms = state.last_ms.max(at_ms);
         self.leave(state, at_ms, values.len());
         state.times.push_back(at_ms);
         state.values.extend(values);
@@ -294,7 +295,7 @@ impl<T: Timed> Timed for Rolled<T> {
 /// A detector that puts [`Rolling`] features to every row that `reading` makes values of: for a [`Horizon`](super::Horizon) to tell what came of it, and trees or a
 /// regression to foretell by.
 ///
-/// Where one sensor has no sound value ([`Measured`]), nothing is known of the row: that is told, changes nothing that is remembered, and counts as part of a gap. A row
+/// Where one sensor has no sound value ([`Measured`]), nothing is known of the row: that is told, enters no window, and counts as part of a gap. A row
 /// that is older than the last of its key is [`Late`](Verdict::Late): put [`InOrder`](super::InOrder) before where rows may overtake each other.
 ///
 /// # Examples
@@ -315,13 +316,13 @@ impl<T: Timed> Timed for Rolled<T> {
 ///         renewed: false,
 ///     });
 ///     let pumps = flow.channel::<Pump>("pumps").key_by(|pump| pump.pump);
-///     pumps.detect("pumps", rolls.then(within_the_hour)).out.1.to_channel("examples");
+///     pumps.detect("within the hour", rolls.then(within_the_hour)).out.1.to_channel("examples");
 /// });
 /// let mut running = job.ticks(TickSource::FROM_EVENTS).start()?;
 /// let (pumps, examples) = (running.sender("pumps")?, running.receiver::<Example<u32>>("examples")?);
 /// pumps.send((0..3).map(|n| Pump { pump: 7, at_ms: n * 60_000, bar: 2.5, amperes: 9.0, tripped: false }).collect())?;
 /// drop(pumps);
-/// assert!(examples.rows().all(|example| example.features.len() == 2 * (1 + 4 * 6)));
+/// assert_eq!(examples.rows().map(|example| example.features.len()).collect::<Vec<_>>(), [2 * (1 + 4 * 6); 3]);
 /// running.wait()?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -386,20 +387,23 @@ where
         // Of a key whose clock is ahead the engine knows better.
         let at_ms = row.event_time_ms().min(cx.event_time_ms());
         let reading = (self.reading)(row);
-        if !matches!(reading, Reading::None) && at_ms < st.last_ms {
+        if matches!(reading, Reading::None) {
+            return Verdict::Applied;
+        }
+        if at_ms < st.last_ms {
             return Verdict::Late;
         }
+        st.last_ms = at_ms;
         let features = match reading {
             Reading::Value(values) => match values.unsound() {
                 None => Features::Known(self.rolling.roll(st, at_ms, values.as_ref())),
                 Some(cause) => Features::Unknown(cause),
             },
             Reading::Unknown(cause) => Features::Unknown(cause),
-            Reading::Reset => {
+            Reading::Reset | Reading::None => {
                 *st = RollingState { last_ms: at_ms, ..RollingState::default() };
                 return Verdict::Applied;
             }
-            Reading::None => return Verdict::Applied,
         };
         cx.emit(Rolled { row: row.clone(), features });
         Verdict::Applied
