@@ -75,7 +75,6 @@ fn main() -> ExitCode {
         Set::Elevators { path } => elevators::read(path).and_then(|days| elevators::evaluate(days, &elevators::GROWTH)),
         Set::Ims { path } => ims::read(path).and_then(ims::evaluate),
         Set::Nitrogen { path } => nitrogen::read(path).and_then(|parts| nitrogen::evaluate(parts, &nitrogen::GROWTH)),
-    },
         Set::Trapped { seed, lift_days, trappings_a_day } => trapped::evaluate(*seed, *lift_days, *trappings_a_day),
         Set::MadeUp { seed } => made_up(*seed),
     };
