@@ -16,6 +16,7 @@
 //! | [`Stuck`] | for how long a value has not moved | milliseconds | 32 bytes |
 //! | [`RobustZ`] | how far a value is from the median of its part of the day; values can be taken back | standard deviations, by the MAD | 16 bytes a value that is kept, 38 KB at most as it comes |
 //! | [`HalfSpaceTrees`] | how thinly the place of several values together is settled | bits | 51 KB as it comes |
+//! | [`Discord`] | by which share values go beyond all before them: the last, their level, their shape, their shape at that time of day | a share of the record, 0 where it is no news | 49 KB as it comes |
 //!
 //! A value that does not come has no score: [`Silence`] tells of keys that were not heard of for too long, in 40 bytes a key. What a score is worth as a
 //! probability, by what came of scores before, a [`Calibration`] says.
@@ -30,6 +31,7 @@
 //! | [`Frozen`] | trees that were grown before, on what [`Horizon`] has told ([`Trees`]) | none |
 //!
 //! Each takes O(1) a value, whatever it has seen before (but [`RobustZ`], which looks at what it keeps of that part of the day). All depend on the order of
+//! Each takes O(1) a value, whatever it has seen before (but [`RobustZ`], which looks at what it keeps of that part of the day, and [`Discord`], which looks at all it keeps). All depend on the order of
 //! values: where rows of a key come out of order within their disorder bound, put [`InOrder`] before them, once for all: `in_order.then(ewma.both(cusum))`. Then any order of a key's rows gives the same.
 //!
 //! # Examples
@@ -70,6 +72,7 @@
 
 mod calibration;
 mod cusum;
+mod discord;
 mod event_rate;
 mod ewma;
 mod ftrl;
@@ -92,6 +95,7 @@ mod weibull;
 
 pub use calibration::{Calibration, Reliable, brier, reliability};
 pub use cusum::{Cusum, CusumState, CusumWhy};
+pub use discord::{Discord, DiscordCheck, DiscordState, DiscordWhy};
 pub use event_rate::{EventRate, EventRateState, EventRateWhy};
 pub use ewma::{Ewma, EwmaState, EwmaWhy};
 pub use ftrl::{Foretells, Foretold, Ftrl, FtrlState, Likely};

@@ -225,6 +225,7 @@ proptest! {
             all(&Holt { warm_up: 2, side: Side::Both, ..Holt::default() }, &finite),
             all(&Rate::default(), &finite),
             all(&Stuck::default(), &finite),
+            all(&Discord { warm_up: 2, stretch: 3, memory: 9, ..Discord::default() }, &finite),
         ];
         for scores in scores {
             prop_assert!(scores.iter().flatten().all(|score| score.is_finite()), "{scores:?}");
@@ -410,6 +411,7 @@ fn states_are_stored_as_they_always_were() {
         bytes_of(&HalfSpaceTrees { trees: 2, depth: 3, window: 9, warm_up: 8, ..HalfSpaceTrees::default() }, |value| {
             [value, -value]
         }),
+        bytes(&Discord { warm_up: 8, stretch: 3, memory: 9, ..Discord::default() }),
     ];
     let always = [
         ("watchfire.ewma", 40, 6_373_683_541_024_376_976),
@@ -422,6 +424,7 @@ fn states_are_stored_as_they_always_were() {
         ("watchfire.event_rate", 16, 11_096_986_317_464_680_118),
         ("watchfire.robust_z", 232, 11_357_911_803_095_162_933),
         ("watchfire.half_space_trees", 176, 9_761_489_034_374_592_255),
+        ("watchfire.discord", 384, 6_461_686_852_303_515_836),
     ];
     assert_eq!(stored, always);
 }
@@ -454,4 +457,5 @@ fn a_key_takes_as_much_memory_as_is_said() {
     // Values of all parts of the day, and nodes of all trees.
     assert_eq!(24 * 100 * size_of::<(f64, i64)>(), 38_400);
     assert_eq!(25 * ((2 << 8) - 1) * size_of::<(u16, u16)>(), 51_100);
+    assert_eq!((2_000 * 24 + 32 * 16, size_of::<DiscordState>()), (48_512, 168));
 }
