@@ -14,7 +14,7 @@ use watchfire_operators::calendar::Calendar;
 use watchfire_operators::crane::{
     ChartBook, ChartLimits, EpisodeConfig, OverloadConfig, OverloadEpisodes, RatedLoad, ReadingLimits, overload_windows,
 };
-use watchfire_operators::detect::{Calibration, HalfSpaceTrees, RobustZ, Rolling, Trees};
+use watchfire_operators::detect::{Calibration, Discord, HalfSpaceTrees, RobustZ, Rolling, Trees};
 use watchfire_operators::geo::Declares;
 use watchfire_operators::road::{CsvNetwork, OsmNetwork};
 
@@ -61,6 +61,7 @@ pub fn configs(bytes: &[u8]) {
     read::<Rolling>(text);
     read::<Trees>(text);
     read::<RobustZ>(text);
+    read::<Discord>(text);
     read::<HalfSpaceTrees<2>>(text);
     read::<CsvNetwork>(text);
     read::<OsmNetwork>(text);

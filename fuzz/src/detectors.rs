@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 use watchfire_engine::Change;
 use watchfire_engine::{Compose, EventTime, Flow, Job, Metrics, Running, TickSource, Timed};
 use watchfire_operators::detect::{
-    Cusum, Entry, Ewma, HalfSpaceTrees, Holt, InOrder, PageHinkley, Rate, Reading, RobustZ, Rolled, Rolling, Rolls,
-    Score, Scored, Scores, Side, Sign, Silence, Silent, Stuck,
+    Cusum, Discord, Entry, Ewma, HalfSpaceTrees, Holt, InOrder, PageHinkley, Rate, Reading, RobustZ, Rolled, Rolling,
+    Rolls, Score, Scored, Scores, Side, Sign, Silence, Silent, Stuck,
 };
 use watchfire_operators::pattern::{Found, Sequence, Steps};
 use watchfire_operators::window::Close;
@@ -108,6 +108,8 @@ macro_rules! build {
         let trees = $make(Scores::new(trees, both));
         let rolling = Rolling { lengths_ms: vec![tau_ms, quiet_ms], gap_max_ms: quiet_ms, rows_max: held_max };
         let rolls = $make(Rolls::new(rolling, both));
+        let discord = Discord { warm_up, stretch: 3, memory: 8, same_time_ms: tau_ms, ..Discord::default() };
+        let discord = $make(Scores::new(discord, reading).at_least(0.1));
         let silence = $make(Silence::new(move |_: &u32| tau_ms, sign));
         let allowed_lateness_ms = held_max as i64 * 16;
         let close = match seed % 3 {
@@ -121,14 +123,18 @@ macro_rules! build {
             .both(cusum)
             .both(hinkley)
             .both(holt.both(rate).both(stuck))
-            .both(robust.both(trees).both(silence).both(rolls));
+            .both(robust.both(trees).both(silence.both(discord)).both(rolls));
         let found = rows.detect("detectors", sorted.then(all).both(sequence));
         let (
-            (sorted, ((((ewma, cusum), hinkley), ((holt, rate), stuck)), (((robust, trees), silent), rolled))),
+            (
+                sorted,
+                ((((ewma, cusum), hinkley), ((holt, rate), stuck)), (((robust, trees), (silent, discord)), rolled)),
+            ),
             sequence,
         ) = found.out;
         robust.to_channel("robust_z");
         trees.to_channel("half_space_trees");
+        discord.to_channel("discord");
         silent.to_channel("silent");
         rolled.to_channel("rolled");
         sequence.to_channel("sequence");
@@ -200,6 +206,7 @@ fn said(running: &mut Running) -> (Vec<String>, Metrics) {
     each::<Stuck>(running, "stuck", &mut all);
     each::<RobustZ>(running, "robust_z", &mut all);
     each::<HalfSpaceTrees<2>>(running, "half_space_trees", &mut all);
+    each::<Discord>(running, "discord", &mut all);
     all.extend(running.receiver::<Silent<u32>>("silent").expect("its receiver").rows().map(|row| format!("{row:?}")));
     for rolled in running.receiver::<Rolled<Row>>("rolled").expect("its receiver").rows() {
         assert!(rolled.features.known().is_none_or(|of| of.iter().all(|of| of.is_finite())), "{rolled:?}");

@@ -4,8 +4,9 @@ use watchfire_engine::State;
 use watchfire_operators::alarm::{AlarmMachine, AlarmState, AlarmsState, Ladder};
 use watchfire_operators::crane::{EpisodeState, OverloadPart};
 use watchfire_operators::detect::{
-    CusumState, EventRateState, EwmaState, FtrlState, HalfSpaceTreesState, HoltState, HorizonState, InOrderState,
-    PageHinkleyState, RateState, RobustZState, RollingState, ScoresState, SilenceState, StuckState, WeibullState,
+    CusumState, Discord, DiscordState, EventRateState, EwmaState, FtrlState, HalfSpaceTreesState, HoltState,
+    HorizonState, InOrderState, Judged, PageHinkleyState, RateState, RobustZState, RollingState, Score, ScoresState,
+    SilenceState, StuckState, WeibullState,
 };
 use watchfire_operators::elevator::{FaultsState, SiteState};
 use watchfire_operators::pattern::SequenceState;
@@ -20,7 +21,7 @@ pub fn state(bytes: &[u8]) {
     let mut input = Input::new(bytes);
     let kind = input.u8();
     let bytes = input.rest();
-    match kind % 28 {
+    match kind % 29 {
         0 => drop(decoded::<WindowState<OverloadPart>>(bytes)),
         1 => drop(decoded::<EpisodeState>(bytes)),
         2 => drop(decoded::<AlarmsState>(bytes)),
@@ -44,10 +45,23 @@ pub fn state(bytes: &[u8]) {
         21 => drop(decoded::<ScoresState<HalfSpaceTreesState>>(bytes)),
         22 => drop(decoded::<SilenceState>(bytes)),
         23 => held::<SequenceState<(i64, String)>>(bytes),
+        24 => drop(decoded::<ScoresState<DiscordState>>(bytes)),
+        25 => discord(bytes),
         26 => drop(decoded::<SiteState>(bytes)),
         27 => drop(decoded::<FaultsState>(bytes)),
-        25 => drop(decoded::<RollingState>(bytes)),
+        28 => drop(decoded::<RollingState>(bytes)),
         _ => alarm(bytes),
+    }
+}
+
+/// Lists in a state may have any length, and their numbers be none: a score goes on from it, or begins anew.
+fn discord(bytes: &[u8]) {
+    let Some(mut state) = decoded::<DiscordState>(bytes) else { return };
+    let discord = Discord { warm_up: 4, stretch: 3, memory: 8, ..Discord::default() };
+    for nth in 0..20 {
+        if let Judged::Score(score, why) = discord.score(&mut state, nth, (nth % 5) as f64) {
+            assert!(score.is_finite() && why.excess.is_finite(), "{score} {why:?}");
+        }
     }
 }
 
