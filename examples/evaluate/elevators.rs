@@ -120,15 +120,16 @@ fn last_of_fleet(days: &[DailyCounters]) -> i64 {
 fn table(whose: &str, all: &[metrics::Foretold]) -> String {
     let happened = all.iter().filter(|of| of.happened).count();
     let once = vec![1.0; all.len()];
+    let lifts: Vec<u32> = all.iter().map(|of| of.asset).collect();
     let visits = (all.len() as f64 * VISITS / TEST_DAYS as f64).round().max(1.0) as usize * TEST_DAYS as usize;
     let mut table = Builder::default();
     let heads = ["average precision", "95 %", "above busiest, 95 %", "precision of the first 5 %"];
     table.push_record(std::iter::once(whose).chain(heads));
     for (by, way) in WAYS.iter().enumerate() {
         let ap = average_precision(all, by, &once);
-        let of = bootstrap(all, 1, |times| average_precision(all, by, times));
+        let of = bootstrap(&lifts, 1, |times| average_precision(all, by, times));
         let above =
-            bootstrap(all, 1, |times| average_precision(all, by, times) - average_precision(all, BUSIEST, times));
+            bootstrap(&lifts, 1, |times| average_precision(all, by, times) - average_precision(all, BUSIEST, times));
         let above = if by == BUSIEST { String::new() } else { format!("{:+.3} to {:+.3}", above.0, above.1) };
         let precision = precision_at(all, by, visits);
         table.push_record([

@@ -48,12 +48,12 @@ pub fn precision_at(all: &[Foretold], by: usize, first: usize) -> f64 {
 /// How often assets are drawn anew.
 const DRAWS: u32 = 1_000;
 
-/// The middle 95 % of a figure when assets are drawn with replacement, as many as there are.
-pub fn bootstrap(all: &[Foretold], seed: u64, figure: impl Fn(&[f64]) -> f64) -> (f64, f64) {
-    let mut assets: Vec<u32> = all.iter().map(|of| of.asset).collect();
+/// The middle 95 % of a figure when assets are drawn with replacement, as many as there are. `of` says whose each thing is, and the figure is told how often each counts.
+pub fn bootstrap(of: &[u32], seed: u64, figure: impl Fn(&[f64]) -> f64) -> (f64, f64) {
+    let mut assets = of.to_vec();
     assets.sort_unstable();
     assets.dedup();
-    let at: Vec<usize> = all.iter().map(|of| assets.partition_point(|asset| *asset < of.asset)).collect();
+    let at: Vec<usize> = of.iter().map(|of| assets.partition_point(|asset| asset < of)).collect();
     let mut figures: Vec<f64> = (0..DRAWS)
         .map(|n| {
             let mut drawn = vec![0.0; assets.len()];
