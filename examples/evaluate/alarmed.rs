@@ -116,7 +116,7 @@ mod tests {
 
     #[test]
     fn the_threshold_is_far_from_both_ends() {
-        let chosen = choose(&part(), &scores(|minute| minute >= 390 && minute < 420));
+        let chosen = choose(&part(), &scores(|minute| (390..420).contains(&minute)));
         // From -0.9 to 1.0 all are alike; below, false alarms are many.
         assert_eq!((chosen.caught, chosen.threshold), (1, 0.1));
         assert_eq!(choose(&part(), &BTreeMap::new()).caught, 0);

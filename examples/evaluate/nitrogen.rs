@@ -78,7 +78,8 @@ pub fn evaluate(parts: [Minutes; 3], growth: &Growth) -> Result<String, Failed> 
         let came = alarmed::alarms(test, scores, chosen.threshold);
         let judged = test.judged(scores);
         let ap = average_precision(&judged, 0, &vec![1.0; judged.len()]);
-        let of = bootstrap(&judged, 1, |times| average_precision(&judged, 0, times));
+        let days: Vec<u32> = judged.iter().map(|of| of.asset).collect();
+        let of = bootstrap(&days, 1, |times| average_precision(&judged, 0, times));
         table.push_record([
             (*name).to_owned(),
             format!("{ap:.3}"),

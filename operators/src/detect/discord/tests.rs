@@ -2,6 +2,9 @@ use proptest::prelude::*;
 
 use super::*;
 
+/// What the four questions say, the records, and what is expected and how many were compared, for each of both distances.
+type Reckoned = ([f64; 4], [f64; 2], [(Option<f64>, u32); 2]);
+
 const FIVE_MINUTES_MS: i64 = 300_000;
 /// Values of a day, five minutes apart.
 const DAY: usize = 288;
@@ -110,7 +113,7 @@ impl Plain<'_> {
     }
 
     /// For each value what the four questions say, and what is compared and expected.
-    fn all(&self) -> Vec<([f64; 4], [f64; 2], [(Option<f64>, u32); 2])> {
+    fn all(&self) -> Vec<Reckoned> {
         let (warm_up, half) = (self.of.warm_up as usize, (self.of.stretch as usize / 2).max(1));
         let kept = self.kept(self.values, warm_up);
         let levels: Vec<f64> = kept.windows(half).map(|of| of.iter().sum::<f64>() / half as f64).collect();
