@@ -107,10 +107,16 @@ fn a_float_that_overflows_to_infinity_is_refused_when_asked() {
         x: f32,
     }
     let mut out = Vec::new();
-    JsonLines::<Narrow>::new().decode(&raw(body), &mut out).unwrap();
-    assert!(out[0].x.is_infinite(), "this is what serde does");
+    // Where a package of the build asks serde_json for exact floats (`float_roundtrip`), it refuses the number itself; else serde makes it infinite.
+    let decoded = JsonLines::<Narrow>::new().decode(&raw(body), &mut out);
     let e = refusal(&JsonLines::<Narrow>::new().refuse_non_finite(), body);
-    assert_eq!((e.code(), e.what().contains("`x`")), ("E0448", true));
+    match decoded {
+        Ok(_) => {
+            assert!(out[0].x.is_infinite());
+            assert_eq!((e.code(), e.what().contains("`x`")), ("E0448", true));
+        }
+        Err(refused) => assert_eq!((refused.code(), e.code()), ("E0441", "E0441")),
+    }
 }
 
 #[test]
