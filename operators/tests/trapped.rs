@@ -421,8 +421,11 @@ fn what_people_have_not_closed_does_not_hide_who_is_trapped_next() {
         95..200 => LiftStatus { moving: Some(true), ..stands(false, Doors::Closed) },
         _ => stands(false, Doors::Closed),
     };
-    let since: Vec<i64> = raised(&told(ride(1, 300 * S, runs))).iter().map(|of| of.3).collect();
-    assert_eq!(since, [20, 200]);
+    let mut rows = ride(1, 300 * S, runs);
+    // Nobody has answered yet: its clocks go on.
+    assert_eq!(raised(&told(rows.clone())).iter().map(|of| of.3).collect::<Vec<_>>(), [20]);
+    rows.push(step(1, 75 * S, RescueStep::Answered));
+    assert_eq!(raised(&told(rows)).iter().map(|of| of.3).collect::<Vec<_>>(), [20, 200]);
 }
 
 #[test]

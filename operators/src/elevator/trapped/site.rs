@@ -167,9 +167,10 @@ impl Watched {
         Some((*until_ms).max(rescue.raised_ms))
     }
 
-    /// The car is in use since it was raised, or people have released whoever was in it.
+    /// People have released whoever was in it, or have answered, and the car is in use since. Until somebody answers its clocks go on, and it is told to more.
     fn is_over_for(&self, rescue: &Rescue) -> bool {
-        rescue.step >= Some(RescueStep::Released) || self.car.is_in_use_since(rescue.raised_at_ms)
+        let is_answered = rescue.step.is_some();
+        rescue.step >= Some(RescueStep::Released) || is_answered && self.car.is_in_use_since(rescue.raised_at_ms)
     }
 
     /// What it is used for, by its status or else by its codes.
