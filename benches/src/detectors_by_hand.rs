@@ -1,4 +1,6 @@
-//! Eight detectors by hand, for nothing else, on one thread: one look-up of a lift a reading, and eight updates beside each other.
+//! Eight detectors by hand, for nothing else, on one thread: one look-up of a lift a reading, and eight updates beside each other, or one of them alone.
+
+use std::hash::Hash;
 
 use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
@@ -31,17 +33,24 @@ impl Timed for Measured {
 pub fn generate(lifts: u32, n: usize) -> Vec<Measured> {
     let mut order = arrivals(lifts, n);
     order.sort_unstable();
-    let one = |(second, lift): (u32, u32)| {
-        let drawn = |of: u64| unit(draw(u64::from(lift), u64::from(second), of)) - 0.5;
-        let odd = if drawn(3) > 0.4998 { 20.0 } else { 0.0 };
-        Measured {
-            lift,
-            at_ms: T0_MS + i64::from(second) * 1_000,
-            current_a: 3.0 + drawn(1) + odd,
-            celsius: 40.0 + drawn(2) + odd,
-        }
-    };
-    order.into_iter().map(one).collect()
+    order.into_iter().map(measured).collect()
+}
+
+/// The same as they arrive: up to 2 s out of order.
+#[must_use]
+pub fn generate_out_of_order(lifts: u32, n: usize) -> Vec<Measured> {
+    arrivals(lifts, n).into_iter().map(measured).collect()
+}
+
+fn measured((second, lift): (u32, u32)) -> Measured {
+    let drawn = |of: u64| unit(draw(u64::from(lift), u64::from(second), of)) - 0.5;
+    let odd = if drawn(3) > 0.4998 { 20.0 } else { 0.0 };
+    Measured {
+        lift,
+        at_ms: T0_MS + i64::from(second) * 1_000,
+        current_a: 3.0 + drawn(1) + odd,
+        celsius: 40.0 + drawn(2) + odd,
+    }
 }
 
 /// What scores so much is told.
@@ -56,8 +65,9 @@ pub const WARM_UP: u32 = 60;
 pub const TAUS_MS: [i64; 2] = [600_000, 3_600_000];
 const SD_MIN: f64 = 1e-9;
 
-#[derive(Clone, Copy, Default)]
-struct Ewma {
+/// A weighted mean of a lift.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Ewma {
     last_ms: i64,
     weight: f64,
     mean: f64,
@@ -66,8 +76,9 @@ struct Ewma {
 }
 
 impl Ewma {
+    /// How far a value is off the mean of those before.
     #[inline(always)]
-    fn score(&mut self, tau_ms: i64, at_ms: i64, value: f64) -> Option<f64> {
+    pub fn score(&mut self, tau_ms: i64, at_ms: i64, value: f64) -> Option<f64> {
         let sd = (self.squares / self.weight).sqrt().max(SD_MIN);
         let faded = if self.values == 0 { 0.0 } else { (-((at_ms - self.last_ms) as f64) / tau_ms as f64).exp() };
         let (off, before) = (value - self.mean, self.values);
@@ -79,8 +90,9 @@ impl Ewma {
     }
 }
 
-#[derive(Clone, Copy, Default)]
-struct Cusum {
+/// A sum of what is off the baseline of a lift.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Cusum {
     values: u32,
     mean: f64,
     squares: f64,
@@ -89,8 +101,9 @@ struct Cusum {
 }
 
 impl Cusum {
+    /// How far values have been off their baseline.
     #[inline(always)]
-    fn score(&mut self, value: f64) -> Option<f64> {
+    pub fn score(&mut self, value: f64) -> Option<f64> {
         if self.values < WARM_UP {
             self.values += 1;
             let off = value - self.mean;
@@ -106,18 +119,29 @@ impl Cusum {
     }
 }
 
+/// How many values there were, their mean, and how far the sum of what is off it is above its lowest and below its highest.
+pub type Hinkley = (u64, f64, f64, f64);
+/// When the first and the last value came, level and trend, and how many values there were.
+pub type Holt = (i64, i64, f64, f64, u32);
+/// When the last value came, and what it was.
+pub type Rate = Option<(i64, f64)>;
+/// Where a value stands, when it was there last, and for how long.
+pub type Stuck = Option<(f64, i64, i64)>;
+
 #[derive(Clone, Copy, Default)]
 struct Lift {
     ewmas: [Ewma; 2],
     cusums: [Cusum; 2],
-    hinkley: (u64, f64, f64, f64),
-    holt: (i64, i64, f64, f64, u32),
-    rate: Option<(i64, f64)>,
-    stuck: Option<(f64, i64, i64)>,
+    hinkley: Hinkley,
+    holt: Holt,
+    rate: Rate,
+    stuck: Stuck,
 }
 
-/// How often each of the eight has something to tell, and the sum of what it tells.
-pub type Found = [(u64, f64); 8];
+/// How often there was something to tell, and the sum of what was told.
+pub type Told = (u64, f64);
+/// The same of each of the eight.
+pub type Found = [Told; 8];
 
 /// Whether one of them tells such a score.
 #[inline(always)]
@@ -132,7 +156,7 @@ pub fn is_told(of: usize, score: f64) -> bool {
 
 /// Notes a score that is told.
 #[inline(always)]
-pub fn note((count, sum): &mut (u64, f64), score: Option<f64>, is_told: impl Fn(f64) -> bool) {
+pub fn note((count, sum): &mut Told, score: Option<f64>, is_told: impl Fn(f64) -> bool) {
     if let Some(score) = score.filter(|score| is_told(*score)) {
         *count += 1;
         *sum += score;
@@ -152,16 +176,28 @@ pub fn by_hand(all: &[Measured]) -> Found {
         tell(3, of.cusums[1].score(celsius));
         tell(4, hinkley(&mut of.hinkley, current_a));
         tell(5, holt(&mut of.holt, at_ms, celsius));
-        let rate = of.rate.replace((at_ms, current_a)).filter(|(before_ms, _)| at_ms > *before_ms);
-        let rate = rate.map(|(before_ms, before)| ((current_a - before) / ((at_ms - before_ms) as f64 / 1e3)).abs());
-        tell(6, rate);
+        tell(6, rate(&mut of.rate, at_ms, current_a));
         tell(7, Some(stuck(&mut of.stuck, at_ms, celsius)));
     }
     found
 }
 
+/// One update alone, over all rows: one look-up of what is known of a key a row.
+pub fn each<K: Hash + Eq, S: Default, T>(
+    rows: &[T],
+    key: impl Fn(&T) -> K,
+    mut update: impl FnMut(&mut S, &T, &mut Told),
+) -> (FxHashMap<K, S>, Told) {
+    let (mut states, mut told): (FxHashMap<K, S>, Told) = Default::default();
+    for row in rows {
+        update(states.entry(key(row)).or_default(), row, &mut told);
+    }
+    (states, told)
+}
+
+/// How far the sum of what is off the mean has come.
 #[inline(always)]
-fn hinkley((values, mean, above, below): &mut (u64, f64, f64, f64), value: f64) -> Option<f64> {
+pub fn hinkley((values, mean, above, below): &mut Hinkley, value: f64) -> Option<f64> {
     *values += 1;
     *mean += (value - *mean) / *values as f64;
     let off = value - *mean;
@@ -172,11 +208,7 @@ fn hinkley((values, mean, above, below): &mut (u64, f64, f64, f64), value: f64) 
 
 /// How much of a day is left.
 #[inline(always)]
-fn holt(
-    (first_ms, last_ms, level, trend, values): &mut (i64, i64, f64, f64, u32),
-    at_ms: i64,
-    value: f64,
-) -> Option<f64> {
+pub fn holt((first_ms, last_ms, level, trend, values): &mut Holt, at_ms: i64, value: f64) -> Option<f64> {
     let gap_ms = (at_ms - *last_ms) as f64;
     if *values == 0 {
         (*level, *first_ms) = (value, at_ms);
@@ -206,8 +238,16 @@ fn holt(
     Some(left_ms)
 }
 
+/// How fast a value changes, a second.
 #[inline(always)]
-fn stuck(of: &mut Option<(f64, i64, i64)>, at_ms: i64, value: f64) -> f64 {
+pub fn rate(of: &mut Rate, at_ms: i64, value: f64) -> Option<f64> {
+    let before = of.replace((at_ms, value)).filter(|(before_ms, _)| at_ms > *before_ms);
+    before.map(|(before_ms, before)| ((value - before) / ((at_ms - before_ms) as f64 / 1e3)).abs())
+}
+
+/// For how long a value has not moved.
+#[inline(always)]
+pub fn stuck(of: &mut Stuck, at_ms: i64, value: f64) -> f64 {
     match of {
         Some((stands_at, last_ms, for_ms)) if value == *stands_at => {
             *for_ms += (at_ms - *last_ms).min(60_000);

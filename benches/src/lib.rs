@@ -5,5 +5,6 @@ pub mod city;
 pub mod crane_by_hand;
 pub mod detectors_by_hand;
 pub mod iterated;
+pub mod others_by_hand;
 pub mod pairs;
 pub mod yardstick;

@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 use watchfire_engine::{Timed, Verdict};
 use watchfire_operators::window::{Aggregate, Span};
 
-pub(crate) const T0_MS: i64 = 1_700_000_000_000;
+/// When readings begin.
+pub const T0_MS: i64 = 1_700_000_000_000;
 /// Window size.
 pub const SIZE_MS: i64 = 60_000;
 /// Window slide.
