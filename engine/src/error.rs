@@ -6,8 +6,8 @@ use std::sync::Arc;
 /// An error of the engine or of a connector.
 ///
 /// Reads as `CODE what (place). remedy`, so that a log line alone is enough to act on. Codes are stable: `E01xx` a flow
-/// that cannot run, `E02xx` time and order, `E03xx` sinks, `E04xx` sources and decoding, `E05xx` state, `E09xx` a job
-/// that failed while it ran.
+/// that cannot run, `E02xx` time and order, `E03xx` sinks, `E04xx` sources and decoding, `E05xx` state, `E06xx`
+/// detectors and what they are learned from, `E09xx` a job that failed while it ran.
 ///
 /// # Examples
 /// ```

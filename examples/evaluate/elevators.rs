@@ -19,7 +19,7 @@ use watchfire::elevator::{DailyCounters, FEATURES, History, LiftDay};
 use watchfire::{Compose, EventTime, Job, TickSource};
 
 use crate::Failed;
-use crate::metrics::{self, average_precision, bootstrap, precision_at};
+use crate::metrics::{self, Ranked, bootstrap, precision_at};
 use crate::train::{self, Growth, Model};
 
 const DAY_MS: i64 = 86_400_000;
@@ -125,11 +125,13 @@ fn table(whose: &str, all: &[metrics::Foretold]) -> String {
     let mut table = Builder::default();
     let heads = ["average precision", "95 %", "above busiest, 95 %", "precision of the first 5 %"];
     table.push_record(std::iter::once(whose).chain(heads));
+    let ranks: Vec<Ranked> = (0..WAYS.len()).map(|by| Ranked::of(all, by)).collect();
     for (by, way) in WAYS.iter().enumerate() {
-        let ap = average_precision(all, by, &once);
-        let of = bootstrap(&lifts, 1, |times| average_precision(all, by, times));
+        let ranked = &ranks[by];
+        let ap = ranked.average_precision(&once);
+        let of = bootstrap(&lifts, 1, |times| ranked.average_precision(times));
         let above =
-            bootstrap(&lifts, 1, |times| average_precision(all, by, times) - average_precision(all, BUSIEST, times));
+            bootstrap(&lifts, 1, |times| ranked.average_precision(times) - ranks[BUSIEST].average_precision(times));
         let above = if by == BUSIEST { String::new() } else { format!("{:+.3} to {:+.3}", above.0, above.1) };
         let precision = precision_at(all, by, visits);
         table.push_record([

@@ -6,6 +6,7 @@
 //! cargo run --release --example evaluate -- nab ../shared/data/nab/nab.tar.gz
 //! cargo run --release --example evaluate -- nitrogen ../shared/data/machines
 //! cargo run --release --example evaluate -- trapped                       people in lifts, simulated: no public data hold this
+//! cargo run --release --example evaluate -- wear                          lifts that wear for a year, simulated
 //! cargo run --release --example evaluate -- made-up 7                     all of them, on data drawn from a seed
 //! ```
 //!
@@ -24,11 +25,14 @@ mod nab_scoring;
 mod nitrogen;
 mod train;
 mod trapped;
+mod wear;
+mod wear_tables;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use watchfire::elevator::WearSimConfig;
 
 type Failed = Box<dyn std::error::Error>;
 
@@ -73,6 +77,21 @@ enum Set {
         #[arg(long, default_value_t = 0.2)]
         trappings_a_day: f64,
     },
+    /// Lifts that wear, simulated: what breaks within 1, 7 and 30 days?
+    Wear {
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        #[arg(long, default_value_t = 600)]
+        lifts: u32,
+        #[arg(long, default_value_t = 360)]
+        days: u32,
+        /// Faults of a lift in a year.
+        #[arg(long, default_value_t = 1.25)]
+        faults_a_year: f64,
+        /// Keeps the trees that foretell a week in this file, as JSON.
+        #[arg(long)]
+        keep: Option<PathBuf>,
+    },
     /// All sets, on data that are drawn from a seed: what comes of it says nothing but that it works.
     MadeUp { seed: u64 },
 }
@@ -85,6 +104,11 @@ fn main() -> ExitCode {
         Set::Nab { path } => nab::read(path).and_then(nab::evaluate),
         Set::Nitrogen { path } => nitrogen::read(path).and_then(|parts| nitrogen::evaluate(parts, &nitrogen::GROWTH)),
         Set::Trapped { seed, lift_days, trappings_a_day } => trapped::evaluate(*seed, *lift_days, *trappings_a_day),
+        Set::Wear { seed, lifts, days, faults_a_year, keep } => {
+            let config =
+                WearSimConfig { seed: *seed, lifts: *lifts, faults_a_year: *faults_a_year, ..WearSimConfig::default() };
+            wear::evaluate(config, *days, &wear::GROWTH, keep.as_deref())
+        }
         Set::MadeUp { seed } => made_up(*seed),
     };
     match done {
@@ -100,12 +124,14 @@ fn main() -> ExitCode {
 }
 
 fn made_up(seed: u64) -> Result<String, Failed> {
+    let worn = WearSimConfig { seed, lifts: 40, trips_a_day: 20.0, faults_a_year: 8.0, ..WearSimConfig::default() };
     let all = [
         elevators::evaluate(elevators::drawn(seed), &train::FEW)?,
         ims::evaluate(ims::drawn(seed))?,
         nitrogen::evaluate(nitrogen::drawn(seed), &train::FEW)?,
         nab::evaluate(nab::drawn(seed))?,
         trapped::evaluate(seed, 12, 4.0)?,
+        wear::evaluate(worn, 110, &train::FEW, None)?,
     ];
     Ok(all.join("\n"))
 }

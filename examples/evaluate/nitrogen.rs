@@ -22,7 +22,7 @@ use watchfire::{Compose, Job, TickSource, Timed};
 use crate::Failed;
 use crate::alarmed::{self, MINUTE_MS, Part};
 use crate::logistic::Logistic;
-use crate::metrics::{self, average_precision, bootstrap};
+use crate::metrics::{self, Ranked, bootstrap};
 use crate::train::{self, Growth, Known, Model};
 
 const HORIZON_MS: i64 = 60 * MINUTE_MS;
@@ -77,9 +77,10 @@ pub fn evaluate(parts: [Minutes; 3], growth: &Growth) -> Result<String, Failed> 
         let chosen = alarmed::choose(val, scores);
         let came = alarmed::alarms(test, scores, chosen.threshold);
         let judged = test.judged(scores);
-        let ap = average_precision(&judged, 0, &vec![1.0; judged.len()]);
+        let ranked = Ranked::of(&judged, 0);
+        let ap = ranked.average_precision(&vec![1.0; judged.len()]);
         let days: Vec<u32> = judged.iter().map(|of| of.asset).collect();
-        let of = bootstrap(&days, 1, |times| average_precision(&judged, 0, times));
+        let of = bootstrap(&days, 1, |times| ranked.average_precision(times));
         table.push_record([
             (*name).to_owned(),
             format!("{ap:.3}"),

@@ -8,7 +8,7 @@ use watchfire_operators::detect::{
     HorizonState, InOrderState, Judged, PageHinkleyState, RateState, RobustZState, RollingState, Score, ScoresState,
     SilenceState, StuckState, WeibullState,
 };
-use watchfire_operators::elevator::{FaultsState, SiteState};
+use watchfire_operators::elevator::{FaultsState, SiteState, WearState};
 use watchfire_operators::pattern::SequenceState;
 use watchfire_operators::window::{Bounds, SessionState, WindowState};
 
@@ -21,7 +21,7 @@ pub fn state(bytes: &[u8]) {
     let mut input = Input::new(bytes);
     let kind = input.u8();
     let bytes = input.rest();
-    match kind % 29 {
+    match kind % 30 {
         0 => drop(decoded::<WindowState<OverloadPart>>(bytes)),
         1 => drop(decoded::<EpisodeState>(bytes)),
         2 => drop(decoded::<AlarmsState>(bytes)),
@@ -50,6 +50,7 @@ pub fn state(bytes: &[u8]) {
         26 => drop(decoded::<SiteState>(bytes)),
         27 => drop(decoded::<FaultsState>(bytes)),
         28 => drop(decoded::<RollingState>(bytes)),
+        29 => drop(decoded::<WearState>(bytes)),
         _ => alarm(bytes),
     }
 }

@@ -38,6 +38,8 @@ pub(crate) enum Purpose {
     LiftKind = 18,
     LiftRows = 19,
     PowerCut = 20,
+    LiftWear = 21,
+    LiftTrip = 22,
 }
 
 /// One stream of draws.

@@ -1,6 +1,7 @@
 //! Time zones, and times as sources write them.
 
 use std::fmt;
+use std::ops::Range;
 
 use jiff::Timestamp;
 use jiff::civil::{Date, DateTime, Time};
@@ -93,6 +94,28 @@ impl Zone {
             Some((_, time)) => time.duration_since(Time::midnight()).as_millis() as i64,
             None => at_ms.rem_euclid(86_400_000),
         }
+    }
+
+    /// The day of an instant, from midnight here to the next, of 23 to 25 hours where clocks are set: milliseconds since 1970-01-01 UTC, half-open. Where clocks skip
+    /// midnight it begins with the first instant after. Of an instant that is not of the years -9999 to 9999 it is that of UTC.
+    ///
+    /// # Examples
+    /// ```
+    /// use watchfire_operators::calendar::Zone;
+    /// let berlin = Zone::named("Europe/Berlin")?;
+    /// let day = berlin.day_of(berlin.instant_ms("2026-03-29 08:00:00")?);
+    /// assert_eq!(day.start, berlin.instant_ms("2026-03-29 00:00:00")?);
+    /// assert_eq!(day.end - day.start, 23 * 3_600_000);
+    /// # Ok::<(), watchfire_engine::Error>(())
+    /// ```
+    #[must_use]
+    pub fn day_of(&self, at_ms: i64) -> Range<i64> {
+        let begins = |date: Date| self.instant_of(date.to_datetime(Time::midnight()));
+        let days = |date: Date| Some(begins(date)?..begins(date.tomorrow().ok()?)?);
+        self.civil(at_ms).and_then(|(date, _)| days(date)).filter(|day| day.contains(&at_ms)).unwrap_or_else(|| {
+            let from_ms = at_ms.saturating_sub(at_ms.rem_euclid(86_400_000));
+            from_ms..from_ms.saturating_add(86_400_000)
+        })
     }
 
     /// The date and time of day here, if the instant is of the years -9999 to 9999.

@@ -30,7 +30,8 @@
 //! | [`Foretells`] | a regression that learns while it runs ([`Ftrl`]) | 32 bytes a feature |
 //! | [`Frozen`] | trees that were grown before, on what [`Horizon`] has told ([`Trees`]) | none |
 //!
-//! Each takes O(1) a value, whatever it has seen before (but [`RobustZ`], which looks at what it keeps of that part of the day). All depend on the order of
+//! What a device counts and never begins anew, a [`Meter`] makes into what was counted in between.
+//!
 //! Each takes O(1) a value, whatever it has seen before (but [`RobustZ`], which looks at what it keeps of that part of the day, and [`Discord`], which looks at all it keeps). All depend on the order of
 //! values: where rows of a key come out of order within their disorder bound, put [`InOrder`] before them, once for all: `in_order.then(ewma.both(cusum))`. Then any order of a key's rows gives the same.
 //!
@@ -80,6 +81,7 @@ mod half_space;
 mod holt;
 mod horizon;
 mod in_order;
+mod meter;
 mod page_hinkley;
 mod rate;
 mod robust_z;
@@ -103,6 +105,7 @@ pub use half_space::{HalfSpaceTrees, HalfSpaceTreesState, HalfSpaceTreesWhy};
 pub use holt::{Holt, HoltState, HoltWhy};
 pub use horizon::{Example, Horizon, HorizonState, Label, Observed};
 pub use in_order::{InOrder, InOrderState};
+pub use meter::{Meter, MeterState};
 pub use page_hinkley::{PageHinkley, PageHinkleyState, PageHinkleyWhy};
 pub use rate::{Rate, RateState, RateWhy};
 pub use robust_z::{Entry, RobustZ, RobustZState, RobustZWhy};

@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
-use watchfire_engine::rkyv;
+use watchfire_engine::{Key, rkyv};
 
 /// What a code of a lift means, whoever made its controller.
 ///
@@ -167,6 +167,12 @@ impl FaultClass {
         FaultClass::Comms,
         FaultClass::Misuse,
     ];
+}
+
+impl Key for FaultClass {
+    fn stable_hash(&self) -> u64 {
+        (*self as u8).stable_hash()
+    }
 }
 
 impl LiftCode {

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use watchfire_engine::{EventTime, OnSkew, Timed, rkyv};
 
-use super::{Coded, LiftCode, Site};
+use super::{Coded, FaultClass, LiftCode, LiftTotals, LiftTrip};
 use crate::alarm::Private;
 use crate::detect::InOrder;
 use crate::dispatch::Person;
@@ -53,6 +53,18 @@ pub enum LiftSays {
     Status(LiftStatus),
     /// A code of its controller.
     Code(Coded),
+    /// What was measured of a trip.
+    Trip(Box<LiftTrip>),
+    /// What it has counted.
+    Totals(LiftTotals),
+    /// Somebody has maintained it.
+    Visited {
+        /// What was repaired, replaced or adjusted: what is known of that begins anew. Nothing if somebody only looked.
+        #[serde(default)]
+        mended: Vec<FaultClass>,
+        /// Who says so: not blank.
+        by: Person,
+    },
     /// Somebody in the car speaks through the intercom.
     Intercom,
     /// The power of the building is lost, or back: by a meter of the building, told of any lift in it.
@@ -89,27 +101,30 @@ pub enum LiftSays {
     },
 }
 
-/// What tells a row of a lift from another of the same instant.
-pub type LiftRowId = (u32, Option<LiftStatus>, Option<Coded>);
+/// What tells a row of a lift from another of the same instant: the lift, what kind of row it is, and what it says where there may be several.
+pub type LiftRowId = (u32, u8, Option<LiftStatus>, Option<Coded>);
 
 impl LiftRow {
     /// How rows of lifts are taken: within 2 s out of order; of a gateway whose clock is far ahead the error is learned, so that who calls is heard.
     pub const EVENT_TIME: EventTime =
         EventTime { disorder_ms: 2_000, max_skew_ms: 60_000, on_skew: OnSkew::CorrectOffset, clock_wrong_after: 5 };
 
-    /// Puts the rows of a site in order, and lets go at once what is [urgent](LiftSays::is_urgent): what goes before [`Trapped`](super::Trapped), which knows what is late of each lift. Nothing waits for longer than
+    /// Puts the rows of a lift or a site in order, and lets go at once what is [urgent](LiftSays::is_urgent): what goes before [`Trapped`](super::Trapped) and [`Wear`](super::Wear), which know what is late of each lift. Nothing waits for longer than
     /// `wait_ms` on the arrival clock, which must be more than rows are out of order.
     ///
     /// ```
     /// use watchfire_operators::elevator::LiftRow;
-    /// assert!(format!("{:?}", LiftRow::in_order(3_000)).contains("some at once"));
+    /// assert!(format!("{:?}", LiftRow::in_order::<u32>(3_000)).contains("some at once"));
     /// ```
     #[must_use]
-    pub fn in_order(wait_ms: i64) -> InOrder<Site, LiftRow, fn(&LiftRow) -> LiftRowId> {
+    pub fn in_order<K>(wait_ms: i64) -> InOrder<K, LiftRow, fn(&LiftRow) -> LiftRowId> {
         let id: fn(&LiftRow) -> LiftRowId = |row| match &row.says {
-            LiftSays::Status(status) => (row.lift, Some(*status), None),
-            LiftSays::Code(coded) => (row.lift, None, Some(coded.clone())),
-            _ => (row.lift, None, None),
+            LiftSays::Status(status) => (row.lift, 0, Some(*status), None),
+            LiftSays::Code(coded) => (row.lift, 1, None, Some(coded.clone())),
+            LiftSays::Trip(_) => (row.lift, 2, None, None),
+            LiftSays::Totals(_) => (row.lift, 3, None, None),
+            LiftSays::Visited { .. } => (row.lift, 4, None, None),
+            _ => (row.lift, 5, None, None),
         };
         InOrder::new(id).wait_ms(wait_ms).at_once(|row| row.says.is_urgent()).late_go_on()
     }
@@ -120,7 +135,7 @@ impl LiftSays {
     #[must_use]
     pub fn is_urgent(&self) -> bool {
         match self {
-            LiftSays::Status(_) => false,
+            LiftSays::Status(_) | LiftSays::Trip(_) | LiftSays::Totals(_) | LiftSays::Visited { .. } => false,
             LiftSays::Code(coded) => coded.code.calls_for_help() || coded.code == LiftCode::PowerLost,
             _ => true,
         }

@@ -5,6 +5,7 @@
 
 mod day;
 mod gateway;
+mod wear;
 
 use serde::{Deserialize, Serialize};
 
@@ -12,6 +13,7 @@ use super::{Lift, LiftBook, LiftMode, LiftRow};
 use crate::dispatch::Skills;
 use crate::draw::{Draws, Purpose};
 pub use gateway::{Gateway, PersonSensor};
+pub use wear::{Breaks, WearSim, WearSimConfig, WornLift};
 
 const DAY_MS: i64 = 86_400_000;
 const HOUR_MS: f64 = 3_600_000.0;

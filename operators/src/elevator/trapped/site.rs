@@ -216,6 +216,7 @@ impl Turn<'_> {
             LiftSays::OffSite => self.off_site(*lift),
             LiftSays::SensorOut { until_ms, by } => self.sensor_out(*lift, *until_ms, by),
             LiftSays::Rescue { step, nth, by } => self.rescue(*lift, (*step, *nth), *at_ms, by),
+            LiftSays::Trip(_) | LiftSays::Totals(_) | LiftSays::Visited { .. } => return Verdict::Applied,
         };
         self.list_lifts();
         verdict

@@ -1,0 +1,137 @@
+//! Which lifts are worth a visit tomorrow.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use watchfire_engine::{Real, Stream, Table, Timed};
+
+use super::{CostConfig, FaultClass, LiftBook, WearDay};
+use crate::detect::Foretold;
+
+/// What is foretold of a lift's faults of a class.
+///
+/// # Examples
+/// See [`Visits`].
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Outlook {
+    /// The class.
+    pub class: FaultClass,
+    /// How likely a fault is within the horizon, from 0 to 1.
+    pub p: Real,
+    /// The day by which it was foretold, as [`WearDay`] has it: an older one than those of other lifts is of a lift that has not been seen since.
+    pub day_ms: i64,
+    /// Which signs are off, in words, the furthest first.
+    pub why: Vec<String>,
+}
+
+/// A lift that is worth a visit.
+///
+/// # Examples
+/// See [`Visits`].
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Visit {
+    /// What faults of all classes within the horizon are expected to cost, yuan: what lists are ranked by.
+    pub worth_yuan: Real,
+    /// The lift.
+    pub lift: u32,
+    /// What that is made of, the costliest first.
+    pub outlooks: Vec<Outlook>,
+}
+
+/// Ranks the lifts of each firm by what their faults are expected to cost if nobody comes: the list of visits for tomorrow, as a table that is always there. It changes at the end of the
+/// epoch in which a day ends, or something else is foretold.
+///
+/// A lift stays on the list, with the day by which it was last foretold, when it falls silent: no news is no reason not to go. A class that the costs do not name costs nothing.
+/// Memory: a row a lift and class, and some words more. O(log lifts) for each that changes.
+///
+/// # Examples
+/// ```
+/// use std::sync::Arc;
+/// use watchfire_engine::{Job, TickSource};
+/// use watchfire_operators::detect::{Foretold, Likely};
+/// use watchfire_operators::elevator::{FaultClass, Lift, LiftBook, Visit, Visits, WEAR_FEATURES, WearDay};
+/// let book = Arc::new(LiftBook::new((1..=9).map(|lift| (lift, Lift { firm: lift % 2, ..Lift::default() }))));
+/// let visits = Visits { a_day: 2, ..Visits::new(book) };
+/// let job = Job::new(move |flow| {
+///     let (days, foretold) = (flow.channel::<WearDay>("days"), flow.channel::<Foretold<(u32, FaultClass)>>("foretold"));
+///     visits.clone().list(days, foretold).to_view("visits");
+/// });
+/// let mut running = job.ticks(TickSource::FROM_EVENTS).start()?;
+/// let views = running.views();
+/// let (_, foretold) = (running.sender::<WearDay>("days")?, running.sender::<Foretold<(u32, FaultClass)>>("foretold")?);
+/// let of = |lift: u32, p: f64| Foretold { asset: (lift, FaultClass::DoorTrack), at_ms: 0, likely: Likely { p, why: vec![] } };
+/// foretold.send((1..=9).map(|lift| of(lift, f64::from(lift) / 10.0)).collect())?;
+/// drop(foretold);
+/// running.wait()?;
+/// let list = views.snapshot().ok_or("nothing was listed")?.view::<u32, Visit>("visits")?;
+/// let of_firm: Vec<u32> = list.get(&1).map(|(visit, _)| visit.lift).collect();
+/// assert_eq!(of_firm, [7, 9], "rising by what they are worth");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Visits {
+    /// How many a firm can make in a day.
+    pub a_day: usize,
+    /// What faults cost; the loading is left out.
+    pub costs: CostConfig,
+    /// Which firm maintains a lift. Those that nobody knows are those of firm 0.
+    pub book: Arc<LiftBook>,
+}
+
+/// What is said of a lift and a class on a day.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+struct Signs(Vec<String>);
+
+/// So many signs are told of each class.
+const SIGNS_MAX: usize = 3;
+
+impl<A> Timed for Foretold<A> {
+    fn event_time_ms(&self) -> i64 {
+        self.at_ms
+    }
+}
+
+impl Visits {
+    /// Ten visits a day, at the costs that are assumed if nothing else is said.
+    #[must_use]
+    pub fn new(book: Arc<LiftBook>) -> Self {
+        Visits { a_day: 10, costs: CostConfig::default(), book }
+    }
+
+    /// The lists, by firm. `foretold` is what one model says, of one horizon; `days` says why.
+    #[track_caller]
+    pub fn list<'f>(
+        self,
+        days: Stream<'f, WearDay>,
+        foretold: Stream<'f, Foretold<(u32, FaultClass)>>,
+    ) -> Table<'f, u32, Visit> {
+        let signs = days.key_by(|day| (day.lift, day.class)).latest("signs of lifts", |day| {
+            Some(Signs(day.why.iter().take(SIGNS_MAX).map(ToString::to_string).collect()))
+        });
+        let chances = foretold
+            .key_by(|of| of.asset)
+            .latest("foretold of lifts", |of| Some((Real::new(of.likely.p).ok()?, of.at_ms)));
+        let outlooks = chances.out.left_join(signs.out, |(_, class), (p, day_ms), signs| {
+            let why = signs.map(|Signs(why)| why.clone()).unwrap_or_default();
+            Outlook { class: *class, p: *p, day_ms: *day_ms, why }
+        });
+        let Visits { a_day, costs, book } = self;
+        let of_lift = outlooks.flat_map(|(lift, _), outlook| [(lift, outlook)]);
+        let visits = of_lift.reduce(move |lift, outlooks| {
+            let all = outlooks.iter().map(|(outlook, _)| (*outlook).clone()).collect();
+            [Visit::of(*lift, all, &costs)]
+        });
+        let of_firm = visits.rekey(move |lift, _| book.lift(*lift).map_or(0, |lift| lift.firm));
+        of_firm.top_k(a_day, |_, visit| visit.worth_yuan)
+    }
+}
+
+impl Visit {
+    /// What visiting a lift is worth, by what is foretold of it.
+    fn of(lift: u32, mut outlooks: Vec<Outlook>, costs: &CostConfig) -> Visit {
+        let cost = |of: &Outlook| of.p.get() * costs.classes.get(&of.class).map_or(0.0, |class| class.mean_yuan());
+        outlooks.sort_by(|a, b| cost(b).total_cmp(&cost(a)).then(a.class.cmp(&b.class)));
+        let worth = outlooks.iter().map(cost).sum();
+        Visit { worth_yuan: Real::new(worth).unwrap_or_default(), lift, outlooks }
+    }
+}
