@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use clap::Parser;
 use watchfire::connect::postgres::PostgresConnection;
 
-/// Watches over the cranes of a street (overload windows, episodes and alarms) and dispatches its fire crews.
+/// Watches over the cranes of a street (overload windows, episodes and alarms), dispatches its fire crews, finds who is trapped in its lifts, and says which of them are worth a visit.
 ///
-/// Without arguments it simulates a working day of 50 cranes at 10 Hz and 12 micro fire stations, faster than real time.
+/// Without arguments it simulates a working day of 50 cranes at 10 Hz, 12 micro fire stations and 400 lifts, faster than real time.
 #[derive(Debug, Parser)]
 #[command(name = "huayang")]
 pub struct Args {
@@ -33,10 +33,16 @@ pub struct Args {
     /// Fires an hour of the simulated day; the street's own if absent.
     #[arg(long, value_name = "RATE", value_parser = up_to::<3_600>, conflicts_with_all = ["cranes", "reports", "mqtt"])]
     pub fires_an_hour: Option<f64>,
+    /// How many lifts there are; as many as the street has if absent.
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(..=100_000), conflicts_with_all = ["cranes", "reports", "mqtt"])]
+    pub lifts: Option<u32>,
+    /// How often somebody is trapped in a lift, an hour of the simulated day; as the street has it if absent.
+    #[arg(long, value_name = "RATE", value_parser = up_to::<3_600>, conflicts_with_all = ["cranes", "reports", "mqtt"])]
+    pub trapped_an_hour: Option<f64>,
     /// The cranes' rated load charts; those of the street if absent.
     #[arg(long, value_name = "FILE.toml")]
     pub charts: Option<PathBuf>,
-    /// Where windows.jsonl, episodes.jsonl, alarms.jsonl, dispatched.jsonl and what was late, skewed or dead are written;
+    /// Where windows.jsonl, episodes.jsonl, alarms.jsonl, dispatched.jsonl, trapped.jsonl, rescues.jsonl and what was late, skewed or dead are written;
     /// files of an earlier run are replaced, unless the job goes on.
     #[arg(long, value_name = "DIR", default_value = "out")]
     pub out: PathBuf,
@@ -62,6 +68,9 @@ pub struct Args {
     /// Hours of the simulated day.
     #[arg(long, default_value_t = 9.0, value_parser = up_to::<8_784>, conflicts_with_all = ["cranes", "reports", "mqtt"])]
     pub hours: f64,
+    /// So many days before it, of which trips of lifts are known: by them it is foretold which are worth a visit. None leaves lifts out.
+    #[arg(long, default_value_t = 28, value_parser = clap::value_parser!(u32).range(..=365), conflicts_with_all = ["cranes", "reports", "mqtt"])]
+    pub lift_days: u32,
     /// What the simulated day is drawn from; the street's own seed if absent.
     #[arg(long, conflicts_with_all = ["cranes", "reports", "mqtt"])]
     pub seed: Option<u64>,

@@ -4,6 +4,7 @@
 //! is reported next: crews answer, set out, drive, arrive, return; officers decide, depots hand out, fires grow and are put out.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 
 use watchfire::alarm::Severity;
 use watchfire::connect::datagen::Draw;
@@ -30,6 +31,8 @@ const DRAWS: u32 = 4;
 #[derive(Debug)]
 enum Next {
     Fire(u64),
+    /// Lifts have raised it: the job hears of it by itself.
+    Raised(Box<Report>),
     Says(Box<Says>),
     /// The same report once more.
     Again(Box<Report>),
@@ -67,9 +70,23 @@ impl Clock {
     }
 }
 
+/// Who is dispatched, and to what.
+pub enum Theatre {
+    Fires,
+    /// What lifts will raise, rising by when.
+    Lifts(Vec<Report>),
+}
+
+/// The numbers of the theatres.
+pub const FIRES: u32 = 1;
+pub const LIFTS: u32 = 2;
+
 pub struct District {
-    streets: Streets,
+    theatre: u32,
+    streets: Arc<Streets>,
     fires: Fires,
+    /// How long a rescue from a lift takes, minutes.
+    rescue_min: (u32, u32),
     desk: Desk,
     state: DeskState,
     clock: Clock,
@@ -91,13 +108,20 @@ fn officer() -> Person {
 impl District {
     pub fn new(
         world: &World,
-        streets: Streets,
+        streets: Arc<Streets>,
         (start_ms, end_ms): (i64, i64),
         seed: u64,
+        theatre: Theatre,
     ) -> Result<District, Box<dyn std::error::Error>> {
-        let (desk, roads) = (streets.desk()?, Roads::new(streets.network.clone()));
+        let (number, desk) = match theatre {
+            Theatre::Fires => (FIRES, streets.desk()?),
+            Theatre::Lifts(_) => (LIFTS, streets.desk_of_lifts()?),
+        };
+        let roads = Roads::new(streets.network.clone());
         let mut district = District {
+            theatre: number,
             fires: world.fires,
+            rescue_min: (world.lifts.rescue_min, world.lifts.rescue_max),
             desk,
             state: DeskState::default(),
             clock: Clock { latest_ms: start_ms, ticked_ms: start_ms - start_ms.rem_euclid(1_000) },
@@ -111,12 +135,31 @@ impl District {
             end_ms,
             streets,
         };
-        district.begins(start_ms);
+        match theatre {
+            Theatre::Fires => district.fires_begin(start_ms),
+            Theatre::Lifts(raised) => district.lifts_begin(start_ms, raised),
+        }
         Ok(district)
     }
 
+    /// A mechanic stands by at each station, with the licence for one brand of three.
+    fn lifts_begin(&mut self, now_ms: i64, raised: Vec<Report>) {
+        let mut says = Vec::new();
+        for (nth, station) in self.streets.stations.keys().copied().collect::<Vec<_>>().into_iter().enumerate() {
+            let at = self.node_of(self.streets.stations.get(&station).map(|of| of.place));
+            self.crews.insert(u64::from(station), Crew::of(station, at.unwrap_or(NodeId(0))));
+            let mechanic = Responder::crew(u64::from(station), station, Skills(1 << (nth % 3)));
+            says.push(Says::Joined(Responder { people: 1, ..mechanic }));
+        }
+        says.extend([WEST, EAST].map(|district| Says::Mode { district, mode: Mode::Auto, by: officer() }));
+        says.into_iter().for_each(|says| self.in_ms(now_ms, 0, Next::Says(Box::new(says))));
+        for report in raised {
+            self.in_ms(report.at_ms, 0, Next::Raised(Box::new(report)));
+        }
+    }
+
     /// Who is on duty, and what there is.
-    fn begins(&mut self, now_ms: i64) {
+    fn fires_begin(&mut self, now_ms: i64) {
         let mut says = Vec::new();
         for (station, crews) in self.streets.crews.clone() {
             for nth in 0..u64::from(crews) {
@@ -145,7 +188,7 @@ impl District {
 
     fn draw(&mut self) -> Draw {
         self.draws += 1;
-        Draw::new(self.seed, DRAWS, self.draws)
+        Draw::new(self.seed, DRAWS + 16 * (self.theatre - FIRES), self.draws)
     }
 
     /// A time between two, seconds.
@@ -169,6 +212,13 @@ impl District {
         self.in_ms(now_ms, wait_ms, Next::Says(Box::new(says)));
     }
 
+    /// When something is next to be seen to here; it may come to nothing.
+    pub fn next_ms(&self) -> i64 {
+        let planned = self.agenda.keys().next().map(|(at_ms, _)| *at_ms);
+        let report = self.reports.front().map(|_| i64::MIN);
+        report.or(planned).filter(|at_ms| *at_ms < self.end_ms).unwrap_or(i64::MAX)
+    }
+
     /// The next report that comes before something else does.
     pub fn before(&mut self, other_ms: i64) -> Option<Report> {
         while self.reports.is_empty() {
@@ -189,14 +239,15 @@ impl District {
     fn ticks(&mut self, now_ms: i64, tick_ms: i64) {
         if self.desk.due_ms(&self.state).is_some_and(|due_ms| due_ms <= tick_ms) {
             let mut told = Vec::new();
-            self.desk.tick(&mut self.state, 1, tick_ms, &mut told);
+            self.desk.tick(&mut self.state, self.theatre, tick_ms, &mut told);
             self.hears(now_ms, told);
         }
     }
 
     fn comes(&mut self, now_ms: i64, next: Next) {
         match next {
-            Next::Says(says) => self.report(now_ms, Report { theatre: 1, at_ms: now_ms, says: *says }),
+            Next::Says(says) => self.says(now_ms, *says),
+            Next::Raised(report) => self.raised(now_ms, &report),
             Next::Again(report) => self.report(now_ms, *report),
             Next::Fire(nth) => self.burns(now_ms, nth),
             Next::Leaves(crew) => self.leaves(now_ms, crew),
@@ -205,6 +256,16 @@ impl District {
             Next::HandsOut { incident, depot } => self.hands_out(now_ms, incident, depot),
             Next::Closure => self.closure(now_ms),
         }
+    }
+
+    fn says(&mut self, now_ms: i64, says: Says) {
+        self.report(now_ms, Report { theatre: self.theatre, at_ms: now_ms, says });
+    }
+
+    fn raised(&mut self, now_ms: i64, report: &Report) {
+        let mut told = Vec::new();
+        self.desk.report(&mut self.state, report, self.clock.ticked_ms, &mut told);
+        self.hears(now_ms, told);
     }
 
     fn report(&mut self, now_ms: i64, report: Report) {
@@ -237,14 +298,13 @@ impl District {
     fn burns(&mut self, now_ms: i64, nth: u64) {
         let mut draw = self.draw();
         let place = self.streets.address(&mut draw);
-        let nearest = self.streets.stations.values().min_by_key(|of| (of.place.distance_m(place) * 1e3) as u64);
         let raised = Raised {
             source: format!("panel/{nth}"),
             cause: "fire".to_owned(),
             place: Some(place),
             severity: if draw.unit() < 0.2 { Severity::Violation } else { Severity::Alarm },
             level: if draw.unit() < 0.15 { 2 } else { 1 },
-            district: nearest.map_or(EAST, |of| of.district),
+            district: self.streets.district_of(place),
             asks: Skills(0),
             drill: draw.unit() < 0.05,
         };
@@ -253,7 +313,7 @@ impl District {
             let call = Raised { source: format!("call/{nth}"), ..raised.clone() };
             self.says_in(now_ms, (20, 60), Says::Raised(call));
         }
-        self.report(now_ms, Report { theatre: 1, at_ms: now_ms, says: Says::Raised(raised) });
+        self.says(now_ms, Says::Raised(raised));
         self.next_fire(now_ms, nth + 1);
     }
 
@@ -274,7 +334,7 @@ impl District {
         };
         let told = |becomes| Says::Roads(vec![RoadTold { road: road.clone(), becomes }]);
         self.says_in(now_ms, (600, 2_400), told(then));
-        self.report(now_ms, Report { theatre: 1, at_ms: now_ms, says: told(becomes) });
+        self.says(now_ms, told(becomes));
         self.next_closure(now_ms);
     }
 
@@ -296,6 +356,11 @@ impl District {
 
     /// The first crew is at a fire: it may be worse than it looked, and it is put out some time.
     fn is_there(&mut self, now_ms: i64, incident: u64) {
+        if self.theatre == LIFTS {
+            let (least, most) = self.rescue_min;
+            let rescue_s = (i64::from(least) * 60, i64::from(most) * 60);
+            return self.says_in(now_ms, rescue_s, Says::Closed { incident, false_alarm: false, by: officer() });
+        }
         let Fires { growing_share, work_min, work_max, .. } = self.fires;
         if self.draw().unit() < growing_share {
             let wait_ms = self.within_s(30, 180);
@@ -309,7 +374,7 @@ impl District {
     fn grows(&mut self, now_ms: i64, incident: u64) {
         let Some(level) = self.state.incidents.get(&incident).map(|of| (of.level + 1).min(5)) else { return };
         let by = Some(Person::named("crew leader", "it burns through the roof"));
-        self.report(now_ms, Report { theatre: 1, at_ms: now_ms, says: Says::Level { incident, level, by } });
+        self.says(now_ms, Says::Level { incident, level, by });
     }
 
     /// Whoever is told something does it; some do not hear the first time.
@@ -412,7 +477,7 @@ impl District {
         if now_ms - crew.seen_ms >= SEEN_EVERY_MS {
             crew.seen_ms = now_ms;
             let place = self.streets.network.position(at);
-            self.report(now_ms, Report { theatre: 1, at_ms: now_ms, says: Says::Fix { responder: id, place } });
+            self.says(now_ms, Says::Fix { responder: id, place });
         }
         self.drives(now_ms, id);
     }
@@ -425,20 +490,20 @@ impl District {
         let Some(crew) = self.crews.get_mut(&id) else { return };
         crew.doing = doing;
         let place = self.streets.network.position(crew.at);
-        self.report(now_ms, Report { theatre: 1, at_ms: now_ms, says: Says::Fix { responder: id, place } });
+        self.says(now_ms, Says::Fix { responder: id, place });
         self.status(now_ms, id, status, incident);
     }
 
     fn status(&mut self, now_ms: i64, responder: u64, status: Status, incident: Option<u64>) {
         let says = Says::Status { responder, status, incident };
-        self.report(now_ms, Report { theatre: 1, at_ms: now_ms, says });
+        self.says(now_ms, says);
     }
 
     fn hands_out(&mut self, now_ms: i64, incident: u64, depot: u32) {
         let of = self.state.incidents.get(&incident).and_then(|of| of.supplies.get(FOAM));
         if let Some(count) = of.and_then(|supply| supply.set_aside.get(&depot)).copied() {
             let says = Says::Handed { incident, depot, item: FOAM.to_owned(), count };
-            self.report(now_ms, Report { theatre: 1, at_ms: now_ms, says });
+            self.says(now_ms, says);
         }
     }
 }

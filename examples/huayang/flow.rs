@@ -14,13 +14,17 @@ use watchfire::crane::{
     ChartBook, CraneAlarmConfig, CraneReading, EpisodeConfig, OverloadConfig, OverloadEpisode, OverloadEpisodes,
     OverloadWindow, crane_alarms, overload_windows,
 };
+use watchfire::detect::Trees;
 use watchfire::dispatch::{Desk, Dispatching, Report};
 use watchfire::durable::Directory;
+use watchfire::elevator::{LiftBook, LiftRow, reports_to};
 use watchfire::source::Replay;
 use watchfire::window::WindowRow;
 use watchfire::{Change, ChannelIn, Checkpointing, Compose, Data, Error, Flow, Job, Stream, TickSource};
 
 use crate::args::{Input, Outputs};
+use crate::district::LIFTS;
+use crate::{lifts, trapped};
 
 /// What comes from the street, in order of arrival.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -28,6 +32,10 @@ use crate::args::{Input, Outputs};
 pub enum Street {
     Crane(CraneReading),
     Report(Box<Report>),
+    /// What a car does, or people do about it.
+    Car(LiftRow),
+    /// What was measured of a trip, what has failed, and who has mended it.
+    Trip(LiftRow),
 }
 
 impl Timed for Street {
@@ -35,6 +43,7 @@ impl Timed for Street {
         match self {
             Street::Crane(reading) => reading.event_time_ms,
             Street::Report(report) => report.at_ms,
+            Street::Car(row) | Street::Trip(row) => row.at_ms,
         }
     }
 }
@@ -99,19 +108,25 @@ pub struct State<'a> {
     pub every_ms: u64,
 }
 
-/// The job that watches the cranes.
+/// What the job knows of the street before anything comes.
+pub struct Known {
+    pub charts: ChartBook,
+    pub desk: Desk,
+    pub desk_of_lifts: Desk,
+    pub lifts: Arc<LiftBook>,
+    /// Foretells what breaks in lifts.
+    pub model: Trees,
+}
+
+/// The job that watches the cranes and the lifts, and dispatches.
 ///
 /// With a place for its state it comes back to where it was; then rows are seen in its files with the checkpoint that holds
 /// them. What a broker sends, and what goes to a database or a broker, is logged: the one cannot be had again, the others know
 /// rows by their epoch or their id.
-pub fn job(
-    input: Input,
-    charts: ChartBook,
-    desk: Desk,
-    outputs: Outputs,
-    state: Option<State<'_>>,
-) -> Result<Job, Error> {
-    let desk = Dispatching::new(desk);
+pub fn job(input: Input, known: Known, outputs: Outputs, state: Option<State<'_>>) -> Result<Job, Error> {
+    let Known { charts, desk, desk_of_lifts, lifts, model } = known;
+    let [desk, desk_of_lifts] = [desk, desk_of_lifts].map(Dispatching::new);
+    let trapped = trapped::watched(&lifts)?;
     let book = Arc::new(charts);
     let windows = overload_windows::<u32>(&OverloadConfig::default(), book.clone())?;
     let episodes = OverloadEpisodes::<u32>::new(EpisodeConfig::default(), book.clone())?;
@@ -122,7 +137,7 @@ pub fn job(
     let broker = outputs.publish.map(publisher).transpose()?;
     let source = Source::of(&input)?;
     let job = Job::new(move |flow| {
-        let (readings, reports) = source.rows(flow, &files);
+        let Rows { readings, reports, cars, trips } = source.rows(flow, &files);
         let watch = windows.clone().both(episodes.clone()).both(alarms.clone());
         let cranes = readings.key_by(|r| r.crane).detect("cranes", watch);
         let ((windows, episodes), alarms) = cranes.out;
@@ -141,6 +156,18 @@ pub fn job(
         }
         files.write("late", cranes.late);
         files.write("skewed", cranes.skewed);
+        // Who may be trapped is told to those who send mechanics.
+        let told = trapped::told(cars, trapped.clone(), lifts.clone());
+        files.write("trapped", told.clone());
+        let book = lifts.clone();
+        let raised = told.filter_map(move |told| reports_to(LIFTS, &book, &told));
+        let of_lifts = reports.clone().filter(|report| report.theatre == LIFTS).union(raised);
+        let rescues = of_lifts.key_by(|report| report.theatre).detect("rescues", desk_of_lifts.clone());
+        files.write("rescues", rescues.out);
+        files.write("rescues late", rescues.late);
+        files.write("rescues skewed", rescues.skewed);
+        lifts::visits(trips, model.clone(), lifts.clone()).to_view("visits");
+        let reports = reports.filter(|report| report.theatre != LIFTS);
         let dispatched = reports.key_by(|report| report.theatre).detect("dispatch", desk.clone());
         files.write("dispatched", dispatched.out);
         // Nothing that wants somebody to come may be set aside unseen.
@@ -202,6 +229,14 @@ fn publisher((host, port, under): (String, u16, String)) -> Result<MqttSink, Err
     MqttSink::new(MqttSinkConfig::new(connection, format!("{under}/{{id}}")))
 }
 
+/// What comes of all that is watched.
+struct Rows<'f> {
+    readings: Stream<'f, CraneReading>,
+    reports: Stream<'f, Report>,
+    cars: Stream<'f, LiftRow>,
+    trips: Stream<'f, LiftRow>,
+}
+
 /// Where readings come from, checked before the job is built.
 enum Source {
     Channel,
@@ -228,19 +263,23 @@ impl Source {
     }
 
     /// Readings and reports. Of files there are the ones or the others: each file brings its own time.
-    fn rows<'f>(&self, flow: &Flow<'f>, files: &Files) -> (Stream<'f, CraneReading>, Stream<'f, Report>) {
+    fn rows<'f>(&self, flow: &Flow<'f>, files: &Files) -> Rows<'f> {
         let (json, reports) = (JsonLines::<CraneReading>::new().validate(plausible), JsonLines::<Report>::new());
         match self {
-            Source::Channel => both(flow),
+            Source::Channel => simulated(flow),
             Source::Cranes(source) => {
                 let cranes = flow.source("readings", source.clone(), json);
                 files.write("dead", cranes.dead);
-                (cranes.rows.clone(), cranes.rows.filter_map(|_| None))
+                let (reports, cars) =
+                    (cranes.rows.clone().filter_map(|_| None), cranes.rows.clone().filter_map(|_| None));
+                Rows { readings: cranes.rows.clone(), reports, cars, trips: cranes.rows.filter_map(|_| None) }
             }
             Source::Reports(source) => {
                 let reports = flow.source("reports", source.clone(), reports);
                 files.write("reports dead", reports.dead);
-                (reports.rows.clone().filter_map(|_| None), reports.rows)
+                let (readings, cars) =
+                    (reports.rows.clone().filter_map(|_| None), reports.rows.clone().filter_map(|_| None));
+                Rows { readings, cars, trips: reports.rows.clone().filter_map(|_| None), reports: reports.rows }
             }
             Source::Mqtt(both) => {
                 let (of_cranes, of_reports) = &**both;
@@ -248,18 +287,22 @@ impl Source {
                 let reports = flow.source("reports", of_reports.clone(), reports);
                 files.write("dead", cranes.dead);
                 files.write("reports dead", reports.dead);
-                (cranes.rows, reports.rows)
+                let (cars, trips) =
+                    (cranes.rows.clone().filter_map(|_| None), cranes.rows.clone().filter_map(|_| None));
+                Rows { readings: cranes.rows, reports: reports.rows, cars, trips }
             }
         }
     }
 }
 
 /// The simulated day: one channel, so that what comes keeps its order. It is drawn from its seed, so it can be sent again.
-fn both<'f>(flow: &Flow<'f>) -> (Stream<'f, CraneReading>, Stream<'f, Report>) {
+fn simulated<'f>(flow: &Flow<'f>) -> Rows<'f> {
     let street = flow.channel_with("street", ChannelIn { replay: Replay::Exact, ..ChannelIn::default() });
-    let cranes = street.clone().filter_map(|row| if let Street::Crane(reading) = row { Some(reading) } else { None });
-    let reports = street.filter_map(|row| if let Street::Report(report) = row { Some(*report) } else { None });
-    (cranes, reports)
+    let readings = street.clone().filter_map(|row| if let Street::Crane(reading) = row { Some(reading) } else { None });
+    let reports = street.clone().filter_map(|row| if let Street::Report(report) = row { Some(*report) } else { None });
+    let cars = street.clone().filter_map(|row| if let Street::Car(row) = row { Some(row) } else { None });
+    let trips = street.filter_map(|row| if let Street::Trip(row) = row { Some(row) } else { None });
+    Rows { readings, reports, cars, trips }
 }
 
 /// What the table is made from.

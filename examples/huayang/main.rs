@@ -1,4 +1,4 @@
-//! The street: one program that runs every computation of the district. So far its cranes and its fire crews.
+//! The street: one program that runs every computation of the district. So far its cranes, its fire crews, and its lifts.
 //!
 //! ```text
 //! cargo run --release --example huayang                                   a simulated working day
@@ -17,13 +17,16 @@ mod crew;
 mod district;
 mod fires;
 mod flow;
+mod lifts;
 mod report;
 mod simulate;
 mod streets;
+mod trapped;
 mod world;
 
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Parser;
@@ -33,10 +36,11 @@ use watchfire::{Metrics, Receiver, Running};
 
 use args::{Args, Input};
 use fires::Fires;
-use flow::{Alarms, Episode, State, Street, Window};
+use flow::{Alarms, Episode, Known, State, Street, Window};
 use report::Report;
 use simulate::Day;
 use streets::Streets;
+use trapped::Rescues;
 use world::World;
 
 type Failed = Box<dyn std::error::Error>;
@@ -57,6 +61,8 @@ fn main() -> ExitCode {
 fn run(args: &Args) -> Result<(), Failed> {
     let mut world = World::shipped()?;
     world.fires.an_hour = args.fires_an_hour.unwrap_or(world.fires.an_hour);
+    world.counts.lifts = args.lifts.unwrap_or(world.counts.lifts);
+    world.lifts.trapped_an_hour = args.trapped_an_hour.unwrap_or(world.lifts.trapped_an_hour);
     println!("{}", world.summary());
     let streets = match &args.roads {
         Some(dir) => Streets::load(dir)?,
@@ -73,14 +79,19 @@ fn run(args: &Args) -> Result<(), Failed> {
     let goes_on = args.state.as_deref().is_some_and(has_files);
     folder_for(&args.out, !goes_on)?;
     let state = args.state.as_deref().map(|dir| State { dir, every_ms: args.checkpoint_ms });
-    let job = flow::job(input.clone(), charts, streets.desk()?, args.outputs()?, state)?.workers(args.workers);
+    let streets = Arc::new(streets);
+    let sim = trapped::sim(&world, args.seed.unwrap_or(world.seed), simulate::START_MS);
+    let lifts = Arc::new(trapped::book(&world, &streets, &sim));
+    let (desk, desk_of_lifts, model) = (streets.desk()?, streets.desk_of_lifts()?, lifts::model()?);
+    let known = Known { charts, desk, desk_of_lifts, lifts: lifts.clone(), model };
+    let job = flow::job(input.clone(), known, args.outputs()?, state)?.workers(args.workers);
     job.check().iter().for_each(|finding| eprintln!("huayang: {finding}"));
     let mut running = job.start()?;
-    let host = Host::listen(&mut running)?;
+    let (host, views) = (Host::listen(&mut running)?, running.views());
     let mut end_ms = None;
     let metrics = match input {
         Input::Simulated => {
-            let day = Day::new(&world, streets, args.hours, args.seed)?;
+            let day = Day::new(&world, streets, &lifts, (args.hours, args.lift_days), args.seed)?;
             end_ms = Some(day.end_ms);
             simulated(&mut running, day)?
         }
@@ -92,6 +103,12 @@ fn run(args: &Args) -> Result<(), Failed> {
         println!("{since}{text}");
     }
     if let Some(text) = Fires::written(&args.out.join("dispatched.jsonl"))?.text(end_ms) {
+        println!("{text}");
+    }
+    if let Some(text) = Rescues::written(&args.out.join("rescues.jsonl"))?.text() {
+        println!("{text}");
+    }
+    if let Some(text) = lifts::listed(&views)? {
         println!("{text}");
     }
     if let Some(text) = fires::not_taken(&metrics) {

@@ -3,23 +3,34 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::iter::Peekable;
+use std::sync::Arc;
 
 use watchfire::crane::{Arrival, RatedLoad, SimConfig, Site};
+use watchfire::dispatch::Report;
+use watchfire::elevator::LiftBook;
 use watchfire::{SendError, Sender};
 
-use crate::district::District;
+use crate::district::{District, Theatre};
 use crate::flow::Street;
+use crate::lifts::Trips;
 use crate::streets::Streets;
+use crate::trapped::{self, Cars};
 use crate::world::World;
+
+/// When the day begins: 2 March 2026, seven in the morning.
+pub const START_MS: i64 = 1_772_406_000_000;
 
 /// Readings in one batch.
 const BATCH: usize = 4_096;
 
 /// All that arrives, in order; cranes are numbered through.
 pub struct Day {
+    trips: Peekable<Trips>,
+    cars: Peekable<Cars>,
     cranes: Cranes,
     next_crane: Option<Arrival>,
-    district: District,
+    fires: District,
+    rescues: District,
     pub start_ms: i64,
     pub end_ms: i64,
 }
@@ -42,6 +53,7 @@ impl Cranes {
             };
             let config = SimConfig {
                 seed: seed.unwrap_or(world.seed).wrapping_add(index as u64),
+                start_ms: START_MS,
                 cranes: site.cranes,
                 duration_ms: (hours * 3_600_000.0) as i64,
                 chart,
@@ -61,15 +73,21 @@ impl Cranes {
 impl Day {
     pub fn new(
         world: &World,
-        streets: Streets,
-        hours: f64,
+        streets: Arc<Streets>,
+        book: &Arc<LiftBook>,
+        (hours, lift_days): (f64, u32),
         seed: Option<u64>,
     ) -> Result<Day, Box<dyn std::error::Error>> {
-        let start_ms = SimConfig::default().start_ms;
+        let start_ms = START_MS;
         let end_ms = start_ms + (hours * 3_600_000.0) as i64;
-        let district = District::new(world, streets, (start_ms, end_ms), seed.unwrap_or(world.seed))?;
+        let (span, seed_of) = ((start_ms, end_ms), seed.unwrap_or(world.seed));
+        let fires = District::new(world, streets.clone(), span, seed_of, Theatre::Fires)?;
+        let cars = Cars::new(trapped::sim(world, seed_of, start_ms), span);
+        let (cars, raised) = trapped::rehearsed(cars, book)?;
+        let rescues = District::new(world, streets, span, seed_of, Theatre::Lifts(raised))?;
         let mut cranes = Cranes::new(world, hours, seed)?;
-        Ok(Day { next_crane: cranes.next(), cranes, district, start_ms, end_ms })
+        let trips = Trips::new(world, seed_of, lift_days, span).peekable();
+        Ok(Day { trips, cars: cars.peekable(), next_crane: cranes.next(), cranes, fires, rescues, start_ms, end_ms })
     }
 
     /// Sends what the job does not have of the day; `told` hears how far it has come.
@@ -89,17 +107,60 @@ impl Day {
     }
 }
 
+impl Day {
+    /// What is reported before something else comes, by whichever theatre is first; the other hears the clock.
+    fn report(&mut self, other_ms: i64) -> Option<Report> {
+        loop {
+            let (fires_ms, rescues_ms) = (self.fires.next_ms(), self.rescues.next_ms());
+            if fires_ms.min(rescues_ms) >= other_ms {
+                return None;
+            }
+            let (first, second) = if fires_ms <= rescues_ms {
+                (&mut self.fires, &mut self.rescues)
+            } else {
+                (&mut self.rescues, &mut self.fires)
+            };
+            // Only as far as the other one, which may come to nothing.
+            let until_ms = other_ms.min(second.next_ms().saturating_add(1));
+            if let Some(report) = first.before(until_ms) {
+                second.passes(report.at_ms, report.at_ms);
+                return Some(report);
+            }
+        }
+    }
+
+    fn passes(&mut self, now_ms: i64, event_ms: i64) {
+        self.fires.passes(now_ms, event_ms);
+        self.rescues.passes(now_ms, event_ms);
+    }
+}
+
 impl Iterator for Day {
     /// When it arrives, and what.
     type Item = (i64, Street);
 
     fn next(&mut self) -> Option<(i64, Street)> {
         let crane_ms = self.next_crane.as_ref().map_or(i64::MAX, |next| next.arrival_ms);
-        if let Some(report) = self.district.before(crane_ms) {
+        // What was before the day comes first, and nothing comes after it.
+        let trip_ms = self.trips.peek().map_or(i64::MAX, |row| row.at_ms);
+        let trip_ms = if trip_ms < self.end_ms { trip_ms } else { i64::MAX };
+        let car_ms = self.cars.peek().map_or(i64::MAX, |(arrives_ms, _)| *arrives_ms);
+        let first_ms = crane_ms.min(trip_ms).min(car_ms);
+        if let Some(report) = self.report(first_ms) {
             return Some((report.at_ms, Street::Report(Box::new(report))));
         }
+        if trip_ms == first_ms && trip_ms < i64::MAX {
+            let row = self.trips.next()?;
+            self.passes(row.at_ms, row.at_ms);
+            return Some((row.at_ms, Street::Trip(row)));
+        }
+        if car_ms == first_ms && car_ms < i64::MAX {
+            let (arrives_ms, row) = self.cars.next()?;
+            self.passes(arrives_ms, row.at_ms);
+            return Some((arrives_ms, Street::Car(row)));
+        }
         let Arrival { arrival_ms, reading } = std::mem::replace(&mut self.next_crane, self.cranes.next())?;
-        self.district.passes(arrival_ms, reading.event_time_ms);
+        self.passes(arrival_ms, reading.event_time_ms);
         Some((arrival_ms, Street::Crane(reading)))
     }
 }

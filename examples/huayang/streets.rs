@@ -5,7 +5,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use watchfire::connect::datagen::Draw;
-use watchfire::dispatch::{Desk, DispatchConfig, Station};
+use watchfire::dispatch::{CauseDemand, Demand, Desk, DispatchConfig, Recipient, Skills, Slot, Stage, Station};
+use watchfire::elevator::TRAPPED;
 use watchfire::geo::{Datum, Position, SiteGrid};
 use watchfire::road::{CsvNetwork, Network, NetworkBuilder, NodeId};
 
@@ -117,6 +118,29 @@ impl Streets {
     /// Some corner.
     pub fn corner(&self, draw: &mut Draw) -> Position {
         self.network.position(NodeId(draw.between(0, self.network.nodes_len() as i64) as u32))
+    }
+
+    /// Those who send mechanics to lifts: one who has the licence for it, two where that takes too long, and then the brigade is told.
+    pub fn desk_of_lifts(&self) -> Result<Desk, Failed> {
+        let mut config = DispatchConfig { stations: self.stations.clone(), ..DispatchConfig::default() };
+        let slot = Slot { asks: Skills(0), weight_pct: 100 };
+        let level = |count: usize, tell: &[Recipient]| Demand {
+            slots: vec![slot; count],
+            tell: tell.to_vec(),
+            water_lps: 0,
+            supplies: BTreeMap::new(),
+        };
+        let levels = vec![level(1, &[]), level(2, &[]), level(2, &[Recipient::Brigade])];
+        // Answered within 3 minutes, and somebody there within 30 (TSG T5002).
+        let within_ms = BTreeMap::from([(Stage::Acts, 3 * 60_000), (Stage::Joins, 30 * 60_000)]);
+        config.demand.causes.insert(TRAPPED.to_owned(), CauseDemand { levels, within_ms });
+        Ok(Desk::new(config, self.network.clone())?)
+    }
+
+    /// In which district a place is: that of the station that is nearest.
+    pub fn district_of(&self, place: Position) -> u32 {
+        let nearest = self.stations.values().min_by_key(|of| (of.place.distance_m(place) * 1e3) as u64);
+        nearest.map_or(EAST, |of| of.district)
     }
 
     /// Those who dispatch over these streets.

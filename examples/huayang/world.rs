@@ -29,6 +29,7 @@ pub struct World {
     /// Stations that keep supplies for all.
     pub depots: Vec<u32>,
     pub fires: Fires,
+    pub lifts: Lifts,
     #[serde(rename = "station")]
     pub stations: Vec<Station>,
     #[serde(rename = "site")]
@@ -66,6 +67,17 @@ pub struct Fires {
     pub closures_an_hour: f64,
     /// Hydrants, each at a corner.
     pub hydrants: u32,
+}
+
+/// What happens in lifts on a bad day.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Lifts {
+    pub trapped_an_hour: f64,
+    pub a_building: u32,
+    /// How long a rescue takes when somebody is there, minutes.
+    pub rescue_min: u32,
+    pub rescue_max: u32,
 }
 
 #[derive(Debug, Deserialize)]
@@ -107,7 +119,7 @@ pub struct Site {
 
 /// The populations that are drawn and not listed.
 const BUSINESSES: u32 = 1;
-const LIFTS: u32 = 2;
+pub const LIFTS: u32 = 2;
 const PEOPLE: u32 = 3;
 
 impl World {
@@ -153,6 +165,12 @@ impl World {
         let Fires { an_hour, growing_share, work_min, work_max, closures_an_hour, .. } = self.fires;
         if !(an_hour >= 0.0 && closures_an_hour >= 0.0 && (0.0..=1.0).contains(&growing_share) && work_min < work_max) {
             wrong.push("fires are drawn from rates, a share and a range of minutes".to_owned());
+        }
+        let Lifts { trapped_an_hour, a_building, rescue_min, rescue_max } = self.lifts;
+        if !(trapped_an_hour >= 0.0 && a_building > 0 && rescue_min < rescue_max) {
+            wrong.push(
+                "people trapped in lifts are drawn from a rate, lifts of a building and a range of minutes".to_owned(),
+            );
         }
         wrong.extend(self.stations.iter().filter(|s| s.crew == 0).map(|s| format!("station {} has no crew", s.number)));
         wrong
@@ -213,10 +231,6 @@ impl World {
         (0..self.counts.businesses).map(|n| self.address(BUSINESSES, n))
     }
 
-    pub fn lifts(&self) -> impl Iterator<Item = Place> {
-        (0..self.counts.lifts).map(|n| self.address(LIFTS, n))
-    }
-
     /// Homes of old people who live alone: places and numbers, never names.
     pub fn homes(&self) -> impl Iterator<Item = Place> {
         (0..self.counts.people_alone_with_band).map(|n| self.address(PEOPLE, n))
@@ -228,7 +242,7 @@ impl World {
             "{}: {} businesses, {} lifts, {} people alone, {} stations ({} is the head), {} cranes on {} sites",
             self.name,
             self.businesses().count(),
-            self.lifts().count(),
+            self.counts.lifts,
             self.homes().count(),
             self.stations.len(),
             self.stations.iter().find(|of| of.number == self.head_station).map_or("none", |of| of.name.as_str()),

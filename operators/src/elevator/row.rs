@@ -81,8 +81,8 @@ pub enum LiftSays {
     },
     /// Nobody works on the lift any more.
     OffSite,
-    /// The sensor that tells whether somebody is in the car is out of order until then: what it does not tell is no reason to look each time that the lift is
-    /// parked.
+    /// The sensor that tells whether somebody is in the car is out of order until then: what it tells says nothing, and what it does not tell is no reason to look each
+    /// time that the lift is parked.
     SensorOut {
         /// Until when, milliseconds since 1970-01-01 UTC.
         until_ms: i64,

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use watchfire_engine::{Real, Stream, Table, Timed};
 
-use super::{CostConfig, FaultClass, LiftBook, WearDay};
-use crate::detect::Foretold;
+use super::{CostConfig, FaultClass, LiftBook, WEAR_FEATURES, WearDay};
+use crate::detect::{Foretold, Likely};
 
 /// What is foretold of a lift's faults of a class.
 ///
@@ -20,7 +20,7 @@ pub struct Outlook {
     pub p: Real,
     /// The day by which it was foretold, as [`WearDay`] has it: an older one than those of other lifts is of a lift that has not been seen since.
     pub day_ms: i64,
-    /// Which signs are off, in words, the furthest first.
+    /// Which signs are off, in words, the furthest first; where none is, what the model goes by.
     pub why: Vec<String>,
 }
 
@@ -82,8 +82,19 @@ pub struct Visits {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 struct Signs(Vec<String>);
 
-/// So many signs are told of each class.
-const SIGNS_MAX: usize = 3;
+/// So many reasons are told of each class.
+const REASONS_MAX: usize = 3;
+
+/// What a model of [`WEAR_FEATURES`] goes by, in words: what adds most to the odds, if it adds a tenth or more. Nothing of a model of something else.
+fn goes_by(likely: &Likely) -> Vec<String> {
+    let [_, adds @ ..] = likely.why.as_slice() else { return Vec::new() };
+    if adds.len() != WEAR_FEATURES.len() {
+        return Vec::new();
+    }
+    let mut most: Vec<(f64, &str)> = adds.iter().copied().zip(WEAR_FEATURES).filter(|(adds, _)| *adds >= 0.1).collect();
+    most.sort_by(|a, b| b.0.total_cmp(&a.0));
+    most.into_iter().take(REASONS_MAX).map(|(_, name)| name.to_owned()).collect()
+}
 
 impl<A> Timed for Foretold<A> {
     fn event_time_ms(&self) -> i64 {
@@ -106,13 +117,14 @@ impl Visits {
         foretold: Stream<'f, Foretold<(u32, FaultClass)>>,
     ) -> Table<'f, u32, Visit> {
         let signs = days.key_by(|day| (day.lift, day.class)).latest("signs of lifts", |day| {
-            Some(Signs(day.why.iter().take(SIGNS_MAX).map(ToString::to_string).collect()))
+            Some(Signs(day.why.iter().take(REASONS_MAX).map(ToString::to_string).collect()))
         });
         let chances = foretold
             .key_by(|of| of.asset)
-            .latest("foretold of lifts", |of| Some((Real::new(of.likely.p).ok()?, of.at_ms)));
-        let outlooks = chances.out.left_join(signs.out, |(_, class), (p, day_ms), signs| {
-            let why = signs.map(|Signs(why)| why.clone()).unwrap_or_default();
+            .latest("foretold of lifts", |of| Some((Real::new(of.likely.p).ok()?, of.at_ms, goes_by(&of.likely))));
+        let outlooks = chances.out.left_join(signs.out, |(_, class), (p, day_ms, goes_by), signs| {
+            let signs = signs.filter(|Signs(why)| !why.is_empty());
+            let why = signs.map_or_else(|| goes_by.clone(), |Signs(why)| why.clone());
             Outlook { class: *class, p: *p, day_ms: *day_ms, why }
         });
         let Visits { a_day, costs, book } = self;

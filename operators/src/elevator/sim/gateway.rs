@@ -99,8 +99,13 @@ impl Gateway {
     }
 }
 
-/// What arrives of a day: rows within 2 s out of order, one in a hundred twice.
-pub(super) fn rows(sim: &LiftSim, lift: u32, day: u32, lived: &Lived) -> Vec<(i64, LiftRow)> {
+/// What arrives of what is so within a part of a day: rows within 2 s out of order, one in a hundred twice. The same of each row, whatever part it is asked for in.
+pub(super) fn rows(
+    sim: &LiftSim,
+    (lift, day): (u32, u32),
+    lived: &Lived,
+    part: &std::ops::Range<i64>,
+) -> Vec<(i64, LiftRow)> {
     let (gateway, seed) = (sim.gateway(lift), sim.config().seed);
     let draws = Draws::new(seed, lift, Purpose::LiftRows);
     let map = CodeMap::gbt_24476();
@@ -109,30 +114,35 @@ pub(super) fn rows(sim: &LiftSim, lift: u32, day: u32, lived: &Lived) -> Vec<(i6
     };
     let phase_ms = (draws.unit(u64::from(day)) * gateway.poll_ms as f64) as i64;
     let (first_ms, last_ms) = (sim.day_ms(day), sim.day_ms(day + 1));
-    let mut told = Vec::new();
+    let (mut told, mut polls) = (Vec::new(), 0);
     let mut moments = lived.moments.iter().peekable();
     let mut is = lived.moments.first().map_or_else(LiftStatus::default, |moment: &Moment| moment.status);
     for at_ms in (first_ms + phase_ms..last_ms).step_by(gateway.poll_ms.max(1) as usize) {
         while let Some(moment) = moments.next_if(|moment| moment.at_ms <= at_ms) {
             is = moment.status;
         }
-        let status = gateway.sees(draws, at_ms, &is);
-        told.extend(is_on(at_ms).then_some((at_ms, LiftSays::Status(status))));
+        if is_on(at_ms) {
+            polls += 1;
+            let status = part.contains(&at_ms).then(|| gateway.sees(draws, at_ms, &is));
+            told.extend(status.map(|status| (polls - 1, at_ms, LiftSays::Status(status))));
+        }
     }
     let codes = lived.codes.iter().map(|(at_ms, raw)| (*at_ms, map.read(raw)));
     // Somebody who is trapped without power finds the button, and it rings on a battery of its own; the gateway passes it on if it has one too.
     let lost = lived.cut.filter(|_| gateway.has_battery).map(|(from_ms, _)| (from_ms + 500, map.read("41")));
     let codes = codes.chain(lost).filter(|(at_ms, coded)| is_on(*at_ms) || coded.code == LiftCode::PowerLost);
-    told.extend(codes.map(|(at_ms, coded)| (at_ms, LiftSays::Code(coded))));
+    let mut others: Vec<(i64, LiftSays)> = codes.map(|(at_ms, coded)| (at_ms, LiftSays::Code(coded))).collect();
     // The meter of the building has a battery, and is told with its first lift.
     if let Some((from_ms, until_ms)) =
         lived.cut.filter(|_| sim.building(lift) != sim.building(lift.saturating_sub(1)) || lift == 1)
     {
-        told.extend([(from_ms + 1_000, LiftSays::Power { lost: true }), (until_ms, LiftSays::Power { lost: false })]);
+        others.extend([(from_ms + 1_000, LiftSays::Power { lost: true }), (until_ms, LiftSays::Power { lost: false })]);
     }
+    let others = (polls..).zip(others).map(|(nth, (at_ms, says))| (nth, at_ms, says));
+    told.extend(others.filter(|(_, at_ms, _)| part.contains(at_ms)));
     let mut arrive = Vec::with_capacity(told.len() + told.len() / 50);
-    for (nth, (at_ms, says)) in told.into_iter().enumerate() {
-        let n = (4 << 40) | (u64::from(day) << 24) | nth as u64;
+    for (nth, at_ms, says) in told {
+        let n = (4 << 40) | (u64::from(day) << 24) | nth;
         let late_ms = (1_900.0 * draws.unit(n)) as i64;
         let row = LiftRow { lift, at_ms, says };
         if draws.chance((1 << 45) | n, 0.01) {

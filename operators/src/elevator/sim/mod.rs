@@ -221,8 +221,21 @@ impl LiftSim {
     /// A day of a lift, from 0. It begins and ends with the lift empty, at its main floor, by night.
     #[must_use]
     pub fn day(&self, lift: u32, day: u32) -> LiftDayRows {
+        self.part(lift, day, i64::MIN..i64::MAX)
+    }
+
+    /// A day of a lift of which only what is so within a time is told, milliseconds: for many lifts of which not all can be held at once. The trappings are those of the whole day.
+    ///
+    /// ```
+    /// use watchfire_operators::elevator::{LiftSim, LiftSimConfig};
+    /// let (sim, noon_ms) = (LiftSim::new(LiftSimConfig::default()), 20_000 * 86_400_000 + 43_200_000);
+    /// let (morning, rest) = (sim.part(7, 0, i64::MIN..noon_ms), sim.part(7, 0, noon_ms..i64::MAX));
+    /// assert_eq!(morning.rows.len() + rest.rows.len(), sim.day(7, 0).rows.len());
+    /// ```
+    #[must_use]
+    pub fn part(&self, lift: u32, day: u32, within_ms: std::ops::Range<i64>) -> LiftDayRows {
         let lived = day::live(self, lift, day);
-        let rows = gateway::rows(self, lift, day, &lived);
+        let rows = gateway::rows(self, (lift, day), &lived, &within_ms);
         LiftDayRows { rows, trappings: lived.trappings }
     }
 }

@@ -236,6 +236,12 @@ impl Car {
         (self.inside, self.seen_since_ms) = (Inside::Nobody, None);
     }
 
+    /// People say that its sensor is out of order until then: what it has said of who is in the car says nothing.
+    pub(super) fn lose_sensor(&mut self, until_ms: i64) {
+        self.sensor_out_until_ms = Some(until_ms);
+        (self.inside, self.seen_since_ms, self.nobody_since_ms) = (Inside::Unread, None, None);
+    }
+
     /// A fault is told.
     pub(super) fn fault(&mut self, at_ms: i64) {
         (self.fault_ms, self.excused_ms) = (Some(at_ms), None);

@@ -114,10 +114,11 @@ impl Trapped {
     fn leave(&self, st: &SiteState, told: Vec<Tells>, now_ms: i64, cx: &mut Context<'_, Site, LiftTold>) {
         let site = *cx.key();
         told.into_iter().for_each(|tells| cx.emit(LiftTold { site, at_ms: now_ms, tells }));
-        if let Some(due_ms) = st.due_event_ms(&self.config, &self.book, now_ms) {
+        let [by_event, by_arrival] = st.due_ms(&self.config, &self.book, now_ms);
+        if let Some(due_ms) = by_event {
             cx.wake_at_event_ms(due_ms);
         }
-        if let Some(due_ms) = st.due_arrival_ms(&self.config, &self.book, now_ms) {
+        if let Some(due_ms) = by_arrival {
             cx.wake_at_arrival_ms(due_ms);
         }
     }

@@ -113,36 +113,18 @@ impl SiteState {
         watched.car.next(config, senses_people, raised)
     }
 
-    /// When a watermark brings something.
-    pub(super) fn due_event_ms(&self, config: &TrapConfig, book: &LiftBook, now_ms: i64) -> Option<i64> {
-        let due = |(lift, watched): (&u32, &Watched)| Some(self.next(watched, *lift, config, book, now_ms)?.due_ms);
-        self.lifts.iter().filter_map(due).min()
-    }
-
-    /// When the arrival clock brings something.
-    pub(super) fn due_arrival_ms(&self, config: &TrapConfig, book: &LiftBook, now_ms: i64) -> Option<i64> {
-        let of = |(lift, watched): (&u32, &Watched)| {
-            let stuck = self.stuck_due_ms(watched, *lift, config, book, now_ms);
+    /// When a watermark brings something, and when the arrival clock does.
+    pub(super) fn due_ms(&self, config: &TrapConfig, book: &LiftBook, now_ms: i64) -> [Option<i64>; 2] {
+        let sooner = |a: Option<i64>, b: Option<i64>| a.into_iter().chain(b).min();
+        self.lifts.iter().fold([None, None], |[by_event, by_arrival], (lift, watched)| {
+            let case = self.next(watched, *lift, config, book, now_ms);
+            let stuck = case.as_ref().and_then(|case| watched.stuck_due_ms(case, config));
             let rescue = watched.rescue.as_ref().and_then(|rescue| rescue.due_ms(&config.response));
             let silent = self.silent_due(watched, config).map(|(due_ms, _)| due_ms);
             let sensor = watched.car.sensor_out_until_ms.filter(|until_ms| *until_ms > now_ms);
-            [stuck, rescue, silent, watched.leaves_ms(), sensor].into_iter().flatten().min()
-        };
-        self.lifts.iter().filter_map(of).min()
-    }
-
-    /// When a case is acted upon although nothing more was heard.
-    fn stuck_due_ms(
-        &self,
-        watched: &Watched,
-        lift: u32,
-        config: &TrapConfig,
-        book: &LiftBook,
-        now_ms: i64,
-    ) -> Option<i64> {
-        let (case, heard) = (self.next(watched, lift, config, book, now_ms)?, watched.car.heard?);
-        let after_ms = case.due_ms.saturating_sub(heard.at_ms).max(0);
-        Some(heard.arrival_ms.saturating_add(after_ms).saturating_add(config.slack_ms))
+            let arrival = [stuck, rescue, silent, watched.leaves_ms(), sensor].into_iter().flatten().min();
+            [sooner(by_event, case.map(|case| case.due_ms)), sooner(by_arrival, arrival)]
+        })
     }
 
     /// When the silence of a lift whose building has no power is a reason to look.
@@ -159,6 +141,13 @@ impl SiteState {
 }
 
 impl Watched {
+    /// When a case is acted upon although nothing more was heard.
+    fn stuck_due_ms(&self, case: &Case, config: &TrapConfig) -> Option<i64> {
+        let heard = self.car.heard?;
+        let after_ms = case.due_ms.saturating_sub(heard.at_ms).max(0);
+        Some(heard.arrival_ms.saturating_add(after_ms).saturating_add(config.slack_ms))
+    }
+
     /// When whoever works on the lift is gone, if that is who was told.
     fn leaves_ms(&self) -> Option<i64> {
         let is_told = |rescue: &&Rescue| rescue.goes != Goes::Dispatch && rescue.step < Some(RescueStep::Released);
@@ -274,10 +263,10 @@ impl Turn<'_> {
     }
 
     fn act_although_nothing_was_heard(&mut self, lift: u32) {
-        let (config, book, now_ms) = (self.config, self.book, self.now_ms);
+        let (config, now_ms) = (self.config, self.now_ms);
         while let Some(watched) = self.st.lifts.get(&lift) {
-            let due_ms = self.st.stuck_due_ms(watched, lift, config, book, now_ms);
-            let Some(case) = self.next(lift).filter(|_| due_ms.is_some_and(|due_ms| due_ms <= now_ms)) else { break };
+            let is_due = |case: &Case| watched.stuck_due_ms(case, config).is_some_and(|due_ms| due_ms <= now_ms);
+            let Some(case) = self.next(lift).filter(is_due) else { break };
             self.act_upon(lift, case.due_ms);
         }
         let Some(watched) = self.st.lifts.get(&lift) else { return };
@@ -315,7 +304,11 @@ impl Turn<'_> {
         self.told.push(Tells::Raised { lift, nth, trap, why, goes, level });
     }
 
-    fn status(&mut self, lift: u32, status: LiftStatus, at_ms: i64) -> Verdict {
+    fn status(&mut self, lift: u32, mut status: LiftStatus, at_ms: i64) -> Verdict {
+        // People have said that its sensor is out of order.
+        if self.watched(lift).car.sensor_out_until_ms.is_some_and(|until_ms| self.now_ms < until_ms) {
+            status.person = None;
+        }
         if let Some(heard) = self.watched(lift).car.heard {
             if at_ms.saturating_add(SET_BACK_MS) < heard.at_ms {
                 let now_ms = self.now_ms;
@@ -485,7 +478,7 @@ impl Turn<'_> {
             let why = "whoever says that a sensor is out of order gives a name, a reason, and an end that lies ahead and not too far";
             return self.refuse(lift, "E0604", why);
         }
-        self.watched(lift).car.sensor_out_until_ms = Some(until_ms);
+        self.watched(lift).car.lose_sensor(until_ms);
         Verdict::Applied
     }
 

@@ -1,6 +1,8 @@
 //! Trapped people, rule by rule: what is told when something is missing, flickers, comes late or again, and what people do about it.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod sensors;
+#[path = "../support/mod.rs"]
 mod support;
 
 use std::sync::Arc;

@@ -1,0 +1,133 @@
+//! The lifts of the street: what their trips measure, for weeks before the day and on it, and which of them are worth a visit.
+
+use std::sync::Arc;
+
+use tabled::settings::object::Columns;
+use tabled::settings::{Alignment, Style};
+use tabled::{Table as TextTable, Tabled};
+use watchfire::calendar::Zone;
+use watchfire::detect::{Example, Frozen, Label, Trees};
+use watchfire::elevator::{
+    FaultClass, LiftBook, LiftRow, Visit, Visits, Wear, WearDay, WearSim, WearSimConfig, WornLift,
+};
+use watchfire::{Compose, Stream, Table, Views};
+
+use crate::trapped::FIRMS;
+use crate::world::World;
+
+const DAY_MS: i64 = 86_400_000;
+
+/// Visits that each firm can make in a day.
+const VISITS_A_DAY: usize = 3;
+
+/// Trips of a lift a day: fewer than in life, so that weeks of them are soon sent.
+const TRIPS_A_DAY: f64 = 40.0;
+
+/// What comes of all lifts, in the order of time: nothing if there are no days before.
+#[derive(Debug, Default)]
+pub struct Trips {
+    lifts: Vec<WornLift>,
+    day: u32,
+    days: u32,
+    rows: std::vec::IntoIter<LiftRow>,
+}
+
+impl Trips {
+    /// From so many days before the day of `start_ms` until `end_ms`.
+    pub fn new(world: &World, seed: u64, days_before: u32, (start_ms, end_ms): (i64, i64)) -> Trips {
+        if days_before == 0 {
+            return Trips::default();
+        }
+        let first_day_ms = Zone::default().day_of(start_ms).start - i64::from(days_before) * DAY_MS;
+        let days = ((end_ms - first_day_ms) / DAY_MS) as u32 + 1;
+        let config = WearSimConfig {
+            seed,
+            lifts: world.counts.lifts,
+            first_day_ms,
+            trips_a_day: TRIPS_A_DAY,
+            ..WearSimConfig::default()
+        };
+        let sim = WearSim::new(config);
+        let lifts = (1..=world.counts.lifts).map(|lift| sim.lift(lift, days)).collect();
+        Trips { lifts, day: 0, days, rows: Vec::new().into_iter() }
+    }
+}
+
+impl Iterator for Trips {
+    type Item = LiftRow;
+
+    fn next(&mut self) -> Option<LiftRow> {
+        loop {
+            if let Some(row) = self.rows.next() {
+                return Some(row);
+            }
+            if self.day == self.days {
+                return None;
+            }
+            let mut rows: Vec<LiftRow> = self.lifts.iter().flat_map(|lift| lift.day(self.day)).collect();
+            rows.sort_by_key(|row| (row.at_ms, row.lift));
+            (self.rows, self.day) = (rows.into_iter(), self.day + 1);
+        }
+    }
+}
+
+/// The model: grown by `evaluate wear --keep` on other lifts of the same simulator.
+pub fn model() -> Result<Trees, Box<dyn std::error::Error>> {
+    Ok(serde_json::from_str(include_str!("wear.json"))?)
+}
+
+/// From what lifts tell to the visits that are worth most, by firm: how each wears, day by day, what is foretold of the week after, and what that would cost.
+pub fn visits<'f>(rows: Stream<'f, LiftRow>, model: Trees, book: Arc<LiftBook>) -> Table<'f, u32, Visit> {
+    let lifts = rows.key_by(|row| row.lift).event_time(LiftRow::EVENT_TIME);
+    let days = lifts.detect("lifts", LiftRow::in_order(3_000).then(Wear::default())).out.1;
+    let asked = days.clone().map(|day: WearDay| Example {
+        asset: (day.lift, day.class),
+        at_ms: day.day_ms,
+        said_ms: day.day_ms,
+        features: day.features,
+        label: Label::Open,
+    });
+    let foretold =
+        asked.key_by(|of: &Example<(u32, FaultClass)>| of.asset.0).detect("faults in a week", Frozen::new(model));
+    Visits { a_day: VISITS_A_DAY, ..Visits::new(book) }.list(days, foretold.out)
+}
+
+#[derive(Tabled)]
+struct Row {
+    lift: u32,
+    firm: u32,
+    #[tabled(rename = "worth, yuan")]
+    worth: String,
+    class: String,
+    #[tabled(rename = "within a week")]
+    p: String,
+    why: String,
+}
+
+/// So many are printed.
+const PRINTED: usize = 5;
+
+/// The lists as they are now, the visit that is worth most first; nothing if there are none.
+pub fn listed(views: &Views) -> Result<Option<String>, watchfire::Error> {
+    let Some(snapshot) = views.snapshot() else { return Ok(None) };
+    let lists = snapshot.view::<u32, Visit>("visits")?;
+    let mut visits: Vec<(&Visit, u32)> = lists.iter().map(|(firm, visit, _)| (visit, *firm)).collect();
+    visits.sort_by(|a, b| b.cmp(a));
+    let rows = visits.iter().take(PRINTED).filter_map(|(visit, firm)| {
+        let of = visit.outlooks.first()?;
+        Some(Row {
+            lift: visit.lift,
+            firm: *firm,
+            worth: format!("{:.0}", visit.worth_yuan.get()),
+            class: format!("{:?}", of.class),
+            p: format!("{:.0} %", 100.0 * of.p.get()),
+            why: of.why.join("; "),
+        })
+    });
+    let mut table = TextTable::new(rows);
+    table.with(Style::psql()).modify(Columns::new(..5), Alignment::right());
+    let more = visits.len().saturating_sub(PRINTED);
+    let text =
+        format!("{table}\nthese and {more} more visits are worth most to {FIRMS} firms, by what was known at midnight");
+    Ok((!visits.is_empty()).then_some(text))
+}
