@@ -306,6 +306,7 @@ impl District {
             level: if draw.unit() < 0.15 { 2 } else { 1 },
             district: self.streets.district_of(place),
             asks: Skills(0),
+            asset: None,
             drill: draw.unit() < 0.05,
         };
         // Somebody calls, too.

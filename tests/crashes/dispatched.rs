@@ -65,6 +65,7 @@ fn happens(draw: &mut Draw, at_ms: i64) -> Says {
                 level,
                 district,
                 asks: Skills(0),
+                asset: None,
                 drill,
             })
         }

@@ -269,3 +269,21 @@ impl<K: Key, T: Data + Timed, I: Ord, F: Fn(&T) -> I + Send + Sync + 'static> De
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_first_version_held_is_held_on() {
+        let held = vec![(1_000_i64, 7_u32), (2_000, 8)];
+        let bytes = row_to_bytes(&(&held, &Some((500_i64, 6_u32)), 300_i64)).unwrap();
+        let st = InOrderState::<u32>::migrate(1, &bytes).unwrap();
+        assert_eq!((&st.held, st.last, st.heard_quiet_ms), (&held, Some((500, 6)), 300));
+        // It had no arrival clock: the first reading that there is begins it.
+        assert_eq!(st.heard_arrival_ms, i64::MIN);
+        let again = InOrderState::<u32>::decode(&st.encode().unwrap()).unwrap();
+        assert_eq!((again.held, again.last, again.heard_arrival_ms), (held, Some((500, 6)), i64::MIN));
+        assert!(InOrderState::<u32>::migrate(1, &bytes[..bytes.len() - 1]).is_err());
+    }
+}

@@ -34,6 +34,9 @@ pub struct Raised {
     pub cause: String,
     /// Where. Without a place nobody can be found who is near: people are asked at once.
     pub place: Option<Position>,
+    /// Which of several things near each other it is about, where that is known: `lift/31`. What is about another one is another incident; what does not say which joins what is near.
+    #[serde(default)]
+    pub asset: Option<String>,
     /// How bad it is.
     pub severity: Severity,
     /// The level that it is raised at, 1 to 5. What is beyond counts as the nearest.
@@ -55,6 +58,8 @@ pub struct Incident {
     pub cause: String,
     /// Where; the place that was told first.
     pub place: Option<Position>,
+    /// Which of several things near each other it is about: the first that was told; none as long as nobody has said.
+    pub asset: Option<String>,
     /// The place on the road from which it is reached; none if it has no place, or that is off the map.
     pub node: Option<NodeId>,
     /// The district that answers for it.
@@ -191,6 +196,7 @@ impl Incident {
         Incident {
             cause: raised.cause.clone(),
             place: raised.place,
+            asset: raised.asset.clone(),
             node,
             district: raised.district,
             severity: raised.severity,
@@ -218,13 +224,16 @@ impl Incident {
         if self.sources.len() < SOURCES_MAX || self.sources.contains_key(source) { source } else { "" }
     }
 
-    /// Whether what is raised is this incident: the same cause, an exercise or not, and the same place, not long after it was raised last.
-    /// What has no place is the same only for the same source.
+    /// Whether what is raised is this incident: told by the same source; or of the same cause, an exercise or not, not long after it was raised last, and about the same asset or, where one
+    /// of them does not say which, at the same place.
     pub(super) fn is_same(&self, raised: &Raised, within_m: f64, since_ms: i64) -> bool {
         if self.cause != raised.cause || self.drill != raised.drill {
             return false;
         }
-        let near = self.place.zip(raised.place).is_some_and(|(a, b)| a.distance_m(b) <= within_m);
-        self.sources.contains_key(&raised.source) || near && self.raised_ms >= since_ms
+        let is_it = match (&self.asset, &raised.asset) {
+            (Some(this), Some(that)) => this == that,
+            _ => self.place.zip(raised.place).is_some_and(|(a, b)| a.distance_m(b) <= within_m),
+        };
+        self.sources.contains_key(&raised.source) || is_it && self.raised_ms >= since_ms
     }
 }

@@ -1,7 +1,7 @@
 //! What happens, how grave it is, and who is needed.
 
 use watchfire_engine::Verdict;
-use watchfire_operators::dispatch::{IncidentTold, Mode, Move, Person, Raised, Says, Stage, Status};
+use watchfire_operators::dispatch::{IncidentTold, Mode, Move, Person, Raised, Says, Skills, Stage, Status};
 use watchfire_operators::geo::Position;
 use watchfire_operators::road::RoadState;
 
@@ -233,4 +233,51 @@ fn exercises_take_nobody_from_what_is_real() {
     let of = &watch.state.incidents[&fire].timeline;
     assert_eq!((of.acts_ms, of.joins_ms, of.full_ms), (None, None, None), "it has to get there first");
     assert!(watch.messages().iter().any(|message| message.drill));
+}
+
+/// A lift of a building at one corner, by its number.
+fn lift(number: u32, source: &str) -> Raised {
+    let asks = Skills(1 << number);
+    Raised { asset: Some(format!("lift/{number}")), asks, ..raised(source, "trapped", 2, 3) }
+}
+
+#[test]
+fn two_lifts_of_a_building_are_two_incidents() {
+    let mut watch = Watch::auto();
+    let (first, second) = (watch.raised(lift(1, "car 1")), watch.raised(lift(2, "car 2")));
+    assert_eq!((first, second), (1, 2));
+    // Each asks for its own licence, whatever raises it.
+    assert_eq!(watch.raised(lift(2, "button 2")), 2);
+    let asks = |watch: &Watch, of: u64| watch.state.incidents[&of].asks;
+    assert_eq!((asks(&watch, 1), asks(&watch, 2)), (Skills(2), Skills(4)));
+    assert_eq!(watch.state.incidents[&2].sources.len(), 2);
+    // One that is over leaves the other open, and what was told of it before opens nothing.
+    let told_ms = watch.now_ms;
+    watch.wait_s(60);
+    watch.close(first);
+    assert_eq!(watch.state.incidents.keys().copied().collect::<Vec<_>>(), [2]);
+    assert_eq!(watch.said_at(told_ms, Says::Raised(lift(1, "car 1"))), Verdict::Duplicate);
+    assert_eq!(watch.raised(lift(1, "button 1")), 3, "it has not joined the other one");
+}
+
+#[test]
+fn who_does_not_say_which_joins_and_the_first_that_does_names_it() {
+    let mut watch = Watch::auto();
+    let caller = |source: &str| raised(source, "trapped", 2, 3);
+    // Somebody calls, then a lift, which is what the call was about as far as anybody knows; and then another one.
+    assert_eq!(watch.raised(caller("caller")), 1);
+    assert_eq!((watch.raised(lift(1, "car 1")), watch.raised(lift(2, "car 2"))), (1, 2));
+    assert_eq!(watch.state.incidents[&1].asset.as_deref(), Some("lift/1"));
+    watch.fresh();
+    assert_eq!(watch.says(Says::Raised(caller("neighbour"))), Verdict::Applied);
+    assert!(matches!(watch.of_incidents()[..], [(1, IncidentTold::Joined { .. })]));
+    watch.wait_s(1);
+    // The same source goes on to raise the same, whatever it says that it is about.
+    let other = Raised { asset: Some("lift/2".to_owned()), ..caller("caller") };
+    assert_eq!(watch.says(Says::Raised(other)), Verdict::Applied);
+    assert_eq!(watch.state.incidents[&1].asset.as_deref(), Some("lift/1"));
+    // Of several that could be, the one that it is about: nearer or not.
+    let away = Raised { place: Some(corner(2, 4)), ..lift(2, "button 2") };
+    watch.says(Says::Raised(away));
+    assert_eq!((watch.state.incidents.len(), watch.state.incidents[&2].sources.len()), (2, 2));
 }

@@ -201,6 +201,7 @@ pub fn raised(source: &str, cause: &str, x: u32, y: u32) -> Raised {
         level: 1,
         district: 1,
         asks: Skills(0),
+        asset: None,
         drill: false,
     }
 }

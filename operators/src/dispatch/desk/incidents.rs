@@ -33,14 +33,15 @@ impl Turn<'_> {
         over.any(|over| (over.first_ms..=over.last_ms).contains(&self.reported_ms))
     }
 
-    /// The incident that is raised once more: that of the same source, or else the nearest.
+    /// The incident that is raised once more: that of the same source, or else about the same asset, or else the nearest.
     fn same_as(&self, raised: &Raised) -> Option<u64> {
         let config = &self.desk.config;
         let since_ms = self.now_ms.saturating_sub(config.merge_ms);
         let same = self.state.incidents.iter().filter(|(_, of)| of.is_same(raised, config.merge_m, since_ms));
         let away_mm = |of: &Incident| {
             let away_m = of.place.zip(raised.place).map_or(f64::MAX, |(a, b)| a.distance_m(b));
-            (!of.sources.contains_key(&raised.source), (away_m * 1e3) as u64)
+            let is_about = raised.asset.is_some() && of.asset == raised.asset;
+            (!of.sources.contains_key(&raised.source), !is_about, (away_m * 1e3) as u64)
         };
         same.min_by_key(|(_, of)| away_mm(of)).map(|(id, _)| *id)
     }
@@ -94,12 +95,14 @@ impl Turn<'_> {
         let worse = severity != incident.severity || raised.asks.0 & !incident.asks.0 != 0;
         let found = incident.node.is_none() && node.is_some() || incident.place.is_none() && raised.place.is_some();
         let known = before.is_some_and(|before| before.at_ms == at_ms && before.level >= level);
-        if known && !worse && !found {
+        let named = incident.asset.is_none() && raised.asset.is_some();
+        if known && !worse && !found && !named {
             return Verdict::Duplicate;
         }
         incident.severity = severity;
         incident.asks.0 |= raised.asks.0;
         incident.raised_ms = now_ms;
+        incident.asset = incident.asset.take().or_else(|| raised.asset.clone());
         // A place that was missing is taken; another is not, for people are under way to the first.
         if found {
             (incident.place, incident.node) = (raised.place, node);

@@ -62,7 +62,7 @@ use turn::Turn;
 /// let (mut state, mut told) = (DeskState::default(), Vec::new());
 /// let raised = Raised {
 ///     source: "panel 31".into(), cause: "fire".into(), place: Some(fire), severity: Severity::Alarm, level: 1,
-///     district: 1, asks: Skills(0), drill: false,
+///     district: 1, asks: Skills(0), asset: None, drill: false,
 /// };
 /// for says in [Says::Joined(Responder::crew(12, 4, Skills(1))), Says::Raised(raised)] {
 ///     desk.report(&mut state, &Report { theatre: 1, at_ms: 1_000, says }, 1_000, &mut told);

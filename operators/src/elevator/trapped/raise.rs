@@ -11,7 +11,7 @@ pub const TRAPPED: &str = "trapped";
 /// What those who dispatch are to be told of it: somebody who has the licence for the lift's brand is to come, the more urgently the surer it is, and more people the longer it takes.
 /// Nothing while whoever works on the lift is asked first; that comes when they do not answer.
 ///
-/// Told again, it is the same incident, for its source is. People close it there as well as here, for either may know more.
+/// Told again, it is the same incident, for its source is; another lift of the building is another one, for its asset is. People close it there as well as here, for either may know more.
 ///
 /// # Examples
 /// ```
@@ -21,6 +21,7 @@ pub const TRAPPED: &str = "trapped";
 /// let tells = Tells::Escalated { lift: 31, nth: 1, level: 3, trap: Trap::Trapped };
 /// let report = reports_to(1, &book, &LiftTold { site: Site::building(7), at_ms: 1_000, tells });
 /// let Some(Says::Raised(raised)) = report.map(|report| report.says) else { return };
+/// assert_eq!(raised.asset.as_deref(), Some("lift/31"));
 /// assert_eq!((raised.source.as_str(), raised.cause.as_str(), raised.level, raised.asks), ("lift/31/trapped/1", "trapped", 3, Skills(4)));
 /// ```
 #[must_use]
@@ -36,6 +37,7 @@ pub fn reports_to(theatre: u32, book: &LiftBook, told: &LiftTold) -> Option<Repo
         source: format!("lift/{lift}/trapped/{nth}"),
         cause: TRAPPED.to_owned(),
         place: known.and_then(|lift| lift.place),
+        asset: Some(format!("lift/{lift}")),
         severity: if trap == Trap::Possibly { Severity::Alarm } else { Severity::Critical },
         level,
         district: known.map_or(0, |lift| lift.district),
