@@ -7,7 +7,7 @@ use tabled::builder::Builder;
 use tabled::settings::object::Columns;
 use tabled::settings::{Alignment, Style};
 use watchfire::detect::{brier, reliability};
-use watchfire::elevator::{CostConfig, FaultClass, LiftRecord, WearDay};
+use watchfire::elevator::{Breaks, CostConfig, FaultClass, LiftRecord, WearDay};
 
 use crate::metrics::{self, Ranked, average_precision, bootstrap};
 use crate::wear::{CLASSES, DAY_MS, HORIZONS, Run, WAYS, is_held_out};
@@ -124,7 +124,7 @@ fn visits(run: &Run) -> String {
     rows.push_record([
         "a list of visits a day, by",
         "visits",
-        "followed by a fault within 7 days",
+        "something would break within 7 days",
         "faults listed before",
         "days before: half, one in ten",
         "false a lift-month",
@@ -158,15 +158,15 @@ impl Listed {
             lifts.iter().take(first).for_each(|(_, lift)| when.entry(*lift).or_default().push(*at_ms));
         }
         let last_ms = by_day.keys().last().copied().unwrap_or_default();
-        let real = |of: &&watchfire::elevator::Breaks| !of.is_prevented() && is_held_out(of.lift);
+        let real = |of: &&Breaks| !of.is_prevented() && is_held_out(of.lift);
         let faults: Vec<_> = run.breaks.iter().filter(real).collect();
         for (lift, days) in &mut when {
             days.sort_unstable();
-            let mine: Vec<i64> = run.breaks.iter().filter(|of| of.lift == *lift).map(|of| of.breaks_ms).collect();
-            // A day is told at its end.
+            let mine: Vec<&Breaks> = run.breaks.iter().filter(|of| of.lift == *lift).collect();
+            // A day is told at its end. What somebody else has mended by then was right, and what was mended before was not.
             let follows = |day_ms: i64| {
                 let end_ms = day_ms + DAY_MS;
-                mine.iter().any(|breaks_ms| (end_ms..end_ms + 7 * DAY_MS).contains(breaks_ms))
+                mine.iter().any(|of| (end_ms..end_ms + 7 * DAY_MS).contains(&of.breaks_ms) && end_ms <= of.mended_ms)
             };
             listed.visits += days.len();
             listed.right += days.iter().filter(|day_ms| follows(**day_ms)).count();
@@ -229,7 +229,7 @@ fn probabilities(run: &Run) -> String {
 fn mended(run: &Run) -> String {
     let mut rows = Builder::default();
     rows.push_record(["mended before it broke", "foretold the day before", "the day after", "the fifth day after"]);
-    let at = |of: &watchfire::elevator::Breaks, days: i64| -> Option<f64> {
+    let at = |of: &Breaks, days: i64| -> Option<f64> {
         let day_ms = of.mended_ms.div_euclid(DAY_MS) * DAY_MS;
         let key = (run.all.keys().next()?.2 - day_ms).rem_euclid(DAY_MS);
         let first = day_ms + key - if key > 0 { DAY_MS } else { 0 };

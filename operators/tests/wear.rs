@@ -253,6 +253,27 @@ fn mending_makes_a_class_new_and_leaves_the_others() {
 }
 
 #[test]
+fn a_new_light_curtain_does_not_hide_worn_tracks() {
+    let worn = |day: i64, trip: LiftTrip| LiftTrip {
+        door_close_ms: trip.door_close_ms.map(|ms| ms + if day >= 20 { 200 } else { 0 }),
+        reversals: trip.reversals.map(|count| if day >= 20 { 1 } else { count }),
+        ..trip
+    };
+    let mut rows = days_of(7, 0..40, worn);
+    rows.push(visited(7, at(25) + 1, &[FaultClass::LightCurtain]));
+    rows.sort_by_key(|row| row.at_ms);
+    let said = said(&rows);
+    let signs = |day: i64| {
+        let (_, of) = of_class(&said, 7, FaultClass::DoorTrack)[day as usize];
+        of.why.iter().map(|why| why.sign).collect::<Vec<_>>()
+    };
+    assert_eq!(signs(24), [WearSign::Reversals, WearSign::DoorClosing]);
+    // Doors go on to turn back, so that was not it.
+    assert_eq!((signs(25), signs(28)), (signs(24), signs(24)));
+    assert!(of_class(&said, 7, FaultClass::LightCurtain)[25].1.renewed);
+}
+
+#[test]
 fn half_of_all_lifts_missing_for_a_day_are_censored_and_the_others_are_not() {
     let mut rows: Vec<LiftRow> = (1..=10).flat_map(|lift| days_of(lift, 0..20, usual)).collect();
     rows.retain(|row| row.lift % 2 == 0 || !(at(10)..at(11)).contains(&row.at_ms));

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use watchfire_engine::{Real, Stream, Table, Timed};
 
+use super::wear::OF_THE_LIFT;
 use super::{CostConfig, FaultClass, LiftBook, WEAR_FEATURES, WearDay};
 use crate::detect::{Foretold, Likely};
 
@@ -91,7 +92,8 @@ fn goes_by(likely: &Likely) -> Vec<String> {
     if adds.len() != WEAR_FEATURES.len() {
         return Vec::new();
     }
-    let mut most: Vec<(f64, &str)> = adds.iter().copied().zip(WEAR_FEATURES).filter(|(adds, _)| *adds >= 0.1).collect();
+    let of_lift = adds.iter().copied().zip(WEAR_FEATURES).take(OF_THE_LIFT);
+    let mut most: Vec<(f64, &str)> = of_lift.filter(|(adds, _)| *adds >= 0.1).collect();
     most.sort_by(|a, b| b.0.total_cmp(&a.0));
     most.into_iter().take(REASONS_MAX).map(|(_, name)| name.to_owned()).collect()
 }

@@ -34,6 +34,9 @@ pub const WEAR_FEATURES: [&str; 21] = [
     "of the drive",
 ];
 
+/// So many of them tell of the lift; the others only of which class it is.
+pub(in crate::elevator) const OF_THE_LIFT: usize = 14;
+
 /// A day of a lift, and what it tells of faults of a class.
 ///
 /// # Examples

@@ -11,12 +11,13 @@ use serde::{Deserialize, Serialize};
 use watchfire_engine::{Context, Describe, Detector, END_MS, State, Timed, Verdict, rkyv};
 
 use self::place::Places;
-use self::sign::signs_of;
+use self::sign::{renewed_with, signs_of};
 use self::signs::{DaySums, Faded, SignState};
 use super::{FaultClass, LiftRow, LiftSays, LiftTotals, LiftTrip};
 use crate::calendar::Zone;
 use crate::detect::{EventRate, EventRateState, Judged, Meter, MeterState, Score};
 use crate::window::TIME_MAX_MS;
+pub(super) use day::OF_THE_LIFT;
 pub use day::{WEAR_FEATURES, WearDay, WearWhy};
 pub use sign::WearSign;
 
@@ -40,14 +41,16 @@ const SIGNS: usize = WearSign::ALL.len();
 ///
 /// - **Usual** is, of what is measured, the median and the MAD of the first values at a floor and in a direction (of ropes and runs: over as many floors), and of what is counted the rate of the first
 ///   days. It stays: a drift does not become usual. A day is how far its trips are off on average, none of them by more than 8 standard deviations.
-/// - **Mended** ([`LiftSays::Visited`]): what is usual of the signs of that class is learned anew, and what was counted since begins at nothing. How often the lift has failed stays.
+/// - **Mended** ([`LiftSays::Visited`]): what is usual of what is measured of that class is learned anew, and what has added up begins at nothing. What is usual of what is counted stays, and how
+///   often the lift has failed.
+/// - **Worn when it was first seen**, a lift is taken for usual until it was mended, but for what is counted, which is drawn towards what is usual of all.
 /// - **Faults** are days with a code of the class, however often it was told.
 /// - **Use** is counted by trips, or by what the lift itself has counted if it says so ([`LiftSays::Totals`]): in either order, and whatever device counts from then on.
 /// - **Offline** is a day without a row: there is no [`WearDay`] of it, and [`Horizon`](crate::detect::Horizon) censors what it might have shown.
 /// - **What cannot be** is left out, and told by number ([`WearDay::unusable`]). What a lift does not measure says nothing: its features are 0, which is what is usual.
 ///
 /// A day ends with the first row after it, or when the lift's watermark has passed it; the last day of the input, which may not be over, is not told. Rows must come in order ([`LiftRow::in_order`] before); one of a day that is over is
-/// [`Late`](Verdict::Late). Per trip: O(signs x log places). Memory per lift: 24 to 90 bytes a sign and place, some 10 KB with 18 floors.
+/// [`Late`](Verdict::Late). Per trip: O(signs x log places). Memory per lift: 32 bytes a sign and place (90 while its first values are gathered), some 10 KB with 18 floors; of no lift more than 4,096 places.
 ///
 /// # Examples
 /// ```
@@ -155,13 +158,15 @@ impl Wear {
         }
         for (sums, sign) in st.sums.iter_mut().zip(WearSign::ALL) {
             let Some(value) = sign.of(trip) else {
-                st.unusable += u32::from(sign.read(trip).is_some());
+                st.unusable = st.unusable.saturating_add(sign.read(trip).is_some().into());
                 continue;
             };
             let place = (sign, sign.place(trip), trip.is_upward());
-            let off =
-                if sign.is_counted() { None } else { st.places.off(place, value, self.first_trips.max(2) as usize) };
-            sums.add(trip.is_upward(), value, off);
+            let first = self.first_trips.max(2) as usize;
+            let said = if sign.is_counted() { Some((0.0, value)) } else { st.places.off(place, value, first) };
+            if let Some((off, value)) = said {
+                sums.add(trip.is_upward(), off, value);
+            }
         }
     }
 
@@ -177,10 +182,9 @@ impl Wear {
             if mended.contains(&class) {
                 (state.mended_ms, state.cycles, state.renewed_today) = (Some(at_ms), 0, true);
                 state.lately = Faded::default();
-                let (measured, counted) = signs_of(class);
-                for sign in measured.iter().chain(counted) {
-                    st.places.forget(*sign);
-                    st.signs[*sign as usize] = SignState::default();
+                renewed_with(class).iter().for_each(|sign| st.places.forget(*sign));
+                for sign in renewed_with(class).iter().chain(signs_of(class).1) {
+                    st.signs[*sign as usize].mended();
                     st.sums[*sign as usize] = DaySums::default();
                 }
             }

@@ -45,8 +45,8 @@ fn median(values: &mut [f32]) -> f32 {
 }
 
 impl Places {
-    /// How far a value is off what is usual there, standard deviations; nothing while the first `first` values are gathered.
-    pub(super) fn off(&mut self, place: PlaceOf, value: f64, first: usize) -> Option<f64> {
+    /// How far a value is off what is usual there, standard deviations, and the value itself, as far off as anything counts; nothing while the first `first` values are gathered.
+    pub(super) fn off(&mut self, place: PlaceOf, value: f64, first: usize) -> Option<(f64, f64)> {
         let (sign, ..) = place;
         let at = match self.all.binary_search_by_key(&place, |(of, _)| *of) {
             Ok(at) => at,
@@ -56,10 +56,9 @@ impl Places {
                 at
             }
         };
-        let value_f32 = value as f32;
         match &mut self.all[at].1 {
             Usual::First(values) => {
-                values.push(value_f32);
+                values.push(value as f32);
                 if values.len() >= first.max(2) {
                     let of = median(values);
                     values.iter_mut().for_each(|value| *value = (*value - of).abs());
@@ -69,8 +68,11 @@ impl Places {
                 None
             }
             Usual::Known { median, sd, lately } => {
-                *lately += NEWEST * (value_f32 - *lately);
-                Some(((value - f64::from(*median)) / f64::from(*sd)).clamp(-FAR, FAR))
+                let (usual, sd) = (f64::from(*median), f64::from(*sd));
+                let off = ((value - usual) / sd).clamp(-FAR, FAR);
+                let value = usual + off * sd;
+                *lately += NEWEST * (value as f32 - *lately);
+                Some((off, value))
             }
         }
     }

@@ -11,23 +11,18 @@ const DAY_MS: i64 = 86_400_000;
 #[derive(Clone, Copy, Debug, Default, PartialEq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
 #[rkyv(crate = rkyv)]
 pub(super) struct DaySums {
-    /// Of trips downward and upward: how many say how far they are off, and how far in sum.
-    off_trips: [u32; 2],
-    off: [f64; 2],
-    /// The same of the values.
+    /// Of trips downward and upward: how many say something, how far they are off in sum, and what they say.
     trips: [u32; 2],
+    off: [f64; 2],
     values: [f64; 2],
 }
 
 impl DaySums {
-    pub(super) fn add(&mut self, upward: bool, value: f64, off: Option<f64>) {
+    pub(super) fn add(&mut self, upward: bool, off: f64, value: f64) {
         let way = usize::from(upward);
-        self.trips[way] += 1;
+        self.trips[way] = self.trips[way].saturating_add(1);
+        self.off[way] += off;
         self.values[way] += value;
-        if let Some(off) = off {
-            self.off_trips[way] += 1;
-            self.off[way] += off;
-        }
     }
 
     fn trips(&self) -> f64 {
@@ -38,10 +33,10 @@ impl DaySums {
     fn off(&self, sign: WearSign) -> Option<f64> {
         let mean = |sum: f64, trips: u32| (trips >= 3).then(|| sum / f64::from(trips));
         if sign.both_sides() {
-            let [down, up] = [0, 1].map(|way| mean(self.off[way], self.off_trips[way]).map(f64::abs));
+            let [down, up] = [0, 1].map(|way| mean(self.off[way], self.trips[way]).map(f64::abs));
             return down.into_iter().chain(up).max_by(f64::total_cmp);
         }
-        mean(self.off.iter().sum(), self.off_trips.iter().sum())
+        mean(self.off.iter().sum(), self.trips[0].saturating_add(self.trips[1]))
     }
 
     fn furthest_value(&self) -> Option<f64> {
@@ -117,6 +112,11 @@ const BELIEVED_TRIPS: f64 = 200.0;
 const FAR: f64 = 8.0;
 
 impl SignState {
+    /// It was mended. What was usual of what is counted stays: it was so when the lift was well, and who has mended something else has changed nothing in it.
+    pub(super) fn mended(&mut self) {
+        *self = SignState { usual: self.usual, ..SignState::default() };
+    }
+
     /// How often it is counted a trip, usually.
     pub(super) fn usual(&self, sign: WearSign) -> f64 {
         (sign.usual_of_all() * BELIEVED_TRIPS + self.usual.0) / (BELIEVED_TRIPS + self.usual.1)
