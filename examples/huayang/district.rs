@@ -31,8 +31,6 @@ const DRAWS: u32 = 4;
 #[derive(Debug)]
 enum Next {
     Fire(u64),
-    /// Lifts have raised it: the job hears of it by itself.
-    Raised(Box<Report>),
     Says(Box<Says>),
     /// The same report once more.
     Again(Box<Report>),
@@ -49,7 +47,7 @@ enum Next {
 }
 
 /// The clock that the job has: it ticks by the seconds of what comes.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 struct Clock {
     latest_ms: i64,
     ticked_ms: i64,
@@ -73,8 +71,7 @@ impl Clock {
 /// Who is dispatched, and to what.
 pub enum Theatre {
     Fires,
-    /// What lifts will raise, rising by when.
-    Lifts(Vec<Report>),
+    Lifts,
 }
 
 /// The numbers of the theatres.
@@ -115,7 +112,7 @@ impl District {
     ) -> Result<District, Box<dyn std::error::Error>> {
         let (number, desk) = match theatre {
             Theatre::Fires => (FIRES, streets.desk()?),
-            Theatre::Lifts(_) => (LIFTS, streets.desk_of_lifts()?),
+            Theatre::Lifts => (LIFTS, streets.desk_of_lifts()?),
         };
         let roads = Roads::new(streets.network.clone());
         let mut district = District {
@@ -137,13 +134,13 @@ impl District {
         };
         match theatre {
             Theatre::Fires => district.fires_begin(start_ms),
-            Theatre::Lifts(raised) => district.lifts_begin(start_ms, raised),
+            Theatre::Lifts => district.lifts_begin(start_ms),
         }
         Ok(district)
     }
 
     /// A mechanic stands by at each station, with the licence for one brand of three.
-    fn lifts_begin(&mut self, now_ms: i64, raised: Vec<Report>) {
+    fn lifts_begin(&mut self, now_ms: i64) {
         let mut says = Vec::new();
         for (nth, station) in self.streets.stations.keys().copied().collect::<Vec<_>>().into_iter().enumerate() {
             let at = self.node_of(self.streets.stations.get(&station).map(|of| of.place));
@@ -153,9 +150,6 @@ impl District {
         }
         says.extend([WEST, EAST].map(|district| Says::Mode { district, mode: Mode::Auto, by: officer() }));
         says.into_iter().for_each(|says| self.in_ms(now_ms, 0, Next::Says(Box::new(says))));
-        for report in raised {
-            self.in_ms(report.at_ms, 0, Next::Raised(Box::new(report)));
-        }
     }
 
     /// Who is on duty, and what there is.
@@ -229,11 +223,17 @@ impl District {
         self.reports.pop_front()
     }
 
-    /// Something else than a report came.
-    pub fn passes(&mut self, now_ms: i64, event_ms: i64) {
-        if let Some(tick_ms) = self.clock.sees(event_ms) {
-            self.ticks(now_ms, tick_ms);
-        }
+    /// Whether the clock ticks if something so new comes.
+    pub fn ticks_at(&self, event_ms: i64) -> bool {
+        let mut clock = self.clock;
+        clock.sees(event_ms).is_some()
+    }
+
+    /// Something else than a report came: whether the clock has ticked.
+    pub fn passes(&mut self, now_ms: i64, event_ms: i64) -> bool {
+        let tick_ms = self.clock.sees(event_ms);
+        tick_ms.into_iter().for_each(|tick_ms| self.ticks(now_ms, tick_ms));
+        tick_ms.is_some()
     }
 
     fn ticks(&mut self, now_ms: i64, tick_ms: i64) {
@@ -247,7 +247,6 @@ impl District {
     fn comes(&mut self, now_ms: i64, next: Next) {
         match next {
             Next::Says(says) => self.says(now_ms, *says),
-            Next::Raised(report) => self.raised(now_ms, &report),
             Next::Again(report) => self.report(now_ms, *report),
             Next::Fire(nth) => self.burns(now_ms, nth),
             Next::Leaves(crew) => self.leaves(now_ms, crew),
@@ -262,7 +261,8 @@ impl District {
         self.report(now_ms, Report { theatre: self.theatre, at_ms: now_ms, says });
     }
 
-    fn raised(&mut self, now_ms: i64, report: &Report) {
+    /// Lifts have raised it: the job hears of it by itself.
+    pub fn raised(&mut self, now_ms: i64, report: &Report) {
         let mut told = Vec::new();
         self.desk.report(&mut self.state, report, self.clock.ticked_ms, &mut told);
         self.hears(now_ms, told);

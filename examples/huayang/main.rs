@@ -137,7 +137,8 @@ fn folder_for(dir: &Path, fresh: bool) -> Result<(), Failed> {
     }
     let of_cranes = ["windows", "episodes", "alarms", "late", "skewed", "dead"];
     let of_dispatch = ["dispatched", "reports_late", "reports_skewed", "reports_dead"];
-    for name in of_cranes.into_iter().chain(of_dispatch) {
+    let of_lifts = ["trapped", "rescues", "rescues_late", "rescues_skewed"];
+    for name in of_cranes.into_iter().chain(of_dispatch).chain(of_lifts) {
         let file = dir.join(format!("{name}.jsonl"));
         if file.exists() {
             std::fs::remove_file(&file).map_err(cannot)?;
@@ -146,7 +147,7 @@ fn folder_for(dir: &Path, fresh: bool) -> Result<(), Failed> {
     Ok(())
 }
 
-fn simulated(running: &mut Running, day: Day) -> Result<Metrics, Failed> {
+fn simulated(running: &mut Running, mut day: Day) -> Result<Metrics, Failed> {
     let sender = running.sender::<Street>("street")?;
     let (start_ms, length_ms) = (day.start_ms, day.end_ms - day.start_ms);
     let hours = length_ms as f64 / 3_600_000.0;
@@ -161,6 +162,7 @@ fn simulated(running: &mut Running, day: Day) -> Result<Metrics, Failed> {
         }
     });
     drop(sender);
+    day.end()?;
     // A job that takes no rows has failed, and says why, or was drained before.
     let metrics = running.wait()?;
     bar.finish_and_clear();

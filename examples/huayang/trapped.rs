@@ -5,6 +5,7 @@ use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
 use watchfire::calendar::Zone;
 use watchfire::connect::datagen::Draw;
 use watchfire::dispatch::{Dispatch, IncidentTold, Person, Report, Skills, Stage, Tells};
@@ -12,7 +13,7 @@ use watchfire::elevator::{
     Lift, LiftBook, LiftRow, LiftSays, LiftSim, LiftSimConfig, LiftTold, PersonSensor, RescueStep, Tells as Told,
     TrapConfig, Trapped, Trapping, reports_to,
 };
-use watchfire::{Compose, Error, Job, Stream, TickSource};
+use watchfire::{Compose, Error, Job, Receiver, Running, Sender, Stream, TickSource, Timed};
 
 use crate::district::LIFTS;
 use crate::streets::Streets;
@@ -61,8 +62,6 @@ pub fn book(world: &World, streets: &Streets, sim: &LiftSim) -> LiftBook {
 #[derive(Debug, Clone)]
 pub struct Cars {
     sim: LiftSim,
-    /// Since when people look, each half hour, whether somebody is in a lift that may have trapped somebody.
-    looked_at: BTreeMap<u32, i64>,
     next_ms: i64,
     end_ms: i64,
     rows: VecDeque<(i64, LiftRow)>,
@@ -86,7 +85,7 @@ impl Cars {
         let mut out: Vec<(i64, LiftRow)> = out.collect();
         out.sort_by_key(|(at_ms, row)| (*at_ms, row.lift));
         let later = out.split_off(out.partition_point(|(at_ms, _)| *at_ms == start_ms));
-        Cars { rows: out.into(), sim, looked_at: BTreeMap::new(), next_ms: start_ms, end_ms, later }
+        Cars { rows: out.into(), sim, next_ms: start_ms, end_ms, later }
     }
 
     fn hour(&mut self) {
@@ -98,8 +97,7 @@ impl Cars {
             for lift in 1..=self.sim.config().lifts {
                 let told = self.sim.part(lift, day as u32, from_ms..until_ms);
                 rows.extend(told.rows);
-                let looks = self.looked_at.get(&lift).map(|since_ms| *since_ms..until_ms);
-                let said = said(lift, &told.trappings, looks.unwrap_or(0..0));
+                let said = said(lift, &told.trappings);
                 rows.extend(said.filter(|(at_ms, _)| (from_ms..until_ms).contains(at_ms)));
             }
         }
@@ -109,31 +107,38 @@ impl Cars {
     }
 }
 
-/// When somebody looks for the first time after a lift has raised something, which is answered before; and how often after that, milliseconds.
-const LOOKS_AFTER_MS: i64 = 720_000;
-const LOOKS_EVERY_MS: usize = 1_800_000;
-
-/// What people say of a lift: who is trapped is answered, freed and closed, and what nobody is in is closed when somebody looks.
-fn said(lift: u32, trappings: &[Trapping], looks: std::ops::Range<i64>) -> impl Iterator<Item = (i64, LiftRow)> {
-    let by = Person::named("on duty", "looked");
-    let is_sound = |at_ms: &i64| !trappings.iter().any(|of| (of.from_ms - 1_000..of.until_ms + 90_000).contains(at_ms));
-    let answered = (looks.start - LOOKS_AFTER_MS + 120_000, RescueStep::Answered);
-    let mut said: Vec<(i64, RescueStep)> = (!looks.is_empty()).then_some(answered).into_iter().collect();
-    let looks = looks.step_by(LOOKS_EVERY_MS).filter(is_sound);
-    said.extend(looks.map(|at_ms| (at_ms, RescueStep::Closed { false_alarm: true })));
-    for of in trappings {
+/// What people say of a lift in which somebody is trapped: it is answered, they come, free whoever it is, and close it.
+fn said(lift: u32, trappings: &[Trapping]) -> impl Iterator<Item = (i64, LiftRow)> {
+    let steps = trappings.iter().flat_map(|of| {
         let arrives_ms = (of.until_ms - 120_000).max(of.from_ms + 240_000);
-        said.extend([
+        [
             (of.from_ms + 150_000, RescueStep::Answered),
             (arrives_ms, RescueStep::Arrived),
             (of.until_ms, RescueStep::Released),
             (of.until_ms + 90_000, RescueStep::Closed { false_alarm: false }),
-        ]);
+        ]
+    });
+    steps.map(move |(at_ms, step)| (at_ms, says(lift, at_ms, step))).collect::<Vec<_>>().into_iter()
+}
+
+fn says(lift: u32, at_ms: i64, step: RescueStep) -> LiftRow {
+    let by = Person::named("on duty", "went there");
+    LiftRow { lift, at_ms, says: LiftSays::Rescue { step, nth: None, by } }
+}
+
+impl Cars {
+    /// What people do about a lift that may have trapped somebody and has not: they answer, go there, and close it.
+    pub fn nobody_is_in(&self, lift: u32, now_ms: i64) -> Vec<LiftRow> {
+        let (answered_ms, closed_ms) = (now_ms + 120_000, now_ms + 720_000);
+        let day = (now_ms - self.sim.config().first_day_ms) / DAY_MS;
+        let trappings = self.sim.part(lift, day as u32, 0..0).trappings;
+        // Of whoever is trapped there all is told already.
+        if trappings.iter().any(|of| of.from_ms < closed_ms + 1_000 && now_ms < of.until_ms + 90_000) {
+            return Vec::new();
+        }
+        let closed = RescueStep::Closed { false_alarm: true };
+        vec![says(lift, answered_ms, RescueStep::Answered), says(lift, closed_ms, closed)]
     }
-    said.into_iter().map(move |(at_ms, step)| {
-        let says = LiftSays::Rescue { step, nth: None, by: by.clone() };
-        (at_ms, LiftRow { lift, at_ms, says })
-    })
 }
 
 impl Iterator for Cars {
@@ -157,41 +162,96 @@ pub fn told<'f>(rows: Stream<'f, LiftRow>, trapped: Trapped, book: Arc<LiftBook>
     rows.detect("cars", LiftRow::in_order(WAIT_MS).then(trapped)).out.1
 }
 
-/// What lifts will raise, and the cars with people who look when they do. People in the simulation act on what those who dispatch tell them, and these act on what lifts raise: so
-/// the day is rehearsed, with the lifts alone; first with nobody who looks. Without all else that comes the clock of the rehearsal is a second or two off, and nobody answers as fast as that.
-pub fn rehearsed(cars: Cars, book: &Arc<LiftBook>) -> Result<(Cars, Vec<Report>), Box<dyn std::error::Error>> {
-    let mut cars = cars;
-    for told in rehearse(cars.clone(), book)? {
-        if let LiftTold { at_ms, tells: Told::Raised { lift, .. }, .. } = told {
-            // Somebody has to go there first.
-            cars.looked_at.entry(lift).or_insert(at_ms + LOOKS_AFTER_MS);
-        }
-    }
-    let told = rehearse(cars.clone(), book)?;
-    let reports = told.iter().filter_map(|told| reports_to(LIFTS, book, told)).collect();
-    Ok((cars, reports))
+/// What the lifts that run beside the day hear.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+enum Heard {
+    Car(LiftRow),
+    /// Something else came, and the clock goes on.
+    Clock(i64),
+    /// Whoever asks wants to hear all that was told until here.
+    Asks(i64),
 }
 
-fn rehearse(cars: Cars, book: &Arc<LiftBook>) -> Result<Vec<LiftTold>, Box<dyn std::error::Error>> {
-    let (trapped, book) = (watched(book)?, book.clone());
-    let job = Job::new(move |flow| {
-        told(flow.channel::<LiftRow>("cars that move"), trapped.clone(), book.clone()).to_channel("told");
-    });
-    let mut running = job.ticks(TickSource::FROM_EVENTS).start()?;
-    let (sender, told) = (running.sender::<LiftRow>("cars that move")?, running.receiver::<LiftTold>("told")?);
-    let send = std::thread::spawn(move || {
-        let mut rows = cars.map(|(_, row)| row).peekable();
-        while rows.peek().is_some() {
-            if sender.send(rows.by_ref().take(4_096).collect()).is_err() {
-                return false;
+impl Timed for Heard {
+    fn event_time_ms(&self) -> i64 {
+        match self {
+            Heard::Car(row) => row.at_ms,
+            Heard::Clock(at_ms) | Heard::Asks(at_ms) => *at_ms,
+        }
+    }
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+enum Said {
+    Told(LiftTold),
+    That,
+}
+
+/// People in the simulation act on what those who dispatch tell them, and these act on what lifts raise. So the lifts run once more beside the day, with the same rows and the
+/// same clock, and it is known what they raise when the job hears of it.
+pub struct Beside {
+    running: Running,
+    sender: Sender<Heard>,
+    said: Receiver<Said>,
+    heard: Vec<Heard>,
+    /// The newest of what it has heard.
+    latest_ms: i64,
+    book: Arc<LiftBook>,
+}
+
+impl Beside {
+    pub fn start(book: &Arc<LiftBook>, start_ms: i64) -> Result<Beside, Box<dyn std::error::Error>> {
+        let (trapped, of_job) = (watched(book)?, book.clone());
+        let job = Job::new(move |flow| {
+            let heard = flow.channel::<Heard>("heard");
+            let cars = heard.clone().filter_map(|heard| if let Heard::Car(row) = heard { Some(row) } else { None });
+            let asks = heard.filter_map(|heard| matches!(heard, Heard::Asks(_)).then_some(Said::That));
+            told(cars, trapped.clone(), of_job.clone()).map(Said::Told).union(asks).to_channel("said");
+        });
+        let mut running = job.ticks(TickSource::FROM_EVENTS).start()?;
+        let (sender, said) = (running.sender::<Heard>("heard")?, running.receiver::<Said>("said")?);
+        // So many rows have to agree before a clock begins.
+        let heard = vec![Heard::Clock(start_ms); 8];
+        Ok(Beside { running, sender, said, heard, latest_ms: start_ms, book: book.clone() })
+    }
+
+    pub fn car(&mut self, row: LiftRow) {
+        self.latest_ms = self.latest_ms.max(row.at_ms);
+        self.heard.push(Heard::Car(row));
+    }
+
+    pub fn clock(&mut self, at_ms: i64) {
+        self.latest_ms = self.latest_ms.max(at_ms);
+        self.heard.push(Heard::Clock(at_ms));
+    }
+
+    /// What was told since this was asked last: which lifts may have trapped somebody, and what those who dispatch are told.
+    pub fn told(&mut self) -> Vec<(Option<u32>, Option<Report>)> {
+        self.heard.push(Heard::Asks(self.latest_ms));
+        let (mut told, mut all) = (Vec::new(), false);
+        if self.sender.send(std::mem::take(&mut self.heard)).is_err() {
+            return told;
+        }
+        while !all {
+            let Some(output) = self.said.recv() else { break };
+            for said in output.rows {
+                let Said::Told(said) = said else {
+                    all = true;
+                    continue;
+                };
+                let lift = if let Told::Raised { lift, .. } = said.tells { Some(lift) } else { None };
+                told.push((lift, reports_to(LIFTS, &self.book, &said)));
             }
         }
-        true
-    });
-    let told = told.rows().collect();
-    let sent = send.join().unwrap_or(false);
-    running.wait()?;
-    if sent { Ok(told) } else { Err("the rehearsal took no more rows".into()) }
+        told
+    }
+
+    /// What has gone wrong with it, if anything has.
+    pub fn end(self) -> Result<(), Error> {
+        let Beside { mut running, sender, .. } = self;
+        drop(sender);
+        running.wait().map(drop)
+    }
 }
 
 /// As the job watches them.
