@@ -253,6 +253,16 @@ fn mending_makes_a_class_new_and_leaves_the_others() {
 }
 
 #[test]
+fn what_was_mended_in_one_visit_may_be_told_in_two_rows() {
+    let mut rows = days_of(7, 0..4, usual);
+    rows.extend([FaultClass::DoorTrack, FaultClass::Drive].map(|class| visited(7, at(2) + 1, &[class])));
+    rows.sort_by_key(|row| row.at_ms);
+    let said = said(&rows);
+    let renewed: Vec<_> = said.days.iter().filter(|day| day.renewed).map(|day| day.class).collect();
+    assert_eq!(renewed, [FaultClass::DoorTrack, FaultClass::Drive]);
+}
+
+#[test]
 fn a_new_light_curtain_does_not_hide_worn_tracks() {
     let worn = |day: i64, trip: LiftTrip| LiftTrip {
         door_close_ms: trip.door_close_ms.map(|ms| ms + if day >= 20 { 200 } else { 0 }),

@@ -13,7 +13,7 @@ use watchfire_engine::rkyv;
 /// ```
 /// use watchfire_operators::detect::{Meter, MeterState};
 /// let (meter, mut state) = (Meter { most: 500 }, MeterState::default());
-/// let added = |totals: [u64; 9]| totals.map(|total| meter.add(&mut state, total));
+/// let mut added = |totals: [u64; 9]| totals.map(|total| meter.add(&mut state, total));
 /// // It ran backwards once, began anew after 140, and jumped ahead once.
 /// assert_eq!(added([100, 120, 20, 140, 3, 5, 99_999, 9, 12]), [0, 20, 0, 20, 0, 5, 0, 4, 3]);
 /// ```

@@ -102,7 +102,7 @@ pub enum LiftSays {
 }
 
 /// What tells a row of a lift from another of the same instant: the lift, what kind of row it is, and what it says where there may be several.
-pub type LiftRowId = (u32, u8, Option<LiftStatus>, Option<Coded>);
+pub type LiftRowId = (u32, u8, Option<LiftStatus>, Option<Coded>, Vec<FaultClass>);
 
 impl LiftRow {
     /// How rows of lifts are taken: within 2 s out of order; of a gateway whose clock is far ahead the error is learned, so that who calls is heard.
@@ -119,12 +119,12 @@ impl LiftRow {
     #[must_use]
     pub fn in_order<K>(wait_ms: i64) -> InOrder<K, LiftRow, fn(&LiftRow) -> LiftRowId> {
         let id: fn(&LiftRow) -> LiftRowId = |row| match &row.says {
-            LiftSays::Status(status) => (row.lift, 0, Some(*status), None),
-            LiftSays::Code(coded) => (row.lift, 1, None, Some(coded.clone())),
-            LiftSays::Trip(_) => (row.lift, 2, None, None),
-            LiftSays::Totals(_) => (row.lift, 3, None, None),
-            LiftSays::Visited { .. } => (row.lift, 4, None, None),
-            _ => (row.lift, 5, None, None),
+            LiftSays::Status(status) => (row.lift, 0, Some(*status), None, Vec::new()),
+            LiftSays::Code(coded) => (row.lift, 1, None, Some(coded.clone()), Vec::new()),
+            LiftSays::Trip(_) => (row.lift, 2, None, None, Vec::new()),
+            LiftSays::Totals(_) => (row.lift, 3, None, None, Vec::new()),
+            LiftSays::Visited { mended, .. } => (row.lift, 4, None, None, mended.clone()),
+            _ => (row.lift, 5, None, None, Vec::new()),
         };
         InOrder::new(id).wait_ms(wait_ms).at_once(|row| row.says.is_urgent()).late_go_on()
     }

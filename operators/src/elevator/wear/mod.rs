@@ -62,13 +62,13 @@ const SIGNS: usize = WearSign::ALL.len();
 /// });
 /// let mut running = job.ticks(TickSource::FromEvents { interval_ms: 60_000, max_jump_ms: 30 * 86_400_000 }).start()?;
 /// let (lifts, days) = (running.sender::<LiftRow>("lifts")?, running.receiver::<WearDay>("days")?);
-/// // Every ten minutes doors close on the fourth floor: in three seconds, and from the 21st day on in half a second more.
-/// let trip = |n: i64| LiftTrip { from: 1, floor: 4, door_close_ms: Some(3_000 + (n % 7) as u32 * 20 + if n < 20 * 144 { 0 } else { 500 }), ..LiftTrip::default() };
+/// // Every ten minutes doors close on the fourth floor: in three seconds, and from the 21st day on in 0.4 s more.
+/// let trip = |n: i64| LiftTrip { from: 1, floor: 4, door_close_ms: Some(3_000 + (n % 7) as u32 * 20 + if n < 20 * 144 { 0 } else { 400 }), ..LiftTrip::default() };
 /// lifts.send((0..25 * 144).map(|n| LiftRow { lift: 31, at_ms: n * 600_000, says: LiftSays::Trip(Box::new(trip(n))) }).collect())?;
 /// drop(lifts);
 /// let why: Vec<String> = days.rows().filter(|day| day.class == FaultClass::DoorTrack).map(|day| day.why.first().map(ToString::to_string).unwrap_or_default()).collect();
 /// assert_eq!(why[19], "");
-/// assert_eq!(why[22], "doors take long to close: 3.56 s, usually 3.06 s, most on floor 4 coming up");
+/// assert_eq!(why[22], "doors take long to close: 3.46 s, usually 3.06 s, most on floor 4 coming up");
 /// running.wait()?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
