@@ -34,7 +34,8 @@ pub struct Raised {
     pub cause: String,
     /// Where. Without a place nobody can be found who is near: people are asked at once.
     pub place: Option<Position>,
-    /// Which of several things near each other it is about, where that is known: `lift/31`. What is about another one is another incident; what does not say which joins what is near.
+    /// Which of several things near each other it is about, where that is known: `lift/31`. What is about another one is another
+    /// incident, and what is about the same one is the same, however far away; what does not say which joins the nearest. One source is about one thing: where it may be about several, let each have a name.
     #[serde(default)]
     pub asset: Option<String>,
     /// How bad it is.

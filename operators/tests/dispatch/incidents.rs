@@ -281,3 +281,27 @@ fn who_does_not_say_which_joins_and_the_first_that_does_names_it() {
     watch.says(Says::Raised(away));
     assert_eq!((watch.state.incidents.len(), watch.state.incidents[&2].sources.len()), (2, 2));
 }
+
+#[test]
+fn what_was_told_of_something_that_is_over_is_no_news_of_what_is_open() {
+    let mut watch = Watch::auto();
+    let caller = |source: &str| raised(source, "trapped", 2, 3);
+    let told_ms = watch.now_ms;
+    let first = watch.raised(lift(1, "car 1"));
+    watch.says(Says::Raised(caller("caller")));
+    watch.wait_s(60);
+    watch.close(first);
+    // Somebody else is trapped, and nobody says in which lift.
+    let other = watch.raised(caller("neighbour"));
+    let echo = Raised { level: 3, ..lift(1, "car 1") };
+    for echo in [echo, caller("caller")] {
+        assert_eq!(watch.said_at(told_ms, Says::Raised(echo)), Verdict::Duplicate);
+    }
+    let incident = &watch.state.incidents[&other];
+    assert_eq!((incident.asset.as_deref(), incident.asks, incident.level), (None, Skills(0), 1));
+    assert_eq!(watch.state.incidents.len(), 1);
+    // What it tells anew is news.
+    watch.wait_s(1);
+    watch.says(Says::Raised(lift(1, "car 1")));
+    assert_eq!(watch.state.incidents[&other].asset.as_deref(), Some("lift/1"));
+}

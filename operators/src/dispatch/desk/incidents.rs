@@ -17,9 +17,13 @@ const SILENT_MAX: usize = 32;
 
 impl Turn<'_> {
     pub(super) fn raised(&mut self, raised: &Raised) -> Verdict {
-        match self.same_as(raised) {
+        let same = self.same_as(raised);
+        let incident = same.and_then(|id| self.state.incidents.get(&id));
+        let is_of_it = incident.is_some_and(|incident| incident.sources.contains_key(&raised.source));
+        match same {
+            // Nor is it news to another incident near by, which it would raise, and say what that is about.
+            _ if !is_of_it && self.is_over(raised) => Verdict::Duplicate,
             Some(id) => self.raised_again(id, raised),
-            None if self.is_over(raised) => Verdict::Duplicate,
             None => self.open(raised),
         }
     }
@@ -121,7 +125,7 @@ impl Turn<'_> {
         self.is_level(id, raised.level);
         if away_m > self.desk.config.merge_m {
             let why = format!(
-                "incident {id} was raised again by the same source, {away_m:.0} m from where it is: people go on to where it is. Remedy: ask which is right, and send them there by an incident of another source."
+                "incident {id} was raised again, {away_m:.0} m from where it is: people go on to where it is. Remedy: ask which is right, and send them there by an incident of another source."
             );
             self.refuse("E0499", why);
         }
