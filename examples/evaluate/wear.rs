@@ -3,7 +3,7 @@
 //! No public data hold lifts for months with what was mended in them, so this is judged on made-up ones: it says whether signs that are there are found, and nothing of how often there are any. The
 //! regression learns in one pass, of seven lifts in ten; trees are grown on these before the days that are judged. Judged are the other three.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 use watchfire::connect::datagen::Draw;
@@ -28,19 +28,15 @@ const GAP_MS: i64 = DAY_MS * 3 / 2;
 pub const WAYS: [&str; 7] =
     ["random", "busiest", "faults so far", "use since mended", "all signs together", "ftrl, one pass", "trees"];
 
+pub const RANDOM: usize = 0;
+pub const BUSIEST: usize = 1;
+pub const PLAIN: usize = 2;
+pub const SIGNS: usize = 4;
+pub const FTRL: usize = 5;
+pub const TREES: usize = 6;
+
 /// Grown on what is known of lifts that are not judged. A lift's days are alike, so leaves are large.
 pub const GROWTH: Growth = Growth { trees: 60, depth: 3, rate: 0.1, leaf: 5.0, l2: 1.0 };
-
-/// The classes of which trips show signs.
-pub const CLASSES: [FaultClass; 7] = [
-    FaultClass::DoorLock,
-    FaultClass::DoorTrack,
-    FaultClass::LightCurtain,
-    FaultClass::Levelling,
-    FaultClass::Traction,
-    FaultClass::Encoder,
-    FaultClass::Drive,
-];
 
 /// A lift, a class of faults, and a day.
 pub type Of = (u32, FaultClass, i64);
@@ -56,7 +52,9 @@ pub struct Run {
     pub days: u32,
     /// From then on it is judged.
     pub from_ms: i64,
-    pub all: HashMap<Of, WearDay>,
+    pub all: BTreeMap<Of, WearDay>,
+    /// How often a lift has had faults of a class until then, a day: drawn towards what lifts that are learned from have had of that class, as if that had been so for two years.
+    pub so_far: HashMap<Of, f64>,
     pub labels: [HashMap<Of, Label>; 3],
     pub by_ftrl: [HashMap<Of, f64>; 3],
     pub by_trees: [HashMap<Of, f64>; 3],
@@ -147,7 +145,8 @@ impl Run {
         running.wait()?;
         let from_ms = sim.config().first_day_ms + i64::from(days) * 6 / 10 * DAY_MS;
         let (all, labels) = (all.map_err(gone)?, labels.map_err(gone)?);
-        Ok(Run { sim, days, from_ms, all, labels, by_ftrl, by_trees: Default::default(), breaks })
+        let so_far = so_far(&all, from_ms);
+        Ok(Run { sim, days, from_ms, all, so_far, labels, by_ftrl, by_trees: Default::default(), breaks })
     }
 
     /// Grows trees on what was known of lifts that are not judged before the days that are.
@@ -185,27 +184,58 @@ impl Run {
     /// What was foretold of lifts that are judged, by every way, where somebody knows what came of it; and the share of which nobody does.
     pub fn judged(&self, nth: usize, is_asked: impl Fn(&WearDay) -> bool) -> (Vec<(Of, metrics::Foretold)>, f64) {
         let (mut judged, mut nobody) = (Vec::new(), 0);
+        let mut broke: HashMap<(u32, FaultClass), Vec<i64>> = HashMap::new();
+        for of in self.breaks.iter().filter(|of| !of.is_prevented()) {
+            broke.entry((of.lift, of.class)).or_default().push(of.breaks_ms);
+        }
         // A fault is known when it comes, and none only at the end of the horizon: days whose horizon is not over would all have faults.
         let last_ms = self.all.keys().map(|of| of.2).max().unwrap_or_default();
         let asked_ms = self.from_ms..=last_ms - HORIZONS[nth] * DAY_MS;
         for (of, day) in &self.all {
-            let (lift, class, at_ms) = *of;
+            let (lift, _, at_ms) = *of;
             if !asked_ms.contains(&at_ms) || !is_held_out(lift) || !is_asked(day) {
                 continue;
             }
-            let Some(Label::Known(happened)) = self.labels[nth].get(of).copied() else {
+            if !matches!(self.labels[nth].get(of), Some(Label::Known(_))) {
                 nobody += 1;
                 continue;
-            };
-            let random = Draw::new(7, lift, at_ms as u64 ^ class as u64).unit();
-            let tree = self.by_trees[nth].get(of).copied().unwrap_or(f64::NEG_INFINITY);
-            let ftrl = self.by_ftrl[nth].get(of).copied().unwrap_or(0.0);
-            let feature = |at: usize| day.features[at];
-            let scores = vec![random, f64::from(day.trips), feature(9), feature(10), feature(13), ftrl, tree];
-            judged.push((*of, metrics::Foretold { asset: lift, scores, happened }));
+            }
+            // By what broke, not by what was told of it.
+            let end_ms = at_ms + DAY_MS;
+            let within_ms = end_ms..end_ms + HORIZONS[nth] * DAY_MS;
+            let faults = broke.get(&(lift, of.1)).map_or(&[][..], Vec::as_slice);
+            let happened = faults.iter().any(|breaks_ms| within_ms.contains(breaks_ms));
+            judged.push((*of, metrics::Foretold { asset: lift, scores: self.scores(nth, of, day), happened }));
         }
-        judged.sort_by_key(|(of, _)| *of);
         let share = f64::from(nobody) / (judged.len() as f64 + f64::from(nobody)).max(1.0);
         (judged, share)
     }
+
+    /// How likely a fault is, by each way: a probability where there is one.
+    pub fn scores(&self, nth: usize, of: &Of, day: &WearDay) -> Vec<f64> {
+        let (lift, class, at_ms) = *of;
+        let random = Draw::new(7, lift, at_ms as u64 ^ class as u64).unit();
+        let trees = self.by_trees[nth].get(of).map_or(0.0, |logit| 1.0 / (1.0 + (-logit).exp()));
+        let ftrl = self.by_ftrl[nth].get(of).copied().unwrap_or(0.0);
+        let so_far = self.so_far.get(of).copied().unwrap_or(0.0);
+        vec![random, f64::from(day.trips), so_far, day.features[10], day.features[13], ftrl, trees]
+    }
+}
+
+/// See [`Run::so_far`].
+fn so_far(all: &BTreeMap<Of, WearDay>, from_ms: i64) -> HashMap<Of, f64> {
+    const BELIEVED_DAYS: f64 = 730.0;
+    let mut of_class: HashMap<FaultClass, (f64, f64)> = HashMap::new();
+    for ((_, class, _), day) in all.iter().filter(|((lift, _, at_ms), _)| *at_ms < from_ms && !is_held_out(*lift)) {
+        let (faults, days) = of_class.entry(*class).or_default();
+        (*faults, *days) = (*faults + f64::from(u8::from(day.failed)), *days + 1.0);
+    }
+    let mut of_lift: HashMap<(u32, FaultClass), (f64, f64)> = HashMap::new();
+    let each = all.iter().map(|(of, day)| {
+        let (faults, days) = of_lift.entry((of.0, of.1)).or_default();
+        (*faults, *days) = (*faults + f64::from(u8::from(day.failed)), *days + 1.0);
+        let usual = of_class.get(&of.1).map_or(0.0, |(faults, days)| faults / days);
+        (*of, (*faults + usual * BELIEVED_DAYS) / (*days + BELIEVED_DAYS))
+    });
+    each.collect()
 }

@@ -1,20 +1,16 @@
 //! What came of lifts that wear, as tables.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use tabled::builder::Builder;
 use tabled::settings::object::Columns;
 use tabled::settings::{Alignment, Style};
 use watchfire::detect::{brier, reliability};
-use watchfire::elevator::{Breaks, CostConfig, FaultClass, LiftRecord, WearDay};
+use watchfire::elevator::{Breaks, CostConfig, FaultClass, LiftRecord, Wear, WearDay};
 
 use crate::metrics::{self, Ranked, average_precision, bootstrap};
-use crate::wear::{CLASSES, DAY_MS, HORIZONS, Run, WAYS, is_held_out};
-
-const FTRL: usize = 5;
-const TREES: usize = 6;
-const PLAIN: usize = 2;
+use crate::wear::{BUSIEST, DAY_MS, FTRL, HORIZONS, PLAIN, RANDOM, Run, SIGNS, TREES, WAYS, is_held_out};
 
 /// The share of lifts that a crew can visit in a day.
 const VISITS: f64 = 0.02;
@@ -35,14 +31,16 @@ fn is_fresh(day: &WearDay) -> bool {
 
 pub fn all(run: &Run) -> String {
     let mut text = String::new();
-    let (lifts, faults) = (run.sim.config().lifts, run.breaks.iter().filter(|of| !of.is_prevented()).count());
+    let (lifts, first_ms) = (run.sim.config().lifts, run.sim.config().first_day_ms);
+    let within = first_ms..first_ms + i64::from(run.days) * DAY_MS;
+    let faults = run.breaks.iter().filter(|of| !of.is_prevented() && within.contains(&of.breaks_ms)).count();
+    let prevented = run.breaks.iter().filter(|of| of.is_prevented() && within.contains(&of.mended_ms)).count();
     let held_out = (1..=lifts).filter(|lift| is_held_out(*lift)).count();
     let _ = writeln!(
         text,
-        "{lifts} simulated lifts for {} days, {faults} faults, {} prevented by visits. Judged: {held_out} lifts that nothing is learned from, from day {} on, where there was no fault of the class for 30 days.",
+        "{lifts} simulated lifts for {} days, {faults} faults, {prevented} prevented by visits. Judged: {held_out} lifts that nothing is learned from, from day {} on, where there was no fault of the class for 30 days.",
         run.days,
-        run.breaks.len() - faults,
-        (run.from_ms - run.sim.config().first_day_ms) / DAY_MS
+        (run.from_ms - first_ms) / DAY_MS
     );
     for (nth, days) in HORIZONS.into_iter().enumerate() {
         let (judged, nobody) = run.judged(nth, is_fresh);
@@ -85,8 +83,8 @@ fn by_way(all: &[metrics::Foretold]) -> String {
 fn by_class(run: &Run) -> String {
     let (judged, _) = run.judged(WEEK, is_fresh);
     let mut rows = Builder::default();
-    rows.push_record(["within 7 days", "happened", "share", WAYS[PLAIN], WAYS[4], WAYS[FTRL], WAYS[TREES]]);
-    for class in CLASSES {
+    rows.push_record(["within 7 days", "happened", "share", WAYS[PLAIN], WAYS[SIGNS], WAYS[FTRL], WAYS[TREES]]);
+    for class in Wear::CLASSES {
         let of: Vec<metrics::Foretold> =
             judged.iter().filter(|((_, of, _), _)| *of == class).map(|(_, of)| of.clone()).collect();
         let happened = of.iter().filter(|of| of.happened).count();
@@ -95,7 +93,7 @@ fn by_class(run: &Run) -> String {
             happened.to_string(),
             format!("{:.4}", happened as f64 / of.len().max(1) as f64),
         ];
-        row.extend([PLAIN, 4, FTRL, TREES].map(|by| match average_precision(&of, by) {
+        row.extend([PLAIN, SIGNS, FTRL, TREES].map(|by| match average_precision(&of, by) {
             ap if ap.is_nan() => "none".to_owned(),
             ap => format!("{ap:.3}"),
         }));
@@ -104,35 +102,44 @@ fn by_class(run: &Run) -> String {
     table(rows)
 }
 
-/// Each day the lifts that are likeliest to fail within a week, one visit each: by the sum over their classes.
+/// Each day the lifts that are likeliest to fail within a week, by the sum over their classes; who was visited is not visited again for a week.
 fn visits(run: &Run) -> String {
-    let online: HashMap<(u32, i64), f64> = HashMap::new();
-    let mut by_day: [BTreeMap<i64, Vec<(f64, u32)>>; 3] = Default::default();
-    let mut sums: [HashMap<(u32, i64), f64>; 3] = [online.clone(), online.clone(), online];
-    for (of, day) in run.all.iter().filter(|((lift, _, at_ms), _)| *at_ms >= run.from_ms && is_held_out(*lift)) {
-        let key = (of.0, of.2);
-        let trees = run.by_trees[WEEK].get(of).map_or(0.0, |logit| 1.0 / (1.0 + (-logit).exp()));
-        let each = [day.features[9].exp(), run.by_ftrl[WEEK].get(of).copied().unwrap_or(0.0), trees];
-        sums.iter_mut().zip(each).for_each(|(sums, p)| *sums.entry(key).or_default() += p);
-    }
-    for (by_day, sums) in by_day.iter_mut().zip(&sums) {
-        for ((lift, at_ms), p) in sums {
-            by_day.entry(*at_ms).or_default().push((*p, *lift));
-        }
-    }
     let mut rows = Builder::default();
     rows.push_record([
         "a list of visits a day, by",
         "visits",
-        "something would break within 7 days",
-        "faults listed before",
+        "what was expected breaks within 7 days",
+        "faults visited before",
         "days before: half, one in ten",
-        "false a lift-month",
+        "wrong visits a lift-month",
     ]);
-    for (name, by_day) in [WAYS[PLAIN], WAYS[FTRL], WAYS[TREES]].into_iter().zip(&mut by_day) {
-        rows.push_record(Listed::of(run, by_day).row(name));
+    for by in [RANDOM, BUSIEST, PLAIN, SIGNS, FTRL, TREES] {
+        rows.push_record(Listed::of(run, by).row(WAYS[by]));
     }
     table(rows)
+}
+
+/// A lift that may be visited: its day, how likely it is to fail, itself, and what of it is likeliest.
+type Candidate = (i64, f64, u32, FaultClass);
+
+/// Lifts by day, those that are to be visited first first.
+fn candidates(run: &Run, by: usize) -> Vec<Candidate> {
+    let mut of_lifts: BTreeMap<(i64, u32), (f64, f64, FaultClass)> = BTreeMap::new();
+    let judged = run.all.iter().filter(|((lift, _, at_ms), _)| *at_ms >= run.from_ms && is_held_out(*lift));
+    for (of, day) in judged {
+        let scores = run.scores(WEEK, of, day);
+        // What tells nothing of classes expects what has been most often.
+        let of_class = if matches!(by, RANDOM | BUSIEST) { scores[PLAIN] } else { scores[by] };
+        let (sum, most, class) = of_lifts.entry((of.2, of.0)).or_insert((0.0, f64::NEG_INFINITY, of.1));
+        *sum += scores[by];
+        if of_class > *most {
+            (*most, *class) = (of_class, of.1);
+        }
+    }
+    let mut all: Vec<Candidate> =
+        of_lifts.into_iter().map(|((at_ms, lift), (sum, _, class))| (at_ms, sum, lift, class)).collect();
+    all.sort_by(|a, b| a.0.cmp(&b.0).then(b.1.total_cmp(&a.1)).then(a.2.cmp(&b.2)));
+    all
 }
 
 /// What a list of visits came to.
@@ -141,46 +148,43 @@ struct Listed {
     visits: usize,
     right: usize,
     faults: usize,
-    /// How long before each that was listed, days, rising.
+    /// How long before each fault that somebody was there for it, days, rising.
     before: Vec<i64>,
-    false_runs: usize,
     lift_months: f64,
 }
 
 impl Listed {
-    fn of(run: &Run, by_day: &mut BTreeMap<i64, Vec<(f64, u32)>>) -> Listed {
-        let mut listed = Listed::default();
-        let mut when: HashMap<u32, Vec<i64>> = HashMap::new();
-        for (at_ms, lifts) in by_day.iter_mut() {
-            lifts.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
-            listed.lift_months += lifts.len() as f64 / 30.0;
-            let first = ((lifts.len() as f64 * VISITS).round() as usize).max(1);
-            lifts.iter().take(first).for_each(|(_, lift)| when.entry(*lift).or_default().push(*at_ms));
+    fn of(run: &Run, by: usize) -> Listed {
+        let (mut listed, mut visits) = (Listed::default(), Vec::<(i64, u32, FaultClass)>::new());
+        let all = candidates(run, by);
+        let last_ms = all.last().map_or(0, |of| of.0);
+        let mut rests_until: BTreeMap<u32, i64> = BTreeMap::new();
+        for day in all.chunk_by(|a, b| a.0 == b.0) {
+            if day[0].0 + 8 * DAY_MS <= last_ms {
+                listed.lift_months += day.len() as f64 / 30.0;
+            }
+            let so_many = ((day.len() as f64 * VISITS).round() as usize).max(1);
+            let rested = day.iter().filter(|of| rests_until.get(&of.2).is_none_or(|until_ms| *until_ms <= of.0));
+            let today: Vec<_> = rested.take(so_many).map(|(at_ms, _, lift, class)| (*at_ms, *lift, *class)).collect();
+            rests_until.extend(today.iter().map(|(at_ms, lift, _)| (*lift, at_ms + 7 * DAY_MS)));
+            visits.extend(today);
         }
-        let last_ms = by_day.keys().last().copied().unwrap_or_default();
-        let real = |of: &&Breaks| !of.is_prevented() && is_held_out(of.lift);
-        let faults: Vec<_> = run.breaks.iter().filter(real).collect();
-        for (lift, days) in &mut when {
-            days.sort_unstable();
-            let mine: Vec<&Breaks> = run.breaks.iter().filter(|of| of.lift == *lift).collect();
-            // A day is told at its end. What somebody else has mended by then was right, and what was mended before was not.
-            let follows = |day_ms: i64| {
-                let end_ms = day_ms + DAY_MS;
-                mine.iter().any(|of| (end_ms..end_ms + 7 * DAY_MS).contains(&of.breaks_ms) && end_ms <= of.mended_ms)
-            };
-            listed.visits += days.len();
-            listed.right += days.iter().filter(|day_ms| follows(**day_ms)).count();
-            listed.false_runs += days
-                .chunk_by(|a, b| b - a <= 2 * DAY_MS)
-                .filter(|run| !run.iter().any(|day_ms| follows(*day_ms)))
-                .count();
+        // A day is told at its end. What somebody else has mended by then was right, and what was mended before was not.
+        let is_for = |(at_ms, lift, class): &(i64, u32, FaultClass), of: &Breaks| {
+            let end_ms = at_ms + DAY_MS;
+            let is_of = (of.lift, of.class) == (*lift, *class) && end_ms <= of.mended_ms;
+            is_of && (end_ms..end_ms + 7 * DAY_MS).contains(&of.breaks_ms)
+        };
+        let known = visits.iter().filter(|(at_ms, ..)| at_ms + 8 * DAY_MS <= last_ms);
+        for visit in known {
+            listed.visits += 1;
+            listed.right += usize::from(run.breaks.iter().any(|of| is_for(visit, of)));
         }
-        for fault in faults.iter().filter(|of| (run.from_ms + 7 * DAY_MS..last_ms).contains(&of.breaks_ms)) {
+        let real = run.breaks.iter().filter(|of| !of.is_prevented() && is_held_out(of.lift));
+        for fault in real.filter(|of| (run.from_ms + 8 * DAY_MS..last_ms).contains(&of.breaks_ms)) {
             listed.faults += 1;
-            let before =
-                |day_ms: &&i64| (fault.breaks_ms - 30 * DAY_MS..fault.breaks_ms).contains(&(**day_ms + DAY_MS));
-            let first = when.get(&fault.lift).and_then(|days| days.iter().find(before));
-            listed.before.extend(first.map(|day_ms| (fault.breaks_ms - day_ms - DAY_MS) / DAY_MS));
+            let first = visits.iter().find(|visit| is_for(visit, fault));
+            listed.before.extend(first.map(|(at_ms, ..)| (fault.breaks_ms - at_ms - DAY_MS) / DAY_MS));
         }
         listed.before.sort_unstable();
         listed
@@ -194,7 +198,7 @@ impl Listed {
             format!("{:.3}", self.right as f64 / self.visits.max(1) as f64),
             format!("{} of {}", self.before.len(), self.faults),
             format!("{}, {}", at(0.5), at(0.1)),
-            format!("{:.2}", self.false_runs as f64 / self.lift_months.max(1e-9)),
+            format!("{:.2}", (self.visits - self.right) as f64 / self.lift_months.max(1e-9)),
         ]
     }
 }
@@ -203,12 +207,11 @@ impl Listed {
 fn probabilities(run: &Run) -> String {
     let (judged, _) = run.judged(WEEK, |_| true);
     let happened = judged.iter().filter(|(_, of)| of.happened).count() as f64 / judged.len().max(1) as f64;
-    let trees = |of: &metrics::Foretold| 1.0 / (1.0 + (-of.scores[TREES]).exp());
-    let ftrl = |of: &metrics::Foretold| of.scores[FTRL];
+    let by = |way: usize| judged.iter().map(|(_, of)| (of.scores[way], of.happened)).collect();
     let each: [(&str, Vec<(f64, bool)>); 3] = [
         ("always the share of all", judged.iter().map(|(_, of)| (happened, of.happened)).collect()),
-        (WAYS[FTRL], judged.iter().map(|(_, of)| (ftrl(of), of.happened)).collect()),
-        (WAYS[TREES], judged.iter().map(|(_, of)| (trees(of), of.happened)).collect()),
+        (WAYS[FTRL], by(FTRL)),
+        (WAYS[TREES], by(TREES)),
     ];
     let mut rows = Builder::default();
     rows.push_record([
@@ -229,30 +232,22 @@ fn probabilities(run: &Run) -> String {
 fn mended(run: &Run) -> String {
     let mut rows = Builder::default();
     rows.push_record(["mended before it broke", "foretold the day before", "the day after", "the fifth day after"]);
+    let first_ms = run.sim.config().first_day_ms;
     let at = |of: &Breaks, days: i64| -> Option<f64> {
-        let day_ms = of.mended_ms.div_euclid(DAY_MS) * DAY_MS;
-        let key = (run.all.keys().next()?.2 - day_ms).rem_euclid(DAY_MS);
-        let first = day_ms + key - if key > 0 { DAY_MS } else { 0 };
-        let first = if first + DAY_MS <= of.mended_ms { first + DAY_MS } else { first };
-        run.by_ftrl[WEEK].get(&(of.lift, of.class, first + days * DAY_MS)).copied()
+        let day_ms = of.mended_ms - (of.mended_ms - first_ms).rem_euclid(DAY_MS) + days * DAY_MS;
+        run.by_ftrl[WEEK].get(&(of.lift, of.class, day_ms)).copied()
     };
     let mut all: Vec<[f64; 3]> = Vec::new();
-    for of in run.breaks.iter().filter(|of| of.is_prevented() && of.mended_ms >= run.from_ms) {
-        all.extend(
-            [-1, 1, 5]
-                .map(|days| at(of, days))
-                .into_iter()
-                .collect::<Option<Vec<f64>>>()
-                .and_then(|of| <[f64; 3]>::try_from(of).ok()),
-        );
+    let judged = |of: &&Breaks| of.is_prevented() && of.mended_ms >= run.from_ms && is_held_out(of.lift);
+    for of in run.breaks.iter().filter(judged) {
+        let [before, after, later] = [-1, 1, 5].map(|days| at(of, days));
+        all.extend(before.zip(after).zip(later).map(|((before, after), later)| [before, after, later]));
     }
-    let mean = |nth: usize| all.iter().map(|of| of[nth]).sum::<f64>() / all.len().max(1) as f64;
-    rows.push_record([
-        all.len().to_string(),
-        format!("{:.3}", mean(0)),
-        format!("{:.3}", mean(1)),
-        format!("{:.3}", mean(2)),
-    ]);
+    let mean = |nth: usize| match all.len() {
+        0 => "none".to_owned(),
+        count => format!("{:.3}", all.iter().map(|of| of[nth]).sum::<f64>() / count as f64),
+    };
+    rows.push_record([all.len().to_string(), mean(0), mean(1), mean(2)]);
     table(rows)
 }
 
@@ -263,7 +258,7 @@ fn costs(run: &Run) -> String {
     let mut seen: BTreeMap<u32, [LiftRecord; 2]> = BTreeMap::new();
     for ((lift, class, at_ms), day) in &run.all {
         let part = &mut seen.entry(*lift).or_default()[usize::from(*at_ms >= run.from_ms)];
-        part.years += 1.0 / 365.0 / CLASSES.len() as f64;
+        part.years += 1.0 / 365.0 / Wear::CLASSES.len() as f64;
         *part.faults.entry(*class).or_default() += u32::from(day.failed);
     }
     let mut each: Vec<(f64, f64, f64, f64)> = Vec::new();

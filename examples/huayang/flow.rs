@@ -14,10 +14,9 @@ use watchfire::crane::{
     ChartBook, CraneAlarmConfig, CraneReading, EpisodeConfig, OverloadConfig, OverloadEpisode, OverloadEpisodes,
     OverloadWindow, crane_alarms, overload_windows,
 };
-use watchfire::detect::Trees;
 use watchfire::dispatch::{Desk, Dispatching, Report};
 use watchfire::durable::Directory;
-use watchfire::elevator::{LiftBook, LiftRow, reports_to};
+use watchfire::elevator::{LiftBook, LiftRow, WearModel, reports_to};
 use watchfire::source::Replay;
 use watchfire::window::WindowRow;
 use watchfire::{Change, ChannelIn, Checkpointing, Compose, Data, Error, Flow, Job, Stream, TickSource};
@@ -115,7 +114,7 @@ pub struct Known {
     pub desk_of_lifts: Desk,
     pub lifts: Arc<LiftBook>,
     /// Foretells what breaks in lifts.
-    pub model: Trees,
+    pub model: WearModel,
 }
 
 /// The job that watches the cranes and the lifts, and dispatches.
@@ -159,6 +158,7 @@ pub fn job(input: Input, known: Known, outputs: Outputs, state: Option<State<'_>
         // Who may be trapped is told to those who send mechanics.
         let told = trapped::told(cars, trapped.clone(), lifts.clone());
         files.write("trapped", told.clone());
+        lifts::firms(trips.clone(), told.clone(), lifts.clone()).to_view("firms");
         let book = lifts.clone();
         let raised = told.filter_map(move |told| reports_to(LIFTS, &book, &told));
         let of_lifts = reports.clone().filter(|report| report.theatre == LIFTS).union(raised);
@@ -270,16 +270,22 @@ impl Source {
             Source::Cranes(source) => {
                 let cranes = flow.source("readings", source.clone(), json);
                 files.write("dead", cranes.dead);
-                let (reports, cars) =
-                    (cranes.rows.clone().filter_map(|_| None), cranes.rows.clone().filter_map(|_| None));
-                Rows { readings: cranes.rows.clone(), reports, cars, trips: cranes.rows.filter_map(|_| None) }
+                Rows {
+                    reports: nothing(&cranes.rows),
+                    cars: nothing(&cranes.rows),
+                    trips: nothing(&cranes.rows),
+                    readings: cranes.rows,
+                }
             }
             Source::Reports(source) => {
                 let reports = flow.source("reports", source.clone(), reports);
                 files.write("reports dead", reports.dead);
-                let (readings, cars) =
-                    (reports.rows.clone().filter_map(|_| None), reports.rows.clone().filter_map(|_| None));
-                Rows { readings, cars, trips: reports.rows.clone().filter_map(|_| None), reports: reports.rows }
+                Rows {
+                    readings: nothing(&reports.rows),
+                    cars: nothing(&reports.rows),
+                    trips: nothing(&reports.rows),
+                    reports: reports.rows,
+                }
             }
             Source::Mqtt(both) => {
                 let (of_cranes, of_reports) = &**both;
@@ -287,12 +293,16 @@ impl Source {
                 let reports = flow.source("reports", of_reports.clone(), reports);
                 files.write("dead", cranes.dead);
                 files.write("reports dead", reports.dead);
-                let (cars, trips) =
-                    (cranes.rows.clone().filter_map(|_| None), cranes.rows.clone().filter_map(|_| None));
+                let (cars, trips) = (nothing(&cranes.rows), nothing(&cranes.rows));
                 Rows { readings: cranes.rows, reports: reports.rows, cars, trips }
             }
         }
     }
+}
+
+/// Rows of another kind, of which there are none.
+fn nothing<'f, T: Data, U: Data>(rows: &Stream<'f, T>) -> Stream<'f, U> {
+    rows.clone().filter_map(|_| None)
 }
 
 /// The simulated day: one channel, so that what comes keeps its order. It is drawn from its seed, so it can be sent again.

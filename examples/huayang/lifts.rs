@@ -1,16 +1,17 @@
 //! The lifts of the street: what their trips measure, for weeks before the day and on it, and which of them are worth a visit.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tabled::settings::object::Columns;
 use tabled::settings::{Alignment, Style};
 use tabled::{Table as TextTable, Tabled};
 use watchfire::calendar::Zone;
-use watchfire::detect::{Example, Frozen, Label, Trees};
 use watchfire::elevator::{
-    FaultClass, LiftBook, LiftRow, Visit, Visits, Wear, WearDay, WearSim, WearSimConfig, WornLift,
+    CostConfig, Faults, FirmScoring, LiftBook, LiftRecords, LiftRow, LiftTold, Tally, Visit, Visits, Wear, WearModel,
+    WearSim, WearSimConfig, WornLift,
 };
-use watchfire::{Compose, Stream, Table, Views};
+use watchfire::{Stream, Table, Views};
 
 use crate::trapped::FIRMS;
 use crate::world::World;
@@ -72,24 +73,66 @@ impl Iterator for Trips {
 }
 
 /// The model: grown by `evaluate wear --keep` on other lifts of the same simulator.
-pub fn model() -> Result<Trees, Box<dyn std::error::Error>> {
-    Ok(serde_json::from_str(include_str!("wear.json"))?)
+pub fn model() -> Result<WearModel, Box<dyn std::error::Error>> {
+    Ok(WearModel::new(serde_json::from_str(include_str!("wear.json"))?)?)
 }
 
-/// From what lifts tell to the visits that are worth most, by firm: how each wears, day by day, what is foretold of the week after, and what that would cost.
-pub fn visits<'f>(rows: Stream<'f, LiftRow>, model: Trees, book: Arc<LiftBook>) -> Table<'f, u32, Visit> {
-    let lifts = rows.key_by(|row| row.lift).event_time(LiftRow::EVENT_TIME);
-    let days = lifts.detect("lifts", LiftRow::in_order(3_000).then(Wear::default())).out.1;
-    let asked = days.clone().map(|day: WearDay| Example {
-        asset: (day.lift, day.class),
-        at_ms: day.day_ms,
-        said_ms: day.day_ms,
-        features: day.features,
-        label: Label::Open,
-    });
-    let foretold =
-        asked.key_by(|of: &Example<(u32, FaultClass)>| of.asset.0).detect("faults in a week", Frozen::new(model));
-    Visits { a_day: VISITS_A_DAY, ..Visits::new(book) }.list(days, foretold.out)
+/// From what lifts tell to the visits that are worth most, by firm.
+pub fn visits<'f>(rows: Stream<'f, LiftRow>, model: WearModel, book: Arc<LiftBook>) -> Table<'f, u32, Visit> {
+    Visits { a_day: VISITS_A_DAY, ..Visits::new(book) }.of_lifts(rows, Wear::default(), model)
+}
+
+/// What is on record of the firms: from the same rows, and from what was told of people in cars.
+pub fn firms<'f>(rows: Stream<'f, LiftRow>, told: Stream<'f, LiftTold>, book: Arc<LiftBook>) -> Table<'f, u32, Tally> {
+    Tally::by_firm(LiftRecords::default().of_lifts(book.clone(), rows, Faults::default(), told), book)
+}
+
+#[derive(Tabled)]
+struct Firm {
+    firm: u32,
+    lifts: u32,
+    #[tabled(rename = "lift-months")]
+    months: String,
+    faults: u32,
+    again: u32,
+    #[tabled(rename = "visits on time")]
+    visits: String,
+    #[tabled(rename = "in time for who is trapped")]
+    in_time: String,
+    #[tabled(rename = "hours a repair")]
+    repair: String,
+    #[tabled(rename = "of 100 points")]
+    points: String,
+    #[tabled(rename = "yuan a lift-year, 90 %")]
+    cost: String,
+}
+
+/// How well firms maintain their lifts, and what these are expected to cost; nothing if nothing is on record.
+pub fn scored(views: &Views) -> Result<Option<String>, watchfire::Error> {
+    let Some(snapshot) = views.snapshot() else { return Ok(None) };
+    let view = snapshot.view::<u32, Tally>("firms")?;
+    let firms: BTreeMap<u32, &Tally> = view.iter().map(|(firm, tally, _)| (*firm, tally)).collect();
+    let scores = FirmScoring::default().score(&firms.iter().map(|(firm, tally)| (*firm, tally.firm())).collect());
+    let mut rows = Vec::new();
+    for (firm, tally) in &firms {
+        let (record, cost) = (tally.firm(), CostConfig::default().a_year(&tally.lift())?);
+        let Some(score) = scores.get(firm) else { continue };
+        rows.push(Firm {
+            firm: *firm,
+            lifts: tally.lifts,
+            months: format!("{:.0}", record.lift_months),
+            faults: record.faults,
+            again: record.repeats,
+            visits: format!("{} of {}", record.visits_on_time, record.visits),
+            in_time: format!("{} of {}", record.in_time, record.calls),
+            repair: format!("{:.1}", record.repair_hours / f64::from(record.repairs.max(1))),
+            points: format!("{:.0}", score.points),
+            cost: format!("{:.0} ({:.0} to {:.0})", cost.expected_yuan, cost.low_yuan, cost.high_yuan),
+        });
+    }
+    let mut table = TextTable::new(rows);
+    table.with(Style::psql()).modify(Columns::new(..), Alignment::right());
+    Ok((!firms.is_empty()).then(|| table.to_string()))
 }
 
 #[derive(Tabled)]

@@ -108,7 +108,7 @@ fn run(args: &Args) -> Result<(), Failed> {
     if let Some(text) = Rescues::written(&args.out.join("rescues.jsonl"))?.text() {
         println!("{text}");
     }
-    if let Some(text) = lifts::listed(&views)? {
+    for text in [lifts::listed(&views)?, lifts::scored(&views)?].into_iter().flatten() {
         println!("{text}");
     }
     if let Some(text) = fires::not_taken(&metrics) {

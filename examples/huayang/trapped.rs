@@ -51,7 +51,7 @@ pub fn book(world: &World, streets: &Streets, sim: &LiftSim) -> LiftBook {
             place: Some(place),
             district: streets.district_of(place),
             licence: Skills(1 << (number % 3)),
-            firm: number % FIRMS,
+            firm: 1 + number % FIRMS,
             senses_people: sim.gateway(number).sensor != PersonSensor::Missing,
         }
     };

@@ -129,6 +129,7 @@ impl State for HorizonState {
 /// ```
 pub struct Horizon<K, T, X> {
     horizon_ms: i64,
+    slack_ms: i64,
     gap_max_ms: i64,
     observe: X,
     about: String,
@@ -137,9 +138,9 @@ pub struct Horizon<K, T, X> {
 
 impl<K, T, X: Clone> Clone for Horizon<K, T, X> {
     fn clone(&self) -> Self {
-        let Horizon { horizon_ms, gap_max_ms, observe, about, rows } = self;
-        let (observe, about) = (observe.clone(), about.clone());
-        Horizon { horizon_ms: *horizon_ms, gap_max_ms: *gap_max_ms, observe, about, rows: *rows }
+        let Horizon { horizon_ms, slack_ms, gap_max_ms, observe, about, rows } = self;
+        let (horizon_ms, slack_ms, gap_max_ms) = (*horizon_ms, *slack_ms, *gap_max_ms);
+        Horizon { horizon_ms, slack_ms, gap_max_ms, observe: observe.clone(), about: about.clone(), rows: *rows }
     }
 }
 
@@ -161,7 +162,20 @@ impl<K, T, X> Horizon<K, T, X> {
         X: Fn(&T) -> Observed,
     {
         let (horizon_ms, gap_max_ms) = (horizon_ms.max(1), gap_max_ms.max(1));
-        Horizon { horizon_ms, gap_max_ms, observe, about: String::new(), rows: PhantomData }
+        Horizon { horizon_ms, slack_ms: 0, gap_max_ms, observe, about: String::new(), rows: PhantomData }
+    }
+
+    /// A row up to so much before or after the end of a horizon is one of its end: for days, which have 23 to 25 hours where clocks are set. From 0 up to half of the time between rows.
+    ///
+    /// ```
+    /// use watchfire_operators::detect::Horizon;
+    /// use watchfire_operators::elevator::WearDay;
+    /// let week = Horizon::<u32, WearDay, _>::new(7 * 86_400_000, 130_000_000, WearDay::observed).slack_ms(3_600_000);
+    /// assert!(format!("{week:?}").contains("3600000 ms more or less"));
+    /// ```
+    #[must_use]
+    pub fn slack_ms(self, slack_ms: i64) -> Self {
+        Horizon { slack_ms: slack_ms.max(0), ..self }
     }
 
     /// Says in words what `observe` observes: part of the flow's fingerprint, which cannot look into a function.
@@ -171,7 +185,8 @@ impl<K, T, X> Horizon<K, T, X> {
     }
 
     fn params(&self) -> String {
-        format!("of \"{}\" within {} ms, seen every {} ms", self.about, self.horizon_ms, self.gap_max_ms)
+        let slack = if self.slack_ms > 0 { format!(" ({} ms more or less)", self.slack_ms) } else { String::new() };
+        format!("of \"{}\" within {} ms{slack}, seen every {} ms", self.about, self.horizon_ms, self.gap_max_ms)
     }
 }
 
@@ -199,9 +214,9 @@ impl<K: Key, T: Data + Timed, X: Fn(&T) -> Observed + Send + Sync + 'static> Det
             // A failure after a gap is none either, or whoever is rarely seen would fail more often.
             if unseen {
                 Some(Label::Censored)
-            } else if failed && *from_ms < at_ms && at_ms <= until_ms {
+            } else if failed && *from_ms < at_ms && at_ms <= until_ms.saturating_add(self.slack_ms) {
                 Some(Label::Known(true))
-            } else if until_ms <= at_ms {
+            } else if until_ms.saturating_sub(self.slack_ms) <= at_ms {
                 Some(Label::Known(false))
             } else {
                 (renewed || st.open.len() > Self::OPEN_MAX).then_some(Label::Censored)

@@ -42,7 +42,8 @@ pub struct DispatchConfig {
     /// How the theatre is to be covered.
     pub cover: CoverConfig,
     /// Alarms of one cause within so many metres are one incident, as long as it was raised within
-    /// [`merge_ms`](DispatchConfig::merge_ms).
+    /// [`merge_ms`](DispatchConfig::merge_ms). Those about the same [asset](crate::dispatch::Raised::asset) are one
+    /// wherever they are, and those about two are never one.
     pub merge_m: f64,
     /// See [`merge_m`](DispatchConfig::merge_m). Milliseconds.
     pub merge_ms: i64,

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use watchfire_engine::Key;
 
+use super::{LiftRow, LiftSays};
 use crate::dispatch::Skills;
 use crate::geo::Position;
 
@@ -114,6 +115,28 @@ impl LiftBook {
     #[must_use]
     pub fn site(&self, number: u32) -> Site {
         self.lifts.get(&number).and_then(|lift| lift.building).map_or(Site::alone(number), Site::building)
+    }
+
+    /// A row, for each lift that it is about: of [power](LiftSays::Power) all of the building, of all else its own. For detectors that are keyed by lift.
+    ///
+    /// # Examples
+    /// ```
+    /// use watchfire_operators::elevator::{Lift, LiftBook, LiftRow, LiftSays};
+    /// let book = LiftBook::new([1, 2].map(|lift| (lift, Lift { building: Some(7), ..Lift::default() })));
+    /// let of = |says| book.each(LiftRow { lift: 2, at_ms: 0, says }).map(|row| row.lift).collect::<Vec<_>>();
+    /// assert_eq!((of(LiftSays::Power { lost: true }), of(LiftSays::OffSite)), (vec![2, 1], vec![2]));
+    /// ```
+    pub fn each(&self, row: LiftRow) -> impl Iterator<Item = LiftRow> + use<> {
+        let others = match &row.says {
+            LiftSays::Power { .. } => self.lifts_of(self.site(row.lift)),
+            _ => &[],
+        };
+        let others: Vec<LiftRow> = others
+            .iter()
+            .filter(|lift| **lift != row.lift)
+            .map(|lift| LiftRow { lift: *lift, ..row.clone() })
+            .collect();
+        std::iter::once(row).chain(others)
     }
 
     /// The lifts of a site that are known, rising.

@@ -129,7 +129,7 @@ pub enum CodeFamily {
     rkyv::Deserialize,
 )]
 #[serde(rename_all = "snake_case")]
-#[rkyv(crate = rkyv)]
+#[rkyv(crate = rkyv, derive(PartialEq, Eq, PartialOrd, Ord))]
 pub enum FaultClass {
     /// Contacts of door locks wear: the safety chain opens.
     DoorLock,

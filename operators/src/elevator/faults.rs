@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use watchfire_engine::{Context, Describe, Detector, END_MS, State, Timed, Verdict, rkyv};
 
+use super::at_work::AtWork;
 use super::{CodeFamily, FaultClass, LiftCode, LiftRow, LiftSays};
 use crate::window::TIME_MAX_MS;
 
@@ -15,7 +16,7 @@ const OPEN_MAX: usize = 32;
 /// ```
 /// use watchfire_operators::elevator::{LiftCode, LiftFault};
 /// let fault: LiftFault = serde_json::from_str(
-///     r#"{"lift":31,"raw":"02","code":"door_close_fault","class":"door_track","from_ms":0,"until_ms":null,"times":1,"again":false}"#,
+///     r#"{"lift":31,"raw":"02","code":"door_close_fault","class":"door_track","from_ms":0,"until_ms":null,"times":1,"again":false,"at_work":false}"#,
 /// )?;
 /// assert!(fault.code == LiftCode::DoorCloseFault && fault.until_ms.is_none());
 /// # Ok::<(), serde_json::Error>(())
@@ -38,6 +39,9 @@ pub struct LiftFault {
     pub times: u32,
     /// The lift had another fault, of whatever kind, not long before: whoever was there has not mended it.
     pub again: bool,
+    /// It began while people worked on the lift, or its power failed, and was not told after that: told like any other, and no sign of how it is kept.
+    #[serde(default)]
+    pub at_work: bool,
 }
 
 impl Timed for LiftFault {
@@ -55,6 +59,7 @@ struct Open {
     last_ms: i64,
     times: u32,
     again: bool,
+    at_work: bool,
 }
 
 /// What [`Faults`] remembers of a lift.
@@ -67,11 +72,12 @@ pub struct FaultsState {
     last_ms: Option<i64>,
     /// The newest code that was read.
     read_ms: Option<i64>,
+    work: AtWork,
 }
 
 impl State for FaultsState {
     const NAME: &'static str = "watchfire.lift_faults";
-    const VERSION: u32 = 1;
+    const VERSION: u32 = 2;
 }
 
 /// Makes faults of the codes of each lift.
@@ -80,7 +86,10 @@ impl State for FaultsState {
 /// ([`LiftCode::BackToAutomatic`]), or when it was not told again for [`quiet_ms`](Faults::quiet_ms) of the lift's own time: many gateways tell a fault once and never that it is
 /// over. A lift that falls silent has its faults for ever: no news is not good news, nor is the end of the input.
 ///
-/// Codes must come in the order of their times ([`LiftRow::in_order`] before); one that is older than the last is [`Late`](Verdict::Late). Rows that are no codes are passed over. Per
+/// A fault that begins while people [work on the lift](LiftSays::OnSite), while somebody drives it otherwise than its passengers do, or while its power is [lost](LiftSays::Power) and just after, says [so](LiftFault::at_work), and those after it do not
+/// [come again](LiftFault::again) because of it.
+///
+/// Codes must come in the order of their times ([`LiftRow::in_order`] before); one that is older than the last is [`Late`](Verdict::Late). Of all other rows only what is said of people and power is read. Per
 /// row: O(faults that are open). Memory per lift: 32 faults at most that are open at once.
 ///
 /// # Examples
@@ -142,14 +151,23 @@ impl Faults {
         at_ms: i64,
         cx: &mut Context<'_, u32, LiftFault>,
     ) {
-        if let Some(open) = st.open.iter_mut().find(|open| open.code == code && open.raw == raw) {
-            (open.last_ms, open.times) = (at_ms, open.times.saturating_add(1));
-            return;
+        let at_work = st.work.makes_faults(at_ms);
+        if let Some(nth) = st.open.iter().position(|open| open.code == code && open.raw == raw) {
+            let open = &mut st.open[nth];
+            if at_work || !open.at_work {
+                (open.last_ms, open.times) = (at_ms, open.times.saturating_add(1));
+                return;
+            }
+            // Whoever worked on it is gone, and it goes on: a fault like any other from now on.
+            let made = st.open.remove(nth);
+            cx.emit(made.told(*cx.key(), Some(made.last_ms)));
         }
-        let again = st.last_ms.is_some_and(|last_ms| at_ms - last_ms <= self.again_ms);
-        let open = Open { raw: raw.to_owned(), code, from_ms: at_ms, last_ms: at_ms, times: 1, again };
+        let again = !at_work && st.last_ms.is_some_and(|last_ms| at_ms - last_ms <= self.again_ms);
+        let open = Open { raw: raw.to_owned(), code, from_ms: at_ms, last_ms: at_ms, times: 1, again, at_work };
         cx.emit(open.told(*cx.key(), None));
-        st.last_ms = Some(at_ms);
+        if !at_work {
+            st.last_ms = Some(at_ms);
+        }
         st.open.push(open);
         if st.open.len() > OPEN_MAX {
             let oldest = st.open.remove(0);
@@ -160,8 +178,8 @@ impl Faults {
 
 impl Open {
     fn told(&self, lift: u32, until_ms: Option<i64>) -> LiftFault {
-        let Open { raw, code, from_ms, times, again, .. } = self.clone();
-        LiftFault { lift, raw, code, class: code.class(), from_ms, until_ms, times, again }
+        let Open { raw, code, from_ms, times, again, at_work, .. } = self.clone();
+        LiftFault { lift, raw, code, class: code.class(), from_ms, until_ms, times, again, at_work }
     }
 }
 
@@ -176,8 +194,12 @@ impl Detector for Faults {
     }
 
     fn on_row(&self, st: &mut FaultsState, row: &LiftRow, cx: &mut Context<'_, u32, LiftFault>) -> Verdict {
+        if !(-TIME_MAX_MS..=TIME_MAX_MS).contains(&row.at_ms) {
+            return Verdict::Late;
+        }
+        st.work.hear(&row.says, row.at_ms);
         let LiftSays::Code(coded) = &row.says else { return Verdict::Applied };
-        if !(-TIME_MAX_MS..=TIME_MAX_MS).contains(&row.at_ms) || st.read_ms.is_some_and(|read_ms| row.at_ms < read_ms) {
+        if st.read_ms.is_some_and(|read_ms| row.at_ms < read_ms) {
             return Verdict::Late;
         }
         st.read_ms = Some(row.at_ms);
@@ -221,14 +243,15 @@ mod tests {
     #[test]
     fn states_are_stored_as_ever() {
         let (raw, code) = ("02".to_owned(), LiftCode::DoorCloseFault);
-        let open = Open { raw, code, from_ms: 1_000, last_ms: 4_000, times: 3, again: true };
-        let state = FaultsState { open: vec![open], last_ms: Some(1_000), read_ms: Some(4_000) };
+        let open = Open { raw, code, from_ms: 1_000, last_ms: 4_000, times: 3, again: true, at_work: false };
+        let state =
+            FaultsState { open: vec![open], last_ms: Some(1_000), read_ms: Some(4_000), work: AtWork::default() };
         let bytes = state.encode().unwrap();
         assert_eq!(FaultsState::decode(&bytes).unwrap(), state);
         let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
         assert_eq!(
             (bytes.len(), hex.stable_hash()),
-            (80, 2_273_383_494_980_706_072),
+            (320, 11_052_943_512_451_958_495),
             "a new layout needs a new version"
         );
     }

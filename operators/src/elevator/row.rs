@@ -101,8 +101,28 @@ pub enum LiftSays {
     },
 }
 
-/// What tells a row of a lift from another of the same instant: the lift, what kind of row it is, and what it says where there may be several.
-pub type LiftRowId = (u32, u8, Option<LiftStatus>, Option<Coded>, Vec<FaultClass>);
+/// What tells a row of a lift from another of the same instant: which lift, and what it says where there may be several.
+///
+/// # Examples
+/// ```
+/// use watchfire_operators::elevator::{LiftRowId, LiftTotals};
+/// assert!(LiftRowId::Totals(31, LiftTotals::default()) < LiftRowId::Visited(31, vec![]));
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum LiftRowId {
+    /// A status.
+    Status(u32, LiftStatus),
+    /// A code.
+    Code(u32, Coded),
+    /// A trip.
+    Trip(u32, LiftTrip),
+    /// What it has counted.
+    Totals(u32, LiftTotals),
+    /// What was mended.
+    Visited(u32, Vec<FaultClass>),
+    /// What waits for nothing, and is never compared.
+    Urgent(u32),
+}
 
 impl LiftRow {
     /// How rows of lifts are taken: within 2 s out of order; of a gateway whose clock is far ahead the error is learned, so that who calls is heard.
@@ -119,12 +139,12 @@ impl LiftRow {
     #[must_use]
     pub fn in_order<K>(wait_ms: i64) -> InOrder<K, LiftRow, fn(&LiftRow) -> LiftRowId> {
         let id: fn(&LiftRow) -> LiftRowId = |row| match &row.says {
-            LiftSays::Status(status) => (row.lift, 0, Some(*status), None, Vec::new()),
-            LiftSays::Code(coded) => (row.lift, 1, None, Some(coded.clone()), Vec::new()),
-            LiftSays::Trip(_) => (row.lift, 2, None, None, Vec::new()),
-            LiftSays::Totals(_) => (row.lift, 3, None, None, Vec::new()),
-            LiftSays::Visited { mended, .. } => (row.lift, 4, None, None, mended.clone()),
-            _ => (row.lift, 5, None, None, Vec::new()),
+            LiftSays::Status(status) => LiftRowId::Status(row.lift, *status),
+            LiftSays::Code(coded) => LiftRowId::Code(row.lift, coded.clone()),
+            LiftSays::Trip(trip) => LiftRowId::Trip(row.lift, **trip),
+            LiftSays::Totals(totals) => LiftRowId::Totals(row.lift, *totals),
+            LiftSays::Visited { mended, .. } => LiftRowId::Visited(row.lift, mended.clone()),
+            _ => LiftRowId::Urgent(row.lift),
         };
         InOrder::new(id).wait_ms(wait_ms).at_once(|row| row.says.is_urgent()).late_go_on()
     }

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use watchfire_engine::{Real, Stream, Table, Timed};
+use watchfire_engine::{Compose, Error, Real, Stream, Table, Timed};
 
 use super::wear::OF_THE_LIFT;
-use super::{CostConfig, FaultClass, LiftBook, WEAR_FEATURES, WearDay};
-use crate::detect::{Foretold, Likely};
+use super::{CostConfig, FaultClass, LiftBook, LiftRow, WEAR_FEATURES, Wear, WearDay};
+use crate::detect::{Foretold, Frozen, Likely, Trees};
 
 /// What is foretold of a lift's faults of a class.
 ///
@@ -79,9 +79,49 @@ pub struct Visits {
     pub book: Arc<LiftBook>,
 }
 
+/// Trees that foretell faults of lifts from [`WearDay`]s, and nothing else.
+///
+/// # Examples
+/// ```
+/// use watchfire_operators::detect::Trees;
+/// use watchfire_operators::elevator::WearModel;
+/// let of_something_else = Trees::new(vec!["celsius".to_owned()], 0.0, vec![])?;
+/// assert_eq!(WearModel::new(of_something_else).unwrap_err().code(), "E0622");
+/// # Ok::<(), watchfire_engine::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct WearModel {
+    trees: Trees,
+}
+
+impl WearModel {
+    /// Trees that go by [`WEAR_FEATURES`], in their order.
+    ///
+    /// # Errors
+    /// `E0622` if they go by something else.
+    pub fn new(trees: Trees) -> Result<WearModel, Error> {
+        let of = trees.features();
+        if let Some(nth) = (0..of.len().max(WEAR_FEATURES.len()))
+            .find(|nth| of.get(*nth).map(String::as_str) != WEAR_FEATURES.get(*nth).copied())
+        {
+            let named = |name: Option<&str>| name.map_or_else(|| "nothing".to_owned(), |name| format!("\"{name}\""));
+            let (is, ought) = (named(of.get(nth).map(String::as_str)), named(WEAR_FEATURES.get(nth).copied()));
+            return Err(Error::new(
+                "E0622",
+                format!("the model's feature {nth} is {is}, where days of lifts have {ought}"),
+            )
+            .remedy("grow the trees anew, with this release, from days of lifts"));
+        }
+        Ok(WearModel { trees })
+    }
+}
+
 /// What is said of a lift and a class on a day.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 struct Signs(Vec<String>);
+
+/// Nothing of a lift waits for longer for what was before it, milliseconds: more than rows are out of order.
+const IN_ORDER_MS: i64 = 3_000;
 
 /// So many reasons are told of each class.
 const REASONS_MAX: usize = 3;
@@ -109,6 +149,49 @@ impl Visits {
     #[must_use]
     pub fn new(book: Arc<LiftBook>) -> Self {
         Visits { a_day: 10, costs: CostConfig::default(), book }
+    }
+
+    /// The lists, by firm, from what lifts tell: how each [wears](Wear), day by day, and what a model foretells from that, of the horizon for which it was grown.
+    ///
+    /// # Examples
+    /// ```
+    /// use std::sync::Arc;
+    /// use watchfire_engine::{Job, TickSource};
+    /// use watchfire_operators::detect::{Node, Split, Tree, Trees};
+    /// use watchfire_operators::elevator::{LiftBook, LiftRow, LiftSays, LiftTrip, Visit, Visits, WEAR_FEATURES, Wear, WearModel};
+    /// // A model of one question: are all signs of a class together off by more than two standard deviations?
+    /// let split = Split { feature: 13, below: 2.0, left: 1, right: 2, missing_left: true };
+    /// let tree = Tree { nodes: vec![Node { value: 0.0, split: Some(split) }, Node::leaf(-4.0), Node::leaf(0.5)] };
+    /// let model = WearModel::new(Trees::new(WEAR_FEATURES.map(str::to_owned).to_vec(), 0.0, vec![tree])?)?;
+    /// let visits = Visits::new(Arc::new(LiftBook::default()));
+    /// let job = Job::new(move |flow| {
+    ///     visits.clone().of_lifts(flow.channel::<LiftRow>("lifts"), Wear::default(), model.clone()).to_view("visits");
+    /// });
+    /// let mut running = job.ticks(TickSource::FromEvents { interval_ms: 60_000, max_jump_ms: 30 * 86_400_000 }).start()?;
+    /// let views = running.views();
+    /// let lifts = running.sender::<LiftRow>("lifts")?;
+    /// // Doors that close in three seconds, and those of lift 31 from the 21st day on in 0.4 s more.
+    /// let close_ms = |lift: u32, n: i64| 3_000 + (n % 7) as u32 * 20 + if lift == 31 && n >= 20 * 144 { 400 } else { 0 };
+    /// let trip = |lift, n| LiftTrip { from: 1, floor: 4, door_close_ms: Some(close_ms(lift, n)), ..LiftTrip::default() };
+    /// let says = |lift, n| LiftRow { lift, at_ms: n * 600_000, says: LiftSays::Trip(Box::new(trip(lift, n))) };
+    /// lifts.send((0..25 * 144).flat_map(|n| [30, 31].map(|lift| says(lift, n))).collect())?;
+    /// drop(lifts);
+    /// running.wait()?;
+    /// let lists = views.snapshot().ok_or("nothing was listed")?.view::<u32, Visit>("visits")?;
+    /// let (worth_most, _) = lists.get(&0).last().ok_or("nothing was listed")?;
+    /// assert_eq!((worth_most.lift, worth_most.outlooks[0].p.get() > 0.6), (31, true));
+    /// assert_eq!(worth_most.outlooks[0].why[0], "doors take long to close: 3.46 s, usually 3.06 s, most on floor 4 coming up");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[track_caller]
+    pub fn of_lifts<'f>(self, rows: Stream<'f, LiftRow>, wear: Wear, model: WearModel) -> Table<'f, u32, Visit> {
+        let book = self.book.clone();
+        let rows = rows.flat_map(move |row| book.each(row));
+        let lifts = rows.key_by(|row| row.lift).event_time(LiftRow::EVENT_TIME);
+        let days = lifts.detect("wear of lifts", LiftRow::in_order(IN_ORDER_MS).then(wear)).out.1;
+        let asked = days.clone().map(WearDay::asked).key_by(|of| of.asset.0);
+        let foretold = asked.detect("foretold by wear", Frozen::new(model.trees)).out;
+        self.list(days, foretold)
     }
 
     /// The lists, by firm. `foretold` is what one model says, of one horizon; `days` says why.

@@ -1,6 +1,7 @@
 //! Trapped people, rule by rule: what is told when something is missing, flickers, comes late or again, and what people do about it.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod dispatched;
 mod sensors;
 #[path = "../support/mod.rs"]
 mod support;

@@ -6,6 +6,7 @@
 mod day;
 mod gateway;
 mod wear;
+mod worn;
 
 use serde::{Deserialize, Serialize};
 
@@ -13,7 +14,8 @@ use super::{Lift, LiftBook, LiftMode, LiftRow};
 use crate::dispatch::Skills;
 use crate::draw::{Draws, Purpose};
 pub use gateway::{Gateway, PersonSensor};
-pub use wear::{Breaks, WearSim, WearSimConfig, WornLift};
+pub use wear::{Breaks, WearSim, WearSimConfig};
+pub use worn::WornLift;
 
 const DAY_MS: i64 = 86_400_000;
 const HOUR_MS: f64 = 3_600_000.0;
@@ -184,7 +186,7 @@ impl LiftSim {
         let lift = |lift: u32| Lift {
             building: Some(self.building(lift)),
             licence: Skills(1 << (lift % 3)),
-            firm: lift % 5,
+            firm: 1 + lift % 5,
             senses_people: self.gateway(lift).sensor != PersonSensor::Missing,
             ..Lift::default()
         };

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use watchfire_engine::Timed;
 
 use super::WearSign;
-use crate::detect::Observed;
+use crate::detect::{Example, Label, Observed};
 use crate::elevator::FaultClass;
 
 /// The features of a [`WearDay`], in words.
@@ -21,8 +21,8 @@ pub const WEAR_FEATURES: [&str; 21] = [
     "how near the limit is",
     "faults lately",
     "faults so far",
-    "door cycles since it was mended",
-    "days since it was mended",
+    "door cycles since it was mended or first seen",
+    "days since it was mended or first seen",
     "it failed today",
     "all signs together",
     "of door locks",
@@ -81,10 +81,17 @@ impl Timed for WearDay {
 }
 
 impl WearDay {
-    /// For telling whether there will be a fault of the class.
+    /// For telling whether there will be a fault of the class. Where clocks are set days have 23 to 25 hours, so give the [`Horizon`](crate::detect::Horizon) an hour of [slack](crate::detect::Horizon::slack_ms).
     #[must_use]
     pub fn observed(&self) -> Observed {
         Observed { features: Some(self.features.clone()), failed: self.failed, renewed: self.renewed }
+    }
+
+    /// What a model that was learned before is asked.
+    #[must_use]
+    pub fn asked(self) -> Example<(u32, FaultClass)> {
+        let WearDay { lift, day_ms, class, features, .. } = self;
+        Example { asset: (lift, class), at_ms: day_ms, said_ms: day_ms, features, label: Label::Open }
     }
 }
 
@@ -96,7 +103,7 @@ impl WearDay {
 pub struct WearWhy {
     /// The sign.
     pub sign: WearSign,
-    /// How far it is off, in the mean over two days, standard deviations.
+    /// How far it is off, in the mean over two days, drawn a little towards 0; standard deviations.
     pub off_sd: f64,
     /// Where it is furthest off: the floor (of ropes and runs: over how many floors) and whether upward; nothing of what is counted.
     pub at: Option<(i16, bool)>,

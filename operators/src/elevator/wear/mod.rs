@@ -6,16 +6,19 @@ mod sign;
 mod signs;
 #[cfg(test)]
 mod tests;
+mod usage;
 
 use serde::{Deserialize, Serialize};
 use watchfire_engine::{Context, Describe, Detector, END_MS, State, Timed, Verdict, rkyv};
 
-use self::place::Places;
+use self::place::{Places, TooMany};
 use self::sign::{renewed_with, signs_of};
 use self::signs::{DaySums, Faded, SignState};
-use super::{FaultClass, LiftRow, LiftSays, LiftTotals, LiftTrip};
+use self::usage::Usage;
+use super::at_work::AtWork;
+use super::{FaultClass, LiftRow, LiftSays, LiftTrip};
 use crate::calendar::Zone;
-use crate::detect::{EventRate, EventRateState, Judged, Meter, MeterState, Score};
+use crate::detect::{EventRate, EventRateState, Judged, Score};
 use crate::window::TIME_MAX_MS;
 pub(super) use day::OF_THE_LIFT;
 pub use day::{WEAR_FEATURES, WearDay, WearWhy};
@@ -23,16 +26,10 @@ pub use sign::WearSign;
 
 const DAY_MS: i64 = 86_400_000;
 
-/// The classes of which trips show signs. Power is a matter of the building, the link of the moment, misuse of people.
-const CLASSES: [FaultClass; 7] = [
-    FaultClass::DoorLock,
-    FaultClass::DoorTrack,
-    FaultClass::LightCurtain,
-    FaultClass::Levelling,
-    FaultClass::Traction,
-    FaultClass::Encoder,
-    FaultClass::Drive,
-];
+/// After so many days what follows the weather has come 1 - 1/e of the way.
+const WEATHER_DAYS: f64 = 14.0;
+
+const CLASSES: [FaultClass; 7] = Wear::CLASSES;
 
 const SIGNS: usize = WearSign::ALL.len();
 
@@ -45,12 +42,15 @@ const SIGNS: usize = WearSign::ALL.len();
 ///   often the lift has failed.
 /// - **Worn when it was first seen**, a lift is taken for usual until it was mended, but for what is counted, which is drawn towards what is usual of all.
 /// - **Faults** are days with a code of the class, however often it was told.
-/// - **Use** is counted by trips, or by what the lift itself has counted if it says so ([`LiftSays::Totals`]): in either order, and whatever device counts from then on.
-/// - **Offline** is a day without a row: there is no [`WearDay`] of it, and [`Horizon`](crate::detect::Horizon) censors what it might have shown.
+/// - **People** who work on it ([`LiftSays::OnSite`], a mode that is not normal) and power that fails make a lift do and report what is no wear: trips and faults count from when it runs for its
+///   passengers again ([`LiftBook::each`](super::LiftBook::each) tells all lifts of a building of its power). Such rows, and all that people say, make no day: a lift is seen when it tells something itself.
+/// - **Use** is counted by what the lift itself has counted if it says so ([`LiftSays::Totals`]; of two counters the one that it tells first), whatever device counts, and by trips as long as it does not.
+/// - **Offline** is a day on which it tells nothing: there is no [`WearDay`] of it, and [`Horizon`](crate::detect::Horizon) censors what it might have shown.
 /// - **What cannot be** is left out, and told by number ([`WearDay::unusable`]). What a lift does not measure says nothing: its features are 0, which is what is usual.
 ///
-/// A day ends with the first row after it, or when the lift's watermark has passed it; the last day of the input, which may not be over, is not told. Rows must come in order ([`LiftRow::in_order`] before); one of a day that is over is
-/// [`Late`](Verdict::Late). Per trip: O(signs x log places). Memory per lift: 32 bytes a sign and place (90 while its first values are gathered), some 10 KB with 18 floors; of no lift more than 4,096 places.
+/// A day ends with the first row after it, when the lift's watermark has passed it, or, since a lift that goes dark has often failed, [`told_after_ms`](Wear::told_after_ms) after it if nothing was heard of the
+/// lift, measured on the quiet clock: an outage of its source, or that this is behind, puts it off. The last day of the input, which may not be over, is not told. Rows must come in order ([`LiftRow::in_order`] before). A trip or a total of a day that is over is [`Late`](Verdict::Late); a fault that is newer
+/// than those that were told before, and what was mended, count for the day that is told next. Per trip: O(signs x log places). Memory per lift: 32 bytes a sign and place (90 while its first values are gathered), some 10 KB with 18 floors; of no lift more than 4,096 places.
 ///
 /// # Examples
 /// ```
@@ -91,12 +91,14 @@ pub struct Wear {
     pub faults_a_year: f64,
     /// See [`faults_a_year`](Wear::faults_a_year).
     pub believed_years: f64,
+    /// So long after a day it is told although nothing more was heard, milliseconds on the quiet clock. Trips that come later are late.
+    pub told_after_ms: i64,
     /// No lift opens its doors, or runs, more often between two rows that say how often it has.
     pub most_a_row: u64,
 }
 
 impl Default for Wear {
-    /// Days in Shanghai; 15 trips, 7 days, an allowance of half a standard deviation, 10 mm, 3 mm a floor; a fifth of a fault a year and class, believed like two years; 20,000 door cycles.
+    /// Days in Shanghai; 15 trips, 7 days, an allowance of half a standard deviation, 10 mm, 3 mm a floor; a fifth of a fault a year and class, believed like two years; ten minutes; 20,000 door cycles.
     fn default() -> Self {
         Wear {
             zone: Zone::default(),
@@ -107,6 +109,7 @@ impl Default for Wear {
             slip_limit_um: 3_000.0,
             faults_a_year: 0.2,
             believed_years: 2.0,
+            told_after_ms: 600_000,
             most_a_row: 20_000,
         }
     }
@@ -118,9 +121,14 @@ impl Default for Wear {
 struct ClassState {
     rate: EventRateState,
     lately: Faded,
+    /// The day on which it failed last.
     failed_ms: Option<i64>,
+    /// The newest code that was told.
+    code_ms: Option<i64>,
     /// When it was mended last, or first seen.
     mended_ms: Option<i64>,
+    /// The newest visit in which it was mended.
+    renewed_ms: Option<i64>,
     cycles: u64,
     failed_today: bool,
     renewed_today: bool,
@@ -134,28 +142,41 @@ pub struct WearState {
     day: Option<(i64, i64)>,
     /// Until when days are over.
     over_ms: Option<i64>,
+    /// When it was heard last, and on the quiet clock.
+    heard: (i64, i64),
     trips: u32,
     unusable: u32,
     sums: [DaySums; SIGNS],
     places: Places,
     signs: [SignState; SIGNS],
     classes: [ClassState; CLASSES.len()],
-    meter: MeterState,
-    /// It has said what it has counted: trips count no more.
-    has_meter: bool,
+    usage: Usage,
+    at_work: AtWork,
 }
 
 impl State for WearState {
     const NAME: &'static str = "watchfire.lift_wear";
-    const VERSION: u32 = 1;
+    const VERSION: u32 = 2;
 }
 
 impl Wear {
-    fn trip(&self, st: &mut WearState, trip: &LiftTrip) {
-        st.trips = st.trips.saturating_add(1);
-        if !st.has_meter {
-            st.classes.iter_mut().for_each(|class| class.cycles += 1);
+    /// The classes of which trips show signs. Power is a matter of the building, the link of the moment, misuse of people.
+    pub const CLASSES: [FaultClass; 7] = [
+        FaultClass::DoorLock,
+        FaultClass::DoorTrack,
+        FaultClass::LightCurtain,
+        FaultClass::Levelling,
+        FaultClass::Traction,
+        FaultClass::Encoder,
+        FaultClass::Drive,
+    ];
+
+    fn trip(&self, st: &mut WearState, trip: &LiftTrip, at_ms: i64) {
+        st.used(|usage| usage.trip(at_ms));
+        if !st.at_work.is_normal(at_ms) {
+            return;
         }
+        st.trips = st.trips.saturating_add(1);
         for (sums, sign) in st.sums.iter_mut().zip(WearSign::ALL) {
             let Some(value) = sign.of(trip) else {
                 st.unusable = st.unusable.saturating_add(sign.read(trip).is_some().into());
@@ -163,50 +184,29 @@ impl Wear {
             };
             let place = (sign, sign.place(trip), trip.is_upward());
             let first = self.first_trips.max(2) as usize;
-            let said = if sign.is_counted() { Some((0.0, value)) } else { st.places.off(place, value, first) };
-            if let Some((off, value)) = said {
-                sums.add(trip.is_upward(), off, value);
+            let said = if sign.is_counted() { Ok(Some((0.0, value))) } else { st.places.off(place, value, first) };
+            match said {
+                Ok(said) => said.into_iter().for_each(|(off, value)| sums.add(sign.counts(off, value))),
+                Err(TooMany) => st.unusable = st.unusable.saturating_add(1),
             }
-        }
-    }
-
-    fn totals(&self, st: &mut WearState, totals: LiftTotals) {
-        let Some(total) = totals.door_cycles.or(totals.runs) else { return };
-        st.has_meter = true;
-        let added = Meter { most: self.most_a_row }.add(&mut st.meter, total);
-        st.classes.iter_mut().for_each(|class| class.cycles = class.cycles.saturating_add(added));
-    }
-
-    fn visited(st: &mut WearState, mended: &[FaultClass], at_ms: i64) {
-        for (class, state) in CLASSES.into_iter().zip(&mut st.classes) {
-            if mended.contains(&class) {
-                (state.mended_ms, state.cycles, state.renewed_today) = (Some(at_ms), 0, true);
-                state.lately = Faded::default();
-                renewed_with(class).iter().for_each(|sign| st.places.forget(*sign));
-                for sign in renewed_with(class).iter().chain(signs_of(class).1) {
-                    st.signs[*sign as usize].mended();
-                    st.sums[*sign as usize] = DaySums::default();
-                }
-            }
-        }
-    }
-
-    fn failed(st: &mut WearState, class: FaultClass) {
-        if let Some(at) = CLASSES.iter().position(|of| *of == class) {
-            st.classes[at].failed_today = true;
         }
     }
 
     /// The day is over: what it tells of each class.
     fn end_day(&self, st: &mut WearState, (from_ms, until_ms): (i64, i64), cx: &mut Context<'_, u32, WearDay>) {
         let lift = *cx.key();
+        let gone =
+            st.over_ms.map_or(1.0, |over_ms| 1.0 + from_ms.saturating_sub(over_ms).max(0) as f64 / DAY_MS as f64);
         for ((state, sums), sign) in st.signs.iter_mut().zip(&mut st.sums).zip(WearSign::ALL) {
-            state.day(self, sign, from_ms, &std::mem::take(sums));
+            state.day(self, sign, (from_ms, gone), &std::mem::take(sums));
+            if sign.follows_weather() {
+                st.places.follow(sign, (1.0 - (-gone / WEATHER_DAYS).exp()) as f32);
+            }
         }
         for (at, class) in CLASSES.into_iter().enumerate() {
             let of = st.classes[at];
             let lately_ms = from_ms.saturating_sub(30 * DAY_MS);
-            let (rate, lately) = self.rate(&mut st.classes[at], from_ms);
+            let (rate, lately) = self.rate(&mut st.classes[at], from_ms, gone);
             let mended_ms = of.mended_ms.unwrap_or(from_ms);
             let mended_days = until_ms.saturating_sub(mended_ms) as f64 / DAY_MS as f64;
             let features = st.features(class, [lately, rate, mended_days]);
@@ -229,7 +229,7 @@ impl Wear {
     }
 
     /// A day more without a fault of the class, or with one: how often it has them, and how many it had lately.
-    fn rate(&self, state: &mut ClassState, day_ms: i64) -> (f64, f64) {
+    fn rate(&self, state: &mut ClassState, day_ms: i64, gone: f64) -> (f64, f64) {
         let failed = f64::from(u8::from(state.failed_today));
         let rate = EventRate {
             prior_rate: self.faults_a_year / 365.0,
@@ -240,23 +240,55 @@ impl Wear {
             Judged::Score(a_day, _) => a_day,
             _ => rate.prior_rate,
         };
-        state.lately.add(failed, 7.0);
+        state.lately.day(Some(failed), 7.0, gone);
         if state.failed_today {
             state.failed_ms = Some(day_ms);
         }
-        (a_day, state.lately.mean())
+        (a_day, state.lately.drawn())
     }
 }
 
 impl WearState {
+    /// It was used so often.
+    fn used(&mut self, added: impl FnOnce(&mut Usage) -> u64) {
+        let added = added(&mut self.usage);
+        self.classes.iter_mut().for_each(|class| class.cycles = class.cycles.saturating_add(added));
+    }
+
+    fn mended(&mut self, mended: &[FaultClass], at_ms: i64) {
+        let said = CLASSES.into_iter().zip(&mut self.classes).filter(|(class, _)| mended.contains(class));
+        // Told again, what was learned since stays.
+        for (class, state) in said.filter(|(_, state)| state.renewed_ms.is_none_or(|newest_ms| newest_ms < at_ms)) {
+            (state.renewed_ms, state.mended_ms) = (Some(at_ms), Some(at_ms));
+            (state.cycles, state.renewed_today) = (0, true);
+            state.lately = Faded::default();
+            renewed_with(class).iter().for_each(|sign| self.places.forget(*sign));
+            for sign in renewed_with(class).iter().chain(signs_of(class).1) {
+                self.signs[*sign as usize].mended();
+                self.sums[*sign as usize] = DaySums::default();
+            }
+        }
+    }
+
+    /// A fault of a class, if it was not told before and nobody was at work.
+    fn failed(&mut self, class: FaultClass, at_ms: i64) {
+        let Some(at) = CLASSES.iter().position(|of| *of == class).filter(|_| !self.at_work.makes_faults(at_ms)) else {
+            return;
+        };
+        let state = &mut self.classes[at];
+        if state.code_ms.is_none_or(|code_ms| code_ms < at_ms) {
+            (state.code_ms, state.failed_today) = (Some(at_ms), true);
+        }
+    }
+
     fn features(&self, class: FaultClass, [lately, rate, mended_days]: [f64; 3]) -> [f64; WEAR_FEATURES.len()] {
         let (measured, counted) = signs_of(class);
         let most = |of: &[WearSign], what: fn(&SignState) -> f64| {
             let each = of.iter().map(|sign| what(&self.signs[*sign as usize]));
             each.max_by(f64::total_cmp).unwrap_or(0.0)
         };
-        let two_days: fn(&SignState) -> f64 = |of| of.two_days.mean();
-        let week: fn(&SignState) -> f64 = |of| of.week.mean();
+        let two_days: fn(&SignState) -> f64 = |of| of.two_days.drawn();
+        let week: fn(&SignState) -> f64 = |of| of.week.drawn();
         let summed: fn(&SignState) -> f64 = |of| of.summed.ln_1p();
         let near: fn(&SignState) -> f64 = |of| 7.0 / (7.0 + of.left_ms / DAY_MS as f64);
         let mean = measured.iter().map(|sign| two_days(&self.signs[*sign as usize])).sum::<f64>()
@@ -279,7 +311,7 @@ impl WearState {
             (of.cycles as f64 / 1_000.0).ln_1p(),
             mended_days.max(0.0).ln_1p(),
             f64::from(u8::from(of.failed_today)),
-            off.max(0.0) + count.max(0.0),
+            most(renewed_with(class), two_days).max(0.0) + count.max(0.0),
             is(0),
             is(1),
             is(2),
@@ -292,13 +324,12 @@ impl WearState {
 
     /// The signs of a class that are off by a standard deviation or more, the furthest first.
     fn why(&self, class: FaultClass) -> Vec<WearWhy> {
-        let (measured, counted) = signs_of(class);
-        let mut why: Vec<WearWhy> = measured
+        let mut why: Vec<WearWhy> = renewed_with(class)
             .iter()
-            .chain(counted)
+            .chain(signs_of(class).1)
             .filter_map(|sign| {
                 let state = &self.signs[*sign as usize];
-                let off_sd = state.two_days.mean();
+                let off_sd = state.two_days.drawn();
                 if off_sd < 1.0 {
                     return None;
                 }
@@ -331,24 +362,29 @@ impl Detector for Wear {
         if !(-TIME_MAX_MS..=TIME_MAX_MS).contains(&at_ms) {
             return Verdict::Late;
         }
+        st.at_work.hear(&row.says, at_ms);
         let begins_ms = st.day.map_or(st.over_ms, |(from_ms, _)| Some(from_ms));
-        if begins_ms.is_some_and(|begins_ms| at_ms < begins_ms) {
-            return Verdict::Late;
-        }
-        if let Some(day) = st.day.filter(|(_, until_ms)| *until_ms <= at_ms) {
+        let is_late = begins_ms.is_some_and(|begins_ms| at_ms < begins_ms);
+        if let Some(day) = st.day.filter(|(_, until_ms)| *until_ms <= at_ms && !row.says.is_urgent()) {
             self.end_day(st, day, cx);
         }
-        if st.day.is_none() {
+        // What people say makes no day, and what does not wait for what was before it ends none.
+        let is_seen = !matches!(row.says, LiftSays::Visited { .. }) && !row.says.is_urgent() && !is_late;
+        if is_seen && st.day.is_none() {
             let day = self.zone.day_of(at_ms);
             st.day = Some((day.start, day.end));
             st.classes.iter_mut().for_each(|class| class.mended_ms = class.mended_ms.or(Some(at_ms)));
-            cx.wake_at_event_ms(day.end);
         }
+        if is_seen {
+            st.heard = (at_ms, cx.quiet_ms());
+        }
+        self.ask(st, cx);
         match &row.says {
-            LiftSays::Trip(trip) => self.trip(st, trip),
-            LiftSays::Totals(totals) => self.totals(st, *totals),
-            LiftSays::Visited { mended, .. } => Self::visited(st, mended, at_ms),
-            LiftSays::Code(coded) => coded.code.class().into_iter().for_each(|class| Self::failed(st, class)),
+            LiftSays::Trip(_) | LiftSays::Totals(_) if is_late => return Verdict::Late,
+            LiftSays::Trip(trip) => self.trip(st, trip, at_ms),
+            LiftSays::Totals(totals) => st.used(|usage| usage.totals(*totals, self.most_a_row, at_ms)),
+            LiftSays::Visited { mended, .. } => st.mended(mended, at_ms),
+            LiftSays::Code(coded) => coded.code.class().into_iter().for_each(|class| st.failed(class, at_ms)),
             _ => {}
         }
         Verdict::Applied
@@ -361,6 +397,35 @@ impl Detector for Wear {
         }
         if let Some(day) = st.day.filter(|(_, until_ms)| *until_ms <= watermark_ms) {
             self.end_day(st, day, cx);
+        }
+        self.ask(st, cx);
+    }
+
+    fn on_quiet(&self, st: &mut WearState, cx: &mut Context<'_, u32, WearDay>) {
+        // Before its first reading the clock tells nothing of how long it was quiet.
+        if st.heard.1 == i64::MIN {
+            st.heard.1 = cx.quiet_ms();
+        }
+        if let Some(day) = st.day.filter(|day| self.dark_ms(st, *day) <= cx.quiet_ms()) {
+            self.end_day(st, day, cx);
+        }
+        self.ask(st, cx);
+    }
+}
+
+impl Wear {
+    /// When a lift of which nothing more is heard has seen the end of its day, on the quiet clock.
+    fn dark_ms(&self, st: &WearState, (_, until_ms): (i64, i64)) -> i64 {
+        let (heard_ms, quiet_ms) = st.heard;
+        let left_ms = until_ms.saturating_sub(heard_ms).max(0);
+        quiet_ms.saturating_add(left_ms).saturating_add(self.told_after_ms.max(0))
+    }
+
+    /// To be woken when the day is over: by what the lift tells later, or when it has gone dark.
+    fn ask(&self, st: &WearState, cx: &mut Context<'_, u32, WearDay>) {
+        if let Some(day) = st.day {
+            cx.wake_at_event_ms(day.1);
+            cx.wake_at_quiet_ms(self.dark_ms(st, day));
         }
     }
 }

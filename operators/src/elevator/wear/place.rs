@@ -7,6 +7,10 @@ use super::WearSign;
 /// So many places are known of a lift.
 const PLACES_MAX: usize = 4_096;
 
+/// More places than a lift has: what counts its floors is broken.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct TooMany;
+
 /// How far off anything counts, standard deviations: a single wild value does not make a day.
 const FAR: f64 = 8.0;
 
@@ -45,18 +49,19 @@ fn median(values: &mut [f32]) -> f32 {
 }
 
 impl Places {
-    /// How far a value is off what is usual there, standard deviations, and the value itself, as far off as anything counts; nothing while the first `first` values are gathered.
-    pub(super) fn off(&mut self, place: PlaceOf, value: f64, first: usize) -> Option<(f64, f64)> {
+    /// How far a value is off what is usual there, standard deviations, as far as anything counts; and the value itself, no further than that from what it is lately. Nothing while the first `first`
+    /// values are gathered.
+    pub(super) fn off(&mut self, place: PlaceOf, value: f64, first: usize) -> Result<Option<(f64, f64)>, TooMany> {
         let (sign, ..) = place;
         let at = match self.all.binary_search_by_key(&place, |(of, _)| *of) {
             Ok(at) => at,
-            Err(_) if self.all.len() >= PLACES_MAX => return None,
+            Err(_) if self.all.len() >= PLACES_MAX => return Err(TooMany),
             Err(at) => {
                 self.all.insert(at, (place, Usual::First(Vec::new())));
                 at
             }
         };
-        match &mut self.all[at].1 {
+        Ok(match &mut self.all[at].1 {
             Usual::First(values) => {
                 values.push(value as f32);
                 if values.len() >= first.max(2) {
@@ -69,12 +74,12 @@ impl Places {
             }
             Usual::Known { median, sd, lately } => {
                 let (usual, sd) = (f64::from(*median), f64::from(*sd));
-                let off = ((value - usual) / sd).clamp(-FAR, FAR);
-                let value = usual + off * sd;
+                // What it is may drift further away than counts, but no value is believed to be far from those before.
+                let value = value.clamp(f64::from(*lately) - FAR * sd, f64::from(*lately) + FAR * sd);
                 *lately += NEWEST * (value as f32 - *lately);
-                Some((off, value))
+                Some((((value - usual) / sd).clamp(-FAR, FAR), value))
             }
-        }
+        })
     }
 
     /// Where a sign is furthest off lately: the place, what it is there, and what is usual.
@@ -90,6 +95,15 @@ impl Places {
             }
         });
         known.max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, found)| found)
+    }
+
+    /// What is usual of a sign goes so much of the way to what is so lately.
+    pub(super) fn follow(&mut self, sign: WearSign, share: f32) {
+        for (_, usual) in self.all.iter_mut().filter(|((of, ..), _)| *of == sign) {
+            if let Usual::Known { median, lately, .. } = usual {
+                *median += share * (*lately - *median);
+            }
+        }
     }
 
     /// What was usual of a sign is not any more.

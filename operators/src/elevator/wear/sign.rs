@@ -166,6 +166,13 @@ impl WearSign {
         self == LevelError
     }
 
+    /// What counts of how far it is off, and of what it is: of what is worse to both sides how large each is, for one floor does not make up for another; less
+    /// what that is when nothing is off.
+    pub(super) fn counts(self, off: f64, value: f64) -> (f64, f64) {
+        // The mean size of what is normally distributed: the square root of 2 / pi.
+        if self.both_sides() { (off.abs() - 0.797_884_560_802_865_4, value.abs()) } else { (off, value) }
+    }
+
     /// What it is called, its unit, and how many of what it is measured in that unit holds.
     pub(super) fn words(self) -> (&'static str, &'static str, f64) {
         match self {

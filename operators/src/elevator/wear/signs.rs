@@ -11,41 +11,29 @@ const DAY_MS: i64 = 86_400_000;
 #[derive(Clone, Copy, Debug, Default, PartialEq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
 #[rkyv(crate = rkyv)]
 pub(super) struct DaySums {
-    /// Of trips downward and upward: how many say something, how far they are off in sum, and what they say.
-    trips: [u32; 2],
-    off: [f64; 2],
-    values: [f64; 2],
+    trips: u32,
+    off: f64,
+    value: f64,
 }
+
+/// Of fewer trips a day says nothing of what is measured.
+const TRIPS_MIN: u32 = 3;
 
 impl DaySums {
-    pub(super) fn add(&mut self, upward: bool, off: f64, value: f64) {
-        let way = usize::from(upward);
-        self.trips[way] = self.trips[way].saturating_add(1);
-        self.off[way] += off;
-        self.values[way] += value;
+    pub(super) fn add(&mut self, (off, value): (f64, f64)) {
+        self.trips = self.trips.saturating_add(1);
+        self.off += off;
+        self.value += value;
     }
 
-    fn trips(&self) -> f64 {
-        self.trips.iter().copied().map(f64::from).sum()
-    }
-
-    /// How far it was off on average; of what is worse to both sides the worse of both directions, for one may make up for the other.
-    fn off(&self, sign: WearSign) -> Option<f64> {
-        let mean = |sum: f64, trips: u32| (trips >= 3).then(|| sum / f64::from(trips));
-        if sign.both_sides() {
-            let [down, up] = [0, 1].map(|way| mean(self.off[way], self.trips[way]).map(f64::abs));
-            return down.into_iter().chain(up).max_by(f64::total_cmp);
-        }
-        mean(self.off.iter().sum(), self.trips[0].saturating_add(self.trips[1]))
-    }
-
-    fn furthest_value(&self) -> Option<f64> {
-        let mean = |way: usize| (self.trips[way] >= 3).then(|| (self.values[way] / f64::from(self.trips[way])).abs());
-        mean(0).into_iter().chain(mean(1)).max_by(f64::total_cmp)
+    /// How far it was off on average, and what it was.
+    fn means(&self) -> Option<(f64, f64)> {
+        let trips = f64::from(self.trips);
+        (self.trips >= TRIPS_MIN).then(|| (self.off / trips, self.value / trips))
     }
 }
 
-/// A mean of which the newest counts most, and nothing at all a little: so one day alone is not believed altogether.
+/// A mean of which the newest counts most, by the days that have gone.
 #[derive(Clone, Copy, Debug, Default, PartialEq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
 #[rkyv(crate = rkyv)]
 pub(super) struct Faded {
@@ -57,13 +45,22 @@ pub(super) struct Faded {
 const NOTHING: f64 = 0.5;
 
 impl Faded {
-    pub(super) fn add(&mut self, value: f64, days: f64) {
-        let stays = (-1.0 / days).exp();
-        (self.sum, self.weight) = (self.sum * stays + value, self.weight * stays + 1.0);
+    /// A day, `gone` days after the last, with a value or without; after `days` one counts 1/e.
+    pub(super) fn day(&mut self, value: Option<f64>, days: f64, gone: f64) {
+        let stays = (-gone / days).exp();
+        (self.sum, self.weight) = (self.sum * stays, self.weight * stays);
+        if let Some(value) = value {
+            (self.sum, self.weight) = (self.sum + value, self.weight + 1.0);
+        }
     }
 
-    pub(super) fn mean(self) -> f64 {
+    /// The mean, drawn towards 0 as if half a day had been so: one day alone is not believed altogether.
+    pub(super) fn drawn(self) -> f64 {
         self.sum / (self.weight + NOTHING)
+    }
+
+    fn mean(self) -> f64 {
+        if self.weight > 0.0 { self.sum / self.weight } else { 0.0 }
     }
 }
 
@@ -81,8 +78,6 @@ pub(super) struct SignState {
     pub(super) left_ms: f64,
     /// What is usual of what is counted: on so many trips, of so many days.
     usual: (f64, f64, u32),
-    /// How far it was off for the last weeks.
-    weeks: Faded,
     /// What is counted a trip lately.
     lately: Faded,
 }
@@ -99,14 +94,14 @@ impl Default for SignState {
             holt,
             left_ms: f64::INFINITY,
             usual: (0.0, 0.0, 0),
-            weeks: none,
             lately: none,
         }
     }
 }
 
-/// For so many trips what is usual of all lifts is believed.
+/// For so many trips what is usual of all lifts is believed, and on so many what is usual of one is learned, if not on more by days.
 const BELIEVED_TRIPS: f64 = 200.0;
+const LEARNED_TRIPS: f64 = 1_000.0;
 
 /// How far off a day counts.
 const FAR: f64 = 8.0;
@@ -127,17 +122,13 @@ impl SignState {
         self.lately.mean()
     }
 
-    /// A day is over.
-    pub(super) fn day(&mut self, wear: &Wear, sign: WearSign, day_ms: i64, sums: &DaySums) {
-        let off = if sign.is_counted() { self.counted(wear, sign, sums) } else { sums.off(sign) };
-        if let Some(mut off) = off {
-            if sign.follows_weather() {
-                let before = self.weeks.mean();
-                self.weeks.add(off, 14.0);
-                off -= before;
-            }
-            self.two_days.add(off, 2.0);
-            self.week.add(off, 7.0);
+    /// A day is over, so many days after the last.
+    pub(super) fn day(&mut self, wear: &Wear, sign: WearSign, (day_ms, gone): (i64, f64), sums: &DaySums) {
+        let off =
+            if sign.is_counted() { self.counted(wear, sign, sums, gone) } else { sums.means().map(|(off, _)| off) };
+        self.two_days.day(off, 2.0, gone);
+        self.week.day(off, 7.0, gone);
+        if let Some(off) = off {
             let cusum =
                 Cusum { k: wear.cusum_k, warm_up: wear.warm_up_days, sd_min: 0.1, most: 16.0, side: Side::Above };
             if let Judged::Score(summed, _) = cusum.score(&mut self.cusum, day_ms, off) {
@@ -149,7 +140,7 @@ impl SignState {
             WearSign::Slip => wear.slip_limit_um,
             _ => return,
         };
-        if let Some(value) = sums.furthest_value() {
+        if let Some((_, value)) = sums.means() {
             let (level_ms, trend_ms, horizon_ms) = (3 * DAY_MS, 10 * DAY_MS, 365 * DAY_MS);
             let warm_up = wear.warm_up_days.max(2);
             let holt = Holt { level_ms, trend_ms, limit, side: Side::Above, horizon_ms, warm_up };
@@ -160,17 +151,17 @@ impl SignState {
     }
 
     /// How far a count is off what is usual, as the square root of what is usual goes.
-    fn counted(&mut self, wear: &Wear, sign: WearSign, sums: &DaySums) -> Option<f64> {
-        let (trips, count) = (sums.trips(), sums.values.iter().sum::<f64>());
+    fn counted(&mut self, wear: &Wear, sign: WearSign, sums: &DaySums, gone: f64) -> Option<f64> {
+        let (trips, count) = (f64::from(sums.trips), sums.value);
+        self.lately.day((trips > 0.0).then_some(count / trips), 2.0, gone);
         if trips == 0.0 {
             return None;
         }
         let expected = self.usual(sign) * trips;
         let (events, of_trips, days) = self.usual;
-        if days < wear.warm_up_days {
-            self.usual = (events + count, of_trips + trips, days + 1);
+        if days < wear.warm_up_days || of_trips < LEARNED_TRIPS {
+            self.usual = (events + count, of_trips + trips, days.saturating_add(1));
         }
-        self.lately.add(count / trips, 2.0);
         Some(((count - expected) / (expected + 0.25).sqrt()).clamp(-FAR, FAR))
     }
 }
