@@ -370,3 +370,41 @@ proptest! {
         prop_assert_eq!(said, by_hand);
     }
 }
+
+#[test]
+fn labels_that_come_late_or_before_what_they_belong_to_or_never() {
+    // In its order: asked at 100; failed at 200, told only after a later row; never seen at the end of the horizon of 700.
+    let row = |id: u32, at_ms: i64, value: i64| Row { key: 0, id, at_ms, value };
+    let mut running = foretelling(0).start().unwrap();
+    let sender = running.sender::<Row>("rows").unwrap();
+    sender.send(vec![row(0, 100, 1), row(1, 600, 2), row(2, 200, 7), row(3, 700, 3)]).unwrap();
+    drop(sender);
+    let (examples, _) = foretold(&mut running);
+    let of = |at_ms: i64| examples.iter().filter(move |of| of.at_ms == at_ms).map(|of| of.label).collect::<Vec<_>>();
+    assert_eq!(of(100), [Label::Open, Label::Known(false)], "what came late has no say");
+    assert_eq!(of(700), [Label::Open], "what never comes is no no");
+
+    // What a model hears: a label before its question, a label without one, and a question that stays without.
+    let example = |at_ms: i64, label| Example { asset: 0_u32, at_ms, said_ms: at_ms, features: vec![1.0, 0.5], label };
+    let heard = [
+        example(1, Label::Known(true)),
+        example(1, Label::Open),
+        example(2, Label::Known(false)),
+        example(3, Label::Open),
+        example(4, Label::Censored),
+    ];
+    let job = Job::new(|flow| {
+        let examples = flow.channel::<Example<u32>>("examples").key_by(|_| 0_u8);
+        examples.detect("model", Foretells::new(Ftrl::default())).out.to_channel("foretold");
+    });
+    let mut running = job.ticks(TickSource::FROM_EVENTS).start().unwrap();
+    running.sender::<Example<u32>>("examples").unwrap().send(heard.to_vec()).unwrap();
+    let said: Vec<Foretold<u32>> = running.receiver::<Foretold<u32>>("foretold").unwrap().rows().collect();
+    running.wait().unwrap();
+    let (ftrl, mut state) = (Ftrl::default(), Default::default());
+    ftrl.learn(&mut state, &[1.0, 0.5], true, 1.0);
+    let first = ftrl.predict(&state, &[1.0, 0.5]);
+    ftrl.learn(&mut state, &[1.0, 0.5], false, 1.0);
+    let second = ftrl.predict(&state, &[1.0, 0.5]);
+    assert_eq!(said.into_iter().map(|of| of.likely).collect::<Vec<_>>(), [first, second]);
+}

@@ -39,6 +39,12 @@ impl Spell {
         }
     }
 
+    /// It is so for so long at least.
+    fn goes_on(&mut self, at_ms: i64, for_ms: i64) {
+        let until_ms = self.of_ms.filter(|_| self.holds(at_ms)).map_or(at_ms, |(_, until_ms)| until_ms);
+        self.begins(at_ms, until_ms.saturating_sub(at_ms).max(for_ms));
+    }
+
     /// It is so no more after so long.
     fn ends(&mut self, at_ms: i64, after_ms: i64) {
         if self.is_news(at_ms) {
@@ -99,7 +105,7 @@ impl AtWork {
             LiftSays::Power { lost: true } => self.powerless.begins(at_ms, LONGEST_MS),
             LiftSays::Power { lost: false } => self.powerless.begins(at_ms, POWER_MS),
             LiftSays::Code(coded) => match coded.code {
-                LiftCode::PowerLost => self.powerless.begins(at_ms, POWER_MS),
+                LiftCode::PowerLost => self.powerless.goes_on(at_ms, POWER_MS),
                 LiftCode::Inspection => self.by_code.becomes(LiftMode::Inspection, at_ms),
                 LiftCode::FireReturn | LiftCode::Firefighter => self.by_code.becomes(LiftMode::Fire, at_ms),
                 LiftCode::EmergencyPower => self.by_code.becomes(LiftMode::EmergencyPower, at_ms),
@@ -182,5 +188,8 @@ mod tests {
         let instants = [0, hour_ms, 2 * hour_ms + 599_999, 2 * hour_ms + 600_000];
         assert_eq!(instants.map(|at_ms| at_work.makes_faults(at_ms)), [true, true, true, false]);
         assert!(!after(&[(0, code("41"))]).makes_faults(600_000));
+        // What a controller says does not end what a meter has said.
+        let both = after(&[(0, LiftSays::Power { lost: true }), (1_000, code("41"))]);
+        assert!(both.makes_faults(hour_ms));
     }
 }

@@ -148,10 +148,9 @@ impl Faults {
         &self,
         st: &mut FaultsState,
         (raw, code): (&str, LiftCode),
-        at_ms: i64,
+        (at_ms, at_work): (i64, bool),
         cx: &mut Context<'_, u32, LiftFault>,
     ) {
-        let at_work = st.work.makes_faults(at_ms);
         if let Some(nth) = st.open.iter().position(|open| open.code == code && open.raw == raw) {
             let open = &mut st.open[nth];
             if at_work || !open.at_work {
@@ -197,11 +196,18 @@ impl Detector for Faults {
         if !(-TIME_MAX_MS..=TIME_MAX_MS).contains(&row.at_ms) {
             return Verdict::Late;
         }
-        st.work.hear(&row.says, row.at_ms);
+        // What people say has their time: of a lift whose clock is ahead the engine knows better.
+        let now_ms = row.at_ms.min(cx.event_time_ms());
+        st.work.hear(&row.says, now_ms);
         let LiftSays::Code(coded) = &row.says else { return Verdict::Applied };
+        // What does not wait for what was before it is no fault, and makes no other late.
+        if row.says.is_urgent() {
+            return Verdict::Applied;
+        }
         if st.read_ms.is_some_and(|read_ms| row.at_ms < read_ms) {
             return Verdict::Late;
         }
+        let at_work = st.work.makes_faults(now_ms);
         st.read_ms = Some(row.at_ms);
         self.end_quiet(st, row.at_ms, cx);
         match coded.code {
@@ -210,7 +216,7 @@ impl Detector for Faults {
                 st.open.drain(..).for_each(|open| cx.emit(open.told(lift, Some(row.at_ms))));
             }
             code if matches!(code.family(), CodeFamily::Fault | CodeFamily::Unknown) => {
-                self.begin_or_go_on(st, (&coded.raw, code), row.at_ms, cx);
+                self.begin_or_go_on(st, (&coded.raw, code), (row.at_ms, at_work), cx);
             }
             _ => {}
         }

@@ -77,7 +77,7 @@ impl Timed for Recorded {
 ///
 /// - **Days** count on which the lift told something itself, each later than those before. An offline lift gains none.
 /// - **Faults** are those of [`Faults`] that began while nobody was [at work](LiftFault::at_work): one of a class, however often it is told, until it was not told for a day.
-/// - **Repairs**: mended ([`LiftSays::Visited`]) not more than [`repair_days`](LiftRecords::repair_days) after a fault of the class began; what was mended later was something else.
+/// - **Repairs**: mended ([`LiftSays::Visited`]) not more than [`repair_days`](LiftRecords::repair_days) after a fault of the class was told for the first time; what was mended later was something else.
 /// - **Visits** are due [`visit_every_days`](LiftRecords::visit_every_days) after the last that counted, or after the lift was first heard, also of a lift that is silent, until it is
 ///   [gone](LiftRecords::gone_days). One that comes more than [`grace_days`](LiftRecords::grace_days) later, or never, was not on time; one that comes before half of that is over counts for none.
 /// - **Calls** are those where [somebody came](RescueStep::Arrived), or [did not in time](Tells::Missed): whichever is told first, by the limits of [`Trapped`](super::Trapped). A call that was
@@ -137,7 +137,7 @@ pub struct LiftRecords {
     pub grace_days: u32,
     /// What is mended so many days after a fault began is no repair of it.
     pub repair_days: u32,
-    /// A lift of which nothing was heard for so many days is gone: no visit is due any more. When it is back, all begins anew.
+    /// A lift of which nothing was heard for so many days is gone: no visit is due any more. When it is back, all begins anew. 1 to 3,650.
     pub gone_days: u32,
 }
 
@@ -169,8 +169,9 @@ pub struct LiftRecordState {
     day_ms: Option<i64>,
     /// When it was heard last, and on the quiet clock.
     heard: Option<(i64, i64)>,
-    /// The last visit that counted.
+    /// The newest visit, and the last that counted.
     visited_ms: Option<i64>,
+    counted_ms: Option<i64>,
     due_ms: Option<i64>,
     /// The visit that was due is not made yet, and no longer on time.
     overdue: bool,
@@ -185,6 +186,9 @@ impl State for LiftRecordState {
     const NAME: &'static str = "watchfire.lift_record";
     const VERSION: u32 = 1;
 }
+
+/// See [`LiftRecords::gone_days`].
+const GONE_DAYS_MAX: u32 = 3_650;
 
 /// One more.
 fn count(of: &mut u32) {
@@ -203,10 +207,15 @@ impl LiftRecordState {
     }
 
     fn visited(&mut self, at_ms: i64, every_ms: i64) {
-        let is_next = self.visited_ms.is_none_or(|last_ms| at_ms.saturating_sub(last_ms) >= every_ms / 2);
+        if self.visited_ms.is_some_and(|newest_ms| at_ms <= newest_ms) {
+            return;
+        }
+        self.visited_ms = Some(at_ms);
+        self.due_ms = self.due_ms.max(Some(at_ms.saturating_add(every_ms)));
+        let is_next = self.counted_ms.is_none_or(|last_ms| at_ms.saturating_sub(last_ms) >= every_ms / 2);
         let was_overdue = std::mem::take(&mut self.overdue);
         if was_overdue || is_next {
-            (self.visited_ms, self.due_ms) = (Some(at_ms), Some(at_ms.saturating_add(every_ms)));
+            self.counted_ms = Some(at_ms);
         }
         if is_next && !was_overdue {
             count(&mut self.tally.visits);
@@ -233,12 +242,11 @@ impl LiftRecordState {
     }
 
     /// Whether the record has changed.
-    fn failed(&mut self, fault: &LiftFault, within_ms: i64) -> bool {
+    fn failed(&mut self, fault: &LiftFault, at_ms: i64, within_ms: i64) -> bool {
         let of = self.faults.entry(fault.class).or_default();
-        let at_ms = fault.from_ms;
         let is_new = of.told_ms.is_none_or(|told_ms| at_ms.saturating_sub(told_ms) > DAY_MS);
         of.told_ms = of.told_ms.max(Some(at_ms));
-        if !is_new {
+        if !is_new || fault.until_ms.is_some() {
             return false;
         }
         match of.mended_ms.filter(|mended_ms| (at_ms..=at_ms.saturating_add(within_ms)).contains(mended_ms)) {
@@ -247,7 +255,11 @@ impl LiftRecordState {
                 of.mended_ms = None;
                 self.repaired(at_ms, mended_ms);
             }
-            None => of.open_ms = Some(at_ms),
+            // Of one that nobody has mended the first telling counts, if that is not too long ago.
+            None => {
+                let is_open = |open_ms: &i64| at_ms.saturating_sub(*open_ms) <= within_ms;
+                of.open_ms = of.open_ms.filter(is_open).or(Some(at_ms));
+            }
         }
         count(fault.class.map_or(&mut self.tally.unclassed, |class| self.tally.faults.entry(class).or_default()));
         self.tally.repeats = self.tally.repeats.saturating_add(fault.again.into());
@@ -286,35 +298,42 @@ impl LiftRecords {
 
     /// Until when visits are due, if it is heard no more.
     fn gone_ms(&self, heard_ms: i64) -> i64 {
-        heard_ms.saturating_add(i64::from(self.gone_days.max(1)) * DAY_MS)
+        heard_ms.saturating_add(i64::from(self.gone_days.clamp(1, GONE_DAYS_MAX)) * DAY_MS)
     }
 
     /// Counts the visits that were due and are not on time any more, if there are any.
     fn miss(&self, st: &mut LiftRecordState, at_ms: i64) -> bool {
-        let visits = st.tally.visits;
-        // At most as many as there are before it is gone.
-        while self.over_ms(st).is_some_and(|over_ms| over_ms < at_ms) {
-            count(&mut st.tally.visits);
-            (st.due_ms, st.overdue) = (st.due_ms.map(|due_ms| due_ms.saturating_add(self.every_ms())), true);
-        }
-        st.tally.visits != visits
+        let (Some(due_ms), Some(over_ms)) = (st.due_ms, self.over_ms(st).filter(|over_ms| *over_ms < at_ms)) else {
+            return false;
+        };
+        let missed = 1 + (at_ms - 1).saturating_sub(over_ms) / self.every_ms();
+        st.tally.visits = st.tally.visits.saturating_add(u32::try_from(missed).unwrap_or(u32::MAX));
+        (st.due_ms, st.overdue) = (Some(due_ms.saturating_add(missed.saturating_mul(self.every_ms()))), true);
+        true
     }
 
     /// Whether the record has changed.
     fn row(&self, st: &mut LiftRecordState, row: &LiftRow, (at_ms, quiet_ms): (i64, i64)) -> bool {
+        st.suspected = false;
+        let says = &row.says;
         let is_of_lift =
-            matches!(row.says, LiftSays::Status(_) | LiftSays::Code(_) | LiftSays::Trip(_) | LiftSays::Totals(_));
-        let is_first = is_of_lift && st.is_first_of(self.zone.day_of(at_ms).start);
-        let is_back = st.heard.is_none_or(|(heard_ms, _)| self.gone_ms(heard_ms) <= at_ms);
-        if is_back && is_of_lift {
-            (st.due_ms, st.overdue) = (Some(at_ms.saturating_add(self.every_ms())), false);
-        }
-        let is_missed = !is_back && self.miss(st, at_ms);
+            matches!(says, LiftSays::Status(_) | LiftSays::Code(_) | LiftSays::Trip(_) | LiftSays::Totals(_));
+        let is_gone = st.heard.is_none_or(|(heard_ms, _)| self.gone_ms(heard_ms) <= at_ms);
+        let is_missed = !is_gone && self.miss(st, at_ms);
+        let mut is_first = false;
         if is_of_lift {
-            st.heard = Some(st.heard.filter(|(heard_ms, _)| *heard_ms > at_ms).unwrap_or((at_ms, quiet_ms)));
+            is_first = st.is_first_of(self.zone.day_of(at_ms).start);
+            if is_gone {
+                (st.due_ms, st.overdue) = (Some(at_ms.saturating_add(self.every_ms())), false);
+            }
+            let heard_ms = st.heard.map_or(at_ms, |(heard_ms, _)| heard_ms.max(at_ms));
+            st.heard = Some((heard_ms, quiet_ms));
         }
-        let LiftSays::Visited { mended, .. } = &row.says else { return is_first || is_missed };
-        st.visited(at_ms, self.every_ms());
+        let LiftSays::Visited { mended, .. } = says else { return is_first || is_missed };
+        // Of a lift that has told nothing, or is gone, no visit is due.
+        if !is_gone {
+            st.visited(at_ms, self.every_ms());
+        }
         mended.iter().for_each(|class| st.mended(*class, at_ms, i64::from(self.repair_days) * DAY_MS));
         true
     }
@@ -363,11 +382,12 @@ impl Detector for LiftRecords {
         st.tally.lifts = 1;
         let has_changed = match news {
             LiftNews::Row(row) => self.row(st, row, (at_ms, cx.quiet_ms())),
-            LiftNews::Fault(fault) => {
-                let counts = fault.until_ms.is_none() && !fault.at_work;
-                counts && st.failed(fault, i64::from(self.repair_days) * DAY_MS)
+            LiftNews::Fault(fault) => !fault.at_work && st.failed(fault, at_ms, i64::from(self.repair_days) * DAY_MS),
+            LiftNews::Told(says) => {
+                // Its quiet clock may be another one: until the lift is heard again nobody can tell for how long it was silent.
+                st.heard = st.heard.map(|(heard_ms, _)| (heard_ms, i64::MAX));
+                told(st, &says.tells)
             }
-            LiftNews::Told(says) => told(st, &says.tells),
         };
         if has_changed {
             cx.emit(Recorded { lift: *cx.key(), at_ms, tally: st.tally.clone() });
@@ -388,6 +408,7 @@ impl Detector for LiftRecords {
             if !std::mem::replace(&mut st.suspected, true) {
                 return cx.wake_at_quiet_ms(cx.quiet_ms());
             }
+            st.suspected = false;
             self.miss(st, until_ms);
             cx.emit(Recorded { lift: *cx.key(), at_ms: until_ms, tally: st.tally.clone() });
         }
@@ -415,7 +436,7 @@ mod tests {
     #[test]
     fn states_are_stored_as_ever() {
         let mut state = LiftRecordState { day_ms: Some(DAY_MS), overdue: true, ..LiftRecordState::default() };
-        (state.visited_ms, state.due_ms) = (Some(3 * DAY_MS), Some(18 * DAY_MS));
+        (state.visited_ms, state.counted_ms, state.due_ms) = (Some(3 * DAY_MS), Some(DAY_MS), Some(18 * DAY_MS));
         (state.heard, state.called) = (Some((5, 6)), 2);
         state.faults.insert(None, OfClass { told_ms: Some(4), open_ms: Some(5), mended_ms: None });
         state.tally = Tally { lifts: 1, days: 7, repair_ms: 9, ..Tally::default() };
@@ -425,7 +446,7 @@ mod tests {
         let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
         assert_eq!(
             (bytes.len(), hex.stable_hash()),
-            (440, 7_468_542_298_453_917_271),
+            (456, 10_117_422_611_350_130_097),
             "a new layout needs a new version"
         );
     }

@@ -65,3 +65,18 @@ fn two_lifts_of_one_building_are_two_incidents_until_each_is_closed() {
     assert_eq!(state.incidents.values().map(|of| of.asset.as_deref()).collect::<Vec<_>>(), [Some("lift/2")]);
     assert_eq!(goes_to(&state, 2).as_deref(), Some("lift/2"));
 }
+
+/// Nobody knows where it stands: people are asked at once.
+#[test]
+fn a_lift_without_a_location_is_an_incident_and_people_are_asked() {
+    let book = LiftBook::default();
+    let told = told(ride(5, 90 * S, |_| stands(false, Doors::Closed)));
+    let reports: Vec<Report> = told.iter().filter_map(|told| reports_to(1, &book, told)).collect();
+    let [Report { at_ms, says: Says::Raised(raised), .. }] = &reports[..] else { panic!("{told:?}") };
+    assert_eq!((raised.place, raised.asset.as_deref()), (None, Some("lift/5")));
+    let (desk, mut state, mut says) = (desk(), DeskState::default(), Vec::<Dispatch>::new());
+    desk.report(&mut state, &reports[0], *at_ms, &mut says);
+    assert_eq!(state.incidents.values().map(|of| of.asset.as_deref()).collect::<Vec<_>>(), [Some("lift/5")]);
+    let asked = says.iter().filter(|told| matches!(told.tells, watchfire_operators::dispatch::Tells::Message(_)));
+    assert!(asked.count() > 0, "{says:?}");
+}

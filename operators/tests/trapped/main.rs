@@ -1,6 +1,7 @@
 //! Trapped people, rule by rule: what is told when something is missing, flickers, comes late or again, and what people do about it.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod calls;
 mod dispatched;
 mod sensors;
 #[path = "../support/mod.rs"]
@@ -190,27 +191,6 @@ fn who_is_in_the_car_is_kept_between_openings() {
         raised(&told(constant))[..],
         [(Trap::Possibly, TrapCause::Closed, Some(Doubt::PersonConstant), 0, 30..=35)]
     ));
-}
-
-#[test]
-fn who_calls_is_heard_at_once_in_every_mode() {
-    for mode in
-        [LiftMode::Normal, LiftMode::Inspection, LiftMode::Fire, LiftMode::OutOfService, LiftMode::EmergencyPower]
-    {
-        let mut rows = ride(1, 60 * S, |_| LiftStatus { mode, moving: Some(true), ..stands(false, Doors::Closed) });
-        rows.push(code(1, 30 * S, "90"));
-        let raised = raised(&told(rows));
-        assert!(matches!(raised[..], [(Trap::Called, TrapCause::Button, None, 30, 29..=30)]), "{mode:?} {raised:?}");
-    }
-    // They come late, and again: told late, and each once. Codes that nobody knows neither raise nor clear.
-    let mut rows = ride(1, 60 * S, |_| LiftStatus { moving: Some(true), ..stands(false, Doors::Closed) });
-    rows.extend([code(1, 58 * S, "77"), code(1, 59 * S, "00")]);
-    let mut running = job(book()).start().unwrap();
-    let sender = running.sender::<LiftRow>("lifts").unwrap();
-    sender.send(rows).unwrap();
-    sender.send(vec![code(1, 25 * S, "90"), code(1, 25 * S, "90"), code(1, 24 * S, "90")]).unwrap();
-    drop(sender);
-    assert_eq!(raised(&taken(&mut running)).iter().map(|of| of.3).collect::<Vec<_>>(), [25, 24]);
 }
 
 /// What is told, without the rows that raise, and when in seconds by our clock.

@@ -8,6 +8,11 @@ use watchfire_operators::elevator::{Faults, Lift, LiftBook, LiftRecords, LiftTol
 use super::*;
 
 fn job(config: LiftRecords) -> Job {
+    job_by(config, 400 * DAY_MS)
+}
+
+/// By a clock that follows no row which is further ahead.
+fn job_by(config: LiftRecords, max_jump_ms: i64) -> Job {
     // Lifts 1 and 2 belong to firm 1, the others to nobody who is known.
     let book =
         Arc::new(LiftBook::new([1, 2].map(|lift| (lift, Lift { firm: 1, building: Some(7), ..Lift::default() }))));
@@ -17,7 +22,7 @@ fn job(config: LiftRecords) -> Job {
         lifts.clone().to_view("by lift");
         Tally::by_firm(lifts, book.clone()).to_view("by firm");
     });
-    job.ticks(TickSource::FromEvents { interval_ms: 60_000, max_jump_ms: 400 * DAY_MS })
+    job.ticks(TickSource::FromEvents { interval_ms: 60_000, max_jump_ms })
 }
 
 /// By lift, and by firm.
@@ -34,7 +39,11 @@ fn kept(running: &mut Running) -> Kept {
 }
 
 fn records(rows: Vec<LiftRow>, told: Vec<LiftTold>) -> Kept {
-    let mut running = job(LiftRecords::default()).start().unwrap();
+    records_of(job(LiftRecords::default()), rows, told)
+}
+
+fn records_of(job: Job, rows: Vec<LiftRow>, told: Vec<LiftTold>) -> Kept {
+    let mut running = job.start().unwrap();
     let (lifts, says) = (running.sender::<LiftRow>("lifts").unwrap(), running.sender::<LiftTold>("told").unwrap());
     rows.chunks(500).for_each(|rows| lifts.send(rows.to_vec()).unwrap());
     says.send(told).unwrap();
@@ -102,6 +111,77 @@ fn a_fault_that_goes_on_is_one_and_what_is_mended_long_after_is_something_else()
     let (lifts, _) = records(sorted(rows), vec![]);
     let faults = BTreeMap::from([(FaultClass::DoorTrack, 1), (FaultClass::Drive, 1)]);
     assert_eq!((&lifts[&1].faults, lifts[&1].repeats, lifts[&1].repairs), (&faults, 0, 0));
+}
+
+/// A button does not wait for what was before it, and makes nothing late.
+#[test]
+fn a_call_loses_no_fault_that_is_still_held() {
+    let mut rows = heard(1, 0..3);
+    rows.extend([code(1, at(1) + 1_000, "07"), code(1, at(1) + 1_500, "90")]);
+    let (lifts, _) = records(sorted(rows), vec![]);
+    assert_eq!(lifts[&1].faults, BTreeMap::from([(FaultClass::Encoder, 1)]));
+}
+
+#[test]
+fn a_fault_that_is_told_without_a_pause_is_one() {
+    let mut rows = heard(1, 0..6);
+    rows.extend((0..360).map(|nth| code(1, at(1) + 1_000 + nth * 300_000, "02")));
+    // Over after ten minutes, and told again after fifteen.
+    rows.push(code(1, at(1) + 1_000 + 359 * 300_000 + 900_000, "02"));
+    let (lifts, _) = records(sorted(rows), vec![]);
+    assert_eq!((lifts[&1].faults.clone(), lifts[&1].repeats), (BTreeMap::from([(FaultClass::DoorTrack, 1)]), 0));
+}
+
+#[test]
+fn a_visit_that_is_told_again_or_of_a_lift_that_is_gone_counts_for_nothing() {
+    let visit = |day: i64| visited(1, at(day) + 3_600 * S, &[]);
+    let once = sorted([heard(1, 0..24), vec![visit(0), visit(18)]].concat());
+    let mut again = once.clone();
+    let until = again.iter().position(|row| row.at_ms > at(20)).unwrap();
+    again.insert(until, visit(0));
+    let visits = |rows: Vec<LiftRow>| {
+        let (lifts, _) = records(rows, vec![]);
+        (lifts[&1].visits_on_time, lifts[&1].visits)
+    };
+    assert_eq!((visits(once), visits(again)), ((1, 2), (1, 2)));
+    let rows = sorted([heard(1, 0..5), heard(2, 0..300), vec![visit(85), visit(270)]].concat());
+    assert_eq!(visits(rows), (0, 5), "of the 15th to the 75th day, the last of them made on the 85th");
+}
+
+/// A gateway that takes the time of its place for UTC, and a mechanic with a telephone.
+#[test]
+fn repairs_and_work_have_the_time_of_those_who_know_it() {
+    let ahead_ms = 8 * 3_600_000;
+    let ours = |row: &LiftRow| {
+        row.at_ms
+            - if matches!(row.says, LiftSays::Visited { .. } | LiftSays::OnSite { .. }) || row.lift == 2 {
+                0
+            } else {
+                ahead_ms
+            }
+    };
+    let mut rows: Vec<LiftRow> =
+        heard(2, 0..240).into_iter().map(|row| LiftRow { at_ms: at(0) + (row.at_ms - at(0)) / 24, ..row }).collect();
+    let lift: Vec<LiftRow> = (0..240)
+        .map(|hour| row(1, at(0) + hour * 3_600_000 + 1_000, LiftSays::Status(LiftStatus::default())))
+        .collect();
+    rows.extend(lift);
+    rows.extend([
+        code(1, at(5) + 60_000, "02"),
+        visited(1, at(5) + 3 * 3_600_000, &[FaultClass::DoorTrack]),
+        row(1, at(7), LiftSays::OnSite { who: Private::from("mechanic 7"), until_ms: at(7) + 3_600_000 }),
+        code(1, at(7) + 1_800_000, "06"),
+    ]);
+    for row in
+        rows.iter_mut().filter(|row| row.lift == 1 && matches!(row.says, LiftSays::Status(_) | LiftSays::Code(_)))
+    {
+        row.at_ms += ahead_ms;
+    }
+    rows.sort_by_key(ours);
+    let (lifts, _) = records_of(job_by(LiftRecords::default(), 4 * 3_600_000), rows, vec![]);
+    assert_eq!((lifts[&1].faults.clone(), lifts[&1].repairs), (BTreeMap::from([(FaultClass::DoorTrack, 1)]), 1));
+    let hours = lifts[&1].repair_ms as f64 / 3_600_000.0;
+    assert!((2.0..4.0).contains(&hours), "{hours}");
 }
 
 /// Told of one lift of a building.

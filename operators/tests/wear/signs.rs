@@ -185,6 +185,8 @@ fn what_was_measured_a_month_ago_is_not_so_now() {
     let said = said(&days_of(7, 0..60, measured));
     let tracks = of_class(&said, 7, FaultClass::DoorTrack);
     let off = |day: usize| feature(tracks[day].1, "what is measured is off, two days");
+    let long = |day: usize| feature(tracks[day].1, "what is measured has been off for long");
+    assert!(long(24) > 2.0 && long(55) < 0.2, "{} {}", long(24), long(55));
     assert!(off(24) > 4.0 && off(26) < off(24) && off(50) < 0.1, "{} {} {}", off(24), off(26), off(50));
     assert!(!tracks[24].1.why.is_empty() && tracks[50].1.why.is_empty());
 }

@@ -134,19 +134,23 @@ impl SignState {
             if let Judged::Score(summed, _) = cusum.score(&mut self.cusum, day_ms, off) {
                 self.summed = summed;
             }
+        } else {
+            self.summed *= (-gone / 7.0).exp();
         }
         let limit = match sign {
             WearSign::LevelError => wear.level_limit_um,
             WearSign::Slip => wear.slip_limit_um,
             _ => return,
         };
-        if let Some((_, value)) = sums.means() {
-            let (level_ms, trend_ms, horizon_ms) = (3 * DAY_MS, 10 * DAY_MS, 365 * DAY_MS);
-            let warm_up = wear.warm_up_days.max(2);
-            let holt = Holt { level_ms, trend_ms, limit, side: Side::Above, horizon_ms, warm_up };
-            if let Judged::Score(left_ms, _) = holt.score(&mut self.holt, day_ms, value) {
-                self.left_ms = left_ms;
-            }
+        let Some((_, value)) = sums.means() else {
+            self.left_ms *= (gone / 7.0).exp();
+            return;
+        };
+        let (level_ms, trend_ms, horizon_ms) = (3 * DAY_MS, 10 * DAY_MS, 365 * DAY_MS);
+        let warm_up = wear.warm_up_days.max(2);
+        let holt = Holt { level_ms, trend_ms, limit, side: Side::Above, horizon_ms, warm_up };
+        if let Judged::Score(left_ms, _) = holt.score(&mut self.holt, day_ms, value) {
+            self.left_ms = left_ms;
         }
     }
 
