@@ -80,7 +80,7 @@ impl Timed for Recorded {
 /// - **Repairs**: mended ([`LiftSays::Visited`]) not more than [`repair_days`](LiftRecords::repair_days) after a fault of the class was told for the first time; what was mended later was something else.
 /// - **Visits** are due [`visit_every_days`](LiftRecords::visit_every_days) after the last that counted, or after the lift was first heard, also of a lift that is silent, until it is
 ///   [gone](LiftRecords::gone_days). One that comes more than [`grace_days`](LiftRecords::grace_days) later, or never, was not on time; one that comes before half of that is over counts for none.
-/// - **Calls** are those where [somebody came](RescueStep::Arrived), or [did not in time](Tells::Missed): whichever is told first, by the limits of [`Trapped`](super::Trapped). A call that was
+/// - **Calls** are those where [somebody came](RescueStep::Arrived) or [whoever it was is out](RescueStep::Released), or [nobody came in time](Tells::Missed): whichever is told first, by the limits of [`Trapped`](super::Trapped). A call that was
 ///   closed before either counts for nobody.
 ///
 /// Rows of a lift must come in order; those that are late by days may shift a day, a repair or a visit. Per row: O(log classes). Memory per lift: some 500 bytes.
@@ -279,7 +279,7 @@ impl LiftRecords {
     ) -> Table<'f, u32, Tally> {
         let rows = rows.flat_map(move |row| book.each(row));
         let lifts = rows.key_by(|row| row.lift).event_time(LiftRow::EVENT_TIME);
-        let (rows, faults) = lifts.detect("faults of lifts", LiftRow::in_order(IN_ORDER_MS).then(faults)).out;
+        let (rows, faults) = lifts.detect("faults of lifts", LiftRow::in_order(LiftRow::IN_ORDER_MS).then(faults)).out;
         let news = rows.map(LiftNews::Row).union(faults.map(LiftNews::Fault)).union(told.map(LiftNews::Told));
         let of_lifts = news.filter(|news| news.lift().is_some()).key_by(|news| news.lift().unwrap_or_default());
         // Rows keep the times of their devices.
@@ -359,9 +359,6 @@ fn told(st: &mut LiftRecordState, tells: &Tells) -> bool {
     st.tally.in_time = st.tally.in_time.saturating_add(in_time.into());
     true
 }
-
-/// Nothing of a lift waits for longer for what was before it, milliseconds: more than rows are out of order.
-const IN_ORDER_MS: i64 = 3_000;
 
 impl Detector for LiftRecords {
     type Key = u32;

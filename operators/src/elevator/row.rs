@@ -129,6 +129,9 @@ impl LiftRow {
     pub const EVENT_TIME: EventTime =
         EventTime { disorder_ms: 2_000, max_skew_ms: 60_000, on_skew: OnSkew::CorrectOffset, clock_wrong_after: 5 };
 
+    /// Nothing of a lift waits for longer for what was before it, milliseconds: more than its rows are [out of order](LiftRow::EVENT_TIME).
+    pub(super) const IN_ORDER_MS: i64 = 3_000;
+
     /// Puts the rows of a lift or a site in order, and lets go at once what is [urgent](LiftSays::is_urgent): what goes before [`Trapped`](super::Trapped) and [`Wear`](super::Wear), which know what is late of each lift. Nothing waits for longer than
     /// `wait_ms` on the arrival clock, which must be more than rows are out of order.
     ///

@@ -120,9 +120,6 @@ impl WearModel {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 struct Signs(Vec<String>);
 
-/// Nothing of a lift waits for longer for what was before it, milliseconds: more than rows are out of order.
-const IN_ORDER_MS: i64 = 3_000;
-
 /// So many reasons are told of each class.
 const REASONS_MAX: usize = 3;
 
@@ -188,7 +185,7 @@ impl Visits {
         let book = self.book.clone();
         let rows = rows.flat_map(move |row| book.each(row));
         let lifts = rows.key_by(|row| row.lift).event_time(LiftRow::EVENT_TIME);
-        let days = lifts.detect("wear of lifts", LiftRow::in_order(IN_ORDER_MS).then(wear)).out.1;
+        let days = lifts.detect("wear of lifts", LiftRow::in_order(LiftRow::IN_ORDER_MS).then(wear)).out.1;
         let asked = days.clone().map(WearDay::asked).key_by(|of| of.asset.0);
         let foretold = asked.detect("foretold by wear", Frozen::new(model.trees)).out;
         self.list(days, foretold)
