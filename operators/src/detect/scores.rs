@@ -10,6 +10,19 @@ use super::{Judged, Measured, Reading, Score};
 use crate::alarm::{Signal, UnknownCause};
 
 /// What a detector says of a row.
+///
+/// # Examples
+/// ```
+/// use watchfire_operators::alarm::UnknownCause;
+/// use watchfire_operators::detect::{Finding, RateWhy};
+/// let words = |finding: Finding<RateWhy>| match finding {
+///     Finding::Score { score, why } => format!("{score} a second, from {} to {}", why.before, why.value),
+///     Finding::Unknown(cause) => format!("nobody can tell: {}", cause.as_str()),
+/// };
+/// let fast = Finding::Score { score: 3.0, why: RateWhy { value: 26.0, before: 20.0, gap_ms: 2_000 } };
+/// assert_eq!(words(fast), "3 a second, from 20 to 26");
+/// assert_eq!(words(Finding::Unknown(UnknownCause::NoLimit)), "nobody can tell: no_limit");
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Finding<W> {
@@ -130,7 +143,30 @@ impl<S: State> State for ScoresState<S> {
 /// Per row: what the score costs, and a comparison or two. Memory per key: [`ScoresState`].
 ///
 /// # Examples
-/// See the [room](super).
+/// A report of tanks whose level changes by a centimetre a second or more. With an alarm: see the [room](super).
+/// ```
+/// use serde::{Deserialize, Serialize};
+/// use watchfire_engine::{Job, TickSource, Timed};
+/// use watchfire_operators::detect::{Rate, RateWhy, Reading, Scored, Scores};
+/// #[derive(Clone, Debug, Serialize, Deserialize)]
+/// struct Tank { tank: u32, at_ms: i64, cm: f64 }
+/// impl Timed for Tank {
+///     fn event_time_ms(&self) -> i64 { self.at_ms }
+/// }
+/// let job = Job::new(|flow| {
+///     let fast = Scores::new(Rate::default(), |tank: &Tank| Reading::Value(tank.cm)).at_least(1.0);
+///     flow.channel::<Tank>("tanks").key_by(|tank| tank.tank).detect("fast", fast).out.to_channel("told");
+/// });
+/// let mut running = job.ticks(TickSource::FROM_EVENTS).start()?;
+/// let (tanks, told) = (running.sender::<Tank>("tanks")?, running.receiver::<Scored<u32, RateWhy>>("told")?);
+/// let cm = [90.0, 90.0, 90.0, 84.0, 84.0, 84.0];
+/// tanks.send((0..).zip(cm).map(|(n, cm)| Tank { tank: 7, at_ms: n * 2_000, cm }).collect())?;
+/// drop(tanks);
+/// let told: Vec<(i64, Option<f64>)> = told.rows().map(|told| (told.at_ms / 1_000, told.score())).collect();
+/// assert_eq!(told, [(0, None), (2, Some(0.0)), (6, Some(3.0)), (8, Some(0.0))], "unknown, usual, odd, usual");
+/// running.wait()?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Scores<K, T, X, S> {
     score: S,
     reading: X,
@@ -230,7 +266,7 @@ where
                 // Nothing was told, so there is nothing to take back.
                 if is_odd || !matches!(st.told, Told::Nothing | Told::Usual) {
                     st.told = if is_odd { Told::Odd } else { Told::Usual };
-                    cx.emit(Scored { key: cx.key().clone(), at_ms, finding: Finding::Score { score, why } });
+                    emit(at_ms, score, why, cx);
                 }
             }
             Judged::WarmsUp => self.unknown(st, at_ms, UnknownCause::NoLimit, cx),
@@ -239,6 +275,12 @@ where
         }
         Verdict::Applied
     }
+}
+
+/// Out of the way of the many rows of which nothing is told.
+#[inline(never)]
+fn emit<K: Key, W: Data>(at_ms: i64, score: f64, why: W, cx: &mut Context<'_, K, Scored<K, W>>) {
+    cx.emit(Scored { key: cx.key().clone(), at_ms, finding: Finding::Score { score, why } });
 }
 
 impl<K, T, X, S> Scores<K, T, X, S>
