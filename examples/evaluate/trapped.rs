@@ -41,8 +41,8 @@ struct Count {
 struct Judged {
     /// By what they have in common: how people were trapped, the sensor, the poll.
     counts: BTreeMap<(u8, String), Count>,
-    /// Who was not told in time.
-    wanting: BTreeMap<String, u32>,
+    /// Who was not told in time: how many, and how much later at most, milliseconds.
+    wanting: BTreeMap<String, (u32, i64)>,
     /// Told of nobody, by sensor: for sure, and possibly.
     false_trapped: BTreeMap<PersonSensor, u32>,
     false_possibly: BTreeMap<PersonSensor, u32>,
@@ -181,7 +181,8 @@ impl Judged {
             None => Some("never"),
         };
         if let Some(how) = how {
-            *self.wanting.entry(format!("{how}: {case}, sensor {sensor}, {poll}")).or_default() += 1;
+            let (count, most_ms) = self.wanting.entry(format!("{how}: {case}, sensor {sensor}, {poll}")).or_default();
+            (*count, *most_ms) = (*count + 1, first_ms.map_or(0, |first_ms| first_ms - due_ms).max(*most_ms));
         }
         // The shortest poll first.
         let poll = format!("{:>21}", poll);
@@ -217,7 +218,11 @@ impl Judged {
                 format!("{rate:.3}"),
             ]);
         }
-        let wanting: Vec<String> = self.wanting.iter().map(|(of, count)| format!("\n  {count:>3} {of}")).collect();
+        let wanting = |(of, (count, most_ms)): (&String, &(u32, i64))| match most_ms {
+            0 => format!("\n  {count:>3} {of}"),
+            _ => format!("\n  {count:>3} {of}, by {:.1} s at most", *most_ms as f64 / 1e3),
+        };
+        let wanting: Vec<String> = self.wanting.iter().map(wanting).collect();
         let style = |builder: Builder| {
             let mut table: Table = builder.build();
             table.with(Style::psql()).modify(Columns::new(1..), Alignment::right());

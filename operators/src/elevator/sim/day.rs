@@ -91,7 +91,7 @@ pub(super) fn live(sim: &LiftSim, lift: u32, day: u32) -> Lived {
             return lived;
         }
         if pause_ms < 3_600_000 {
-            let case = (living.rolls.unit() < chance).then(|| TrapCase::ALL[(living.rolls.unit() * 8.0) as usize % 8]);
+            let case = (living.rolls.unit() < chance).then(|| living.case());
             living.trip(case.filter(|case| *case != TrapCase::PowerCut));
         }
         living.settle_cut();
@@ -99,6 +99,11 @@ pub(super) fn live(sim: &LiftSim, lift: u32, day: u32) -> Lived {
 }
 
 impl Living<'_> {
+    fn case(&mut self) -> TrapCase {
+        let cases = TrapCase::ALL.len();
+        TrapCase::ALL[((self.rolls.unit() * cases as f64) as usize).min(cases - 1)]
+    }
+
     fn becomes(&mut self, after_ms: i64, change: impl FnOnce(&mut LiftStatus)) {
         self.now_ms += after_ms;
         change(&mut self.is);
@@ -174,11 +179,13 @@ impl Living<'_> {
         self.becomes(after_ms, |is| (is.moving, is.level) = (Some(false), Some(level)));
         let from_ms = self.now_ms;
         let code = match case {
-            TrapCase::DoorsStayClosed => "03",
-            TrapCase::DoesNotSetOut => "08",
-            _ => "04",
+            TrapCase::DoorsStayClosed => Some("03"),
+            TrapCase::DoesNotSetOut => Some("08"),
+            // As it was told to.
+            TrapCase::OutOfService => None,
+            _ => Some("04"),
         };
-        self.lived.codes.push((from_ms + 2_000, code));
+        self.lived.codes.extend(code.map(|code| (from_ms + 2_000, code)));
         let until_ms = from_ms + self.rolls.between_ms(480_000.0, 1_500_000.0);
         // Three in ten find the button.
         if self.rolls.unit() < 0.3 {

@@ -68,7 +68,7 @@ impl Default for LiftSimConfig {
 /// # Examples
 /// ```
 /// use watchfire_operators::elevator::TrapCase;
-/// assert_eq!(TrapCase::ALL.len(), 8);
+/// assert_eq!(TrapCase::ALL.len(), 10);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -89,11 +89,15 @@ pub enum TrapCase {
     Maintenance,
     /// The same, while it returns for a fire alarm.
     Fire,
+    /// The same, while it runs on emergency power.
+    EmergencyPower,
+    /// Somebody locks the lift, and it parks with its doors closed, and somebody in it: nothing is out of order.
+    OutOfService,
 }
 
 impl TrapCase {
     /// All of them.
-    pub const ALL: [TrapCase; 8] = [
+    pub const ALL: [TrapCase; 10] = [
         TrapCase::OffLevel,
         TrapCase::ForcedDoors,
         TrapCase::DoorsStayClosed,
@@ -102,6 +106,8 @@ impl TrapCase {
         TrapCase::Inspection,
         TrapCase::Maintenance,
         TrapCase::Fire,
+        TrapCase::EmergencyPower,
+        TrapCase::OutOfService,
     ];
 
     /// What the lift is used for meanwhile.
@@ -110,6 +116,8 @@ impl TrapCase {
             TrapCase::Inspection => LiftMode::Inspection,
             TrapCase::Maintenance => LiftMode::Maintenance,
             TrapCase::Fire => LiftMode::Fire,
+            TrapCase::EmergencyPower => LiftMode::EmergencyPower,
+            TrapCase::OutOfService => LiftMode::OutOfService,
             _ => LiftMode::Normal,
         }
     }
@@ -123,11 +131,21 @@ impl TrapCase {
     /// Whether the car stands at a floor.
     #[must_use]
     pub fn is_level(self) -> bool {
-        matches!(self, TrapCase::DoorsStayClosed | TrapCase::DoesNotSetOut)
+        matches!(self, TrapCase::DoorsStayClosed | TrapCase::DoesNotSetOut | TrapCase::OutOfService)
     }
 }
 
 /// Somebody who was trapped: the right answer.
+///
+/// # Examples
+/// ```
+/// use watchfire_operators::elevator::{LiftSim, LiftSimConfig, TrapCase, Trapping};
+/// let sim = LiftSim::new(LiftSimConfig { trappings_a_day: 4.0, ..LiftSimConfig::default() });
+/// let trappings: Vec<Trapping> = (0..5).flat_map(|day| sim.day(7, day).trappings).collect();
+/// assert!(!trappings.is_empty() && trappings.iter().all(|of| of.lift == 7 && of.from_ms < of.until_ms));
+/// // Where the power is lost the car stands wherever it was.
+/// assert!(trappings.iter().all(|of| of.level == of.case.is_level() || of.case == TrapCase::PowerCut), "{trappings:?}");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Trapping {
     /// The lift.
@@ -143,6 +161,15 @@ pub struct Trapping {
 }
 
 /// A lift's day: what its gateway tells, in the order in which it arrives, and who was trapped.
+///
+/// # Examples
+/// ```
+/// use watchfire_operators::elevator::{LiftDayRows, LiftSim, LiftSimConfig};
+/// let LiftDayRows { rows, trappings } = LiftSim::new(LiftSimConfig { trappings_a_day: 4.0, ..LiftSimConfig::default() }).day(7, 0);
+/// assert!(rows.iter().all(|(arrives_ms, row)| row.lift == 7 && (0..2_000).contains(&(arrives_ms - row.at_ms))));
+/// assert!(rows.is_sorted_by_key(|(arrives_ms, _)| *arrives_ms));
+/// assert!(trappings.is_sorted_by_key(|of| of.from_ms));
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct LiftDayRows {
     /// What is told, each with the time at which it arrives, milliseconds.

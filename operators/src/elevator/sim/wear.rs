@@ -70,7 +70,16 @@ impl Default for WearSimConfig {
 /// Something that breaks: the right answer.
 ///
 /// # Examples
-/// See [`WearSim`].
+/// What nobody notices breaks; where mechanics notice all that is half broken, some of it never does.
+/// ```
+/// use watchfire_operators::elevator::{Breaks, WearSim, WearSimConfig};
+/// let breaks = |noticed_share: f64| -> Vec<Breaks> {
+///     let sim = WearSim::new(WearSimConfig { faults_a_year: 40.0, noticed_share, ..WearSimConfig::default() });
+///     (1..=5).flat_map(|lift| sim.lift(lift, 365).breaks().to_vec()).collect()
+/// };
+/// assert!(breaks(0.0).iter().all(|of| !of.is_prevented() && of.breaks_ms < of.mended_ms));
+/// assert!(breaks(1.0).iter().any(|of| of.is_prevented() && of.shows_ms.is_some_and(|shows_ms| shows_ms < of.mended_ms)));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Breaks {
     /// The lift.

@@ -16,7 +16,13 @@ const VISITS: u64 = 49;
 /// A lift of a [`WearSim`](super::WearSim).
 ///
 /// # Examples
-/// See [`WearSim`](super::WearSim).
+/// ```
+/// use watchfire_operators::elevator::{WearSim, WearSimConfig};
+/// let lift = WearSim::new(WearSimConfig { offline_a_day: 0.3, ..WearSimConfig::default() }).lift(7, 30);
+/// assert!((0..30).any(|day| lift.is_offline(day)));
+/// assert!((0..30).all(|day| lift.day(day).is_empty() == lift.is_offline(day)));
+/// assert!((0..30).all(|day| lift.day(day).is_sorted_by_key(|row| row.at_ms)));
+/// ```
 #[derive(Clone, Debug)]
 pub struct WornLift {
     pub(super) config: WearSimConfig,

@@ -230,6 +230,11 @@ impl Car {
         all.for_each(|time_ms| *time_ms = time_ms.saturating_add(later_ms));
     }
 
+    /// Its doors let people out at a floor.
+    pub(super) fn is_open(&self) -> bool {
+        self.has_opened
+    }
+
     /// People say that it is over: nobody is in the car, and that it stands where it does says nothing, until it moves, its doors open, or it tells a fault.
     pub(super) fn excuse(&mut self, now_ms: i64) {
         self.excused_ms = Some(self.heard.map_or(now_ms, |heard| heard.at_ms));

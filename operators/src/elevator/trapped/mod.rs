@@ -27,7 +27,8 @@ use site::Turn;
 /// - **Stands between floors** for 45 s with somebody in it, whatever its doors are; **at a floor with closed doors** for 30 s
 ///   ([`TrapConfig`]). Who is in the car is kept between two openings of its doors at a floor: a sensor flickers, and nobody appears or vanishes in a closed car.
 /// - **What is not known**, or not to be believed, is not taken for safe: it is told as [`Possibly`](Trap::Possibly), with the [`Doubt`]. Where an answer is missing
-///   after twice as long, where it is only weak after no longer. Of a car between floors a sensor that says nobody is not enough.
+///   after twice as long, where it is only weak after no longer. Of a car between floors a sensor that says nobody is not enough. Where no sensor is fitted,
+///   a car that is parked is no reason to look, but one that stands between floors is, one that has told a fault, and one that is taken out of service with its doors closed.
 /// - **The button, the intercom, and a controller that says so** are told at once, in every mode.
 /// - **Whoever works on the lift** (inspection, maintenance, fire) is told first, if it is known who; whoever dispatches, when they do not
 ///   [answer](ResponseConfig::answer_ms) in time. Nothing is dropped.

@@ -107,7 +107,9 @@ impl SiteState {
 
     fn next(&self, watched: &Watched, lift: u32, config: &TrapConfig, book: &LiftBook, now_ms: i64) -> Option<Case> {
         let out = watched.car.sensor_out_until_ms.is_some_and(|until_ms| now_ms < until_ms);
-        let senses_people = !out && book.lift(lift).is_none_or(|lift| lift.senses_people);
+        // Where nobody can know who is in it a car that is parked is no reason to look; one that was locked is, for it sets out no more.
+        let is_locked = watched.mode() == LiftMode::OutOfService;
+        let senses_people = is_locked || !out && book.lift(lift).is_none_or(|lift| lift.senses_people);
         // Of a car that has run since, somebody may be trapped again.
         let raised = watched.rescue.as_ref().filter(|rescue| !watched.is_over_for(rescue)).map(|rescue| rescue.trap);
         watched.car.next(config, senses_people, raised)
@@ -322,7 +324,13 @@ impl Turn<'_> {
         }
         let (config, now_ms) = (self.config, self.now_ms);
         self.act_upon(lift, at_ms);
-        self.watched(lift).car.hear(config, status, at_ms, now_ms);
+        let watched = self.watched(lift);
+        let was_open = watched.car.is_open();
+        watched.car.hear(config, status, at_ms, now_ms);
+        // Many a controller never tells that a lift is in service again.
+        if watched.told_mode == LiftMode::OutOfService && watched.car.is_open() && !was_open {
+            watched.told_mode = LiftMode::Normal;
+        }
         self.act_upon(lift, at_ms);
         let runs = status.moving == Some(true) && status.mode == LiftMode::Normal;
         let since_cut =
@@ -353,6 +361,13 @@ impl Turn<'_> {
             LiftCode::NoFault => self.watched(lift).car.fault_ms = None,
             LiftCode::Inspection => self.watched(lift).told_mode = LiftMode::Inspection,
             LiftCode::FireReturn | LiftCode::Firefighter => self.watched(lift).told_mode = LiftMode::Fire,
+            LiftCode::OutOfService => {
+                let watched = self.watched(lift);
+                // Whoever works on it goes on to.
+                if !watched.told_mode.has_somebody_at_it() {
+                    watched.told_mode = LiftMode::OutOfService;
+                }
+            }
             LiftCode::BackToAutomatic => {
                 self.watched(lift).told_mode = LiftMode::Normal;
                 self.if_nobody_is_at_it(lift);
