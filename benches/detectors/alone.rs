@@ -6,7 +6,7 @@ use watchfire_benches::args::arg;
 use watchfire_benches::detectors_by_hand::Told;
 use watchfire_engine::{Data, Detector, EventTime, Job, Timed};
 
-use crate::{ROWS, compare, others, scores, timed, told};
+use crate::{ROWS, compare, lifts, others, scores, timed, told};
 
 pub const LIFTS: u32 = 1_000;
 /// The channel of what is told.
@@ -23,6 +23,7 @@ pub fn run(rows: usize, pairs: usize) {
     let asked = Asked { rows: rows / 3, pairs };
     scores::run(asked);
     others::run(asked);
+    lifts::run(asked);
 }
 
 /// Whether a detector is wanted: no wish means all.

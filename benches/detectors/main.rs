@@ -16,6 +16,7 @@
 
 mod alone;
 mod fused;
+mod lifts;
 mod others;
 mod scores;
 

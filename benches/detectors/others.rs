@@ -1,22 +1,19 @@
 //! What is no score, each alone.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 
 use watchfire_benches::detectors_by_hand::{Measured, Told, each, generate, generate_out_of_order, note};
 use watchfire_benches::others_by_hand::{
     self as by_hand, AFTER_MS, Begun, DISORDER_MS, HORIZON_MS, ODD_A, STEPS_MS, Waiting, steps,
 };
-use watchfire_engine::{Change, Compose, EventTime, Job};
+use watchfire_engine::{Change, EventTime};
 use watchfire_operators::detect::{
     Example, Foretells, Foretold, Frozen, Ftrl, FtrlState, Horizon, InOrder, Label, Node, Observed, Reading, Rolled,
     Rolling, RollingState, Rolls, Sign, Silence, Silent, Split, Tree, Trees,
 };
-use watchfire_operators::elevator::{LiftRow, LiftSim, LiftSimConfig, LiftTold, TrapConfig, Trapped};
 use watchfire_operators::pattern::{Found, Sequence, Steps};
 
-use crate::ROWS;
-use crate::alone::{Asked, LIFTS, Name, OUT, wants};
+use crate::alone::{Asked, LIFTS, Name};
 
 const BY_LIFT: fn(&Measured) -> u32 = |row| row.lift;
 
@@ -29,7 +26,6 @@ pub fn run(asked: Asked) {
     rolls(asked, &rows[..rows.len() / 5]);
     horizon(asked, &rows[..rows.len() / 2]);
     foretells(asked, &rows[..rows.len() / 10]);
-    trapped(asked, asked.rows / 5);
 }
 
 fn silence(asked: Asked, rows: Vec<Measured>) {
@@ -165,32 +161,4 @@ fn trees(features: usize) -> Trees {
     };
     let trees = (0..200).map(|tree| Tree { nodes: (0..31).map(|nth| node(tree, nth)).collect() }).collect();
     Trees::new((0..features).map(|nth| format!("feature {nth}")).collect(), -2.0, trees).expect("sound")
-}
-
-/// With what puts its rows in order, as it is meant to run. By hand it would be the algorithm again.
-fn trapped(asked: Asked, rows: usize) {
-    const FROM_MS: i64 = 8 * 3_600_000;
-    const NAME: &str = "in_order+trapped";
-    // Days of so many lifts take long to make up.
-    if !wants(NAME) {
-        return;
-    }
-    let sim = LiftSim::new(LiftSimConfig { lifts: LIFTS, ..LiftSimConfig::default() });
-    let from_ms = sim.config().first_day_ms + FROM_MS;
-    let mut lived: Vec<(i64, LiftRow)> = (1..=LIFTS).flat_map(|lift| sim.day(lift, 0).rows).collect();
-    lived.retain(|(arrives_ms, _)| *arrives_ms >= from_ms);
-    lived.sort_by_key(|(arrives_ms, _)| *arrives_ms);
-    let rows: Vec<LiftRow> = lived.into_iter().take(rows).map(|(_, row)| row).collect();
-    let book = Arc::new(sim.book());
-    let trapped = Trapped::new(TrapConfig::default(), book.clone()).expect("sound");
-    let flow = || {
-        let (book, trapped) = (book.clone(), trapped.clone());
-        Job::new(move |flow| {
-            let book = book.clone();
-            let lifts = flow.channel::<LiftRow>(ROWS).key_by(move |row| book.site(row.lift));
-            let lifts = lifts.event_time(LiftRow::EVENT_TIME);
-            lifts.detect("alone", LiftRow::in_order(3_000).then(trapped.clone())).out.1.to_channel(OUT);
-        })
-    };
-    asked.flow(NAME, &rows, flow, |told: &LiftTold| told.tells.lift().map(f64::from));
 }

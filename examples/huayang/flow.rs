@@ -19,7 +19,7 @@ use watchfire::durable::Directory;
 use watchfire::elevator::{LiftBook, LiftRow, WearModel, reports_to};
 use watchfire::source::Replay;
 use watchfire::window::WindowRow;
-use watchfire::{Change, ChannelIn, Checkpointing, Compose, Data, Error, Flow, Job, Stream, TickSource};
+use watchfire::{Change, ChannelIn, Checkpointing, Compose, Data, Error, Flow, Job, Late, Skewed, Stream, TickSource};
 
 use crate::args::{Input, Outputs};
 use crate::district::LIFTS;
@@ -156,23 +156,22 @@ pub fn job(input: Input, known: Known, outputs: Outputs, state: Option<State<'_>
         files.write("late", cranes.late);
         files.write("skewed", cranes.skewed);
         // Who may be trapped is told to those who send mechanics.
-        let told = trapped::told(cars, trapped.clone(), lifts.clone());
+        let (told, troubles) = trapped::told(cars, trapped.clone(), lifts.clone());
         files.write("trapped", told.clone());
+        files.write("troubles", troubles);
         lifts::firms(trips.clone(), told.clone(), lifts.clone()).to_view("firms");
         let book = lifts.clone();
         let raised = told.filter_map(move |told| reports_to(LIFTS, &book, &told));
         let of_lifts = reports.clone().filter(|report| report.theatre == LIFTS).union(raised);
         let rescues = of_lifts.key_by(|report| report.theatre).detect("rescues", desk_of_lifts.clone());
         files.write("rescues", rescues.out);
-        files.write("rescues late", rescues.late);
-        files.write("rescues skewed", rescues.skewed);
+        files.write_aside("rescues", rescues.late, rescues.skewed);
         lifts::visits(trips, model.clone(), lifts.clone()).to_view("visits");
         let reports = reports.filter(|report| report.theatre != LIFTS);
         let dispatched = reports.key_by(|report| report.theatre).detect("dispatch", desk.clone());
         files.write("dispatched", dispatched.out);
         // Nothing that wants somebody to come may be set aside unseen.
-        files.write("reports late", dispatched.late);
-        files.write("reports skewed", dispatched.skewed);
+        files.write_aside("reports", dispatched.late, dispatched.skewed);
         windows.to_channel("windows");
         episodes.to_channel("episodes");
         alarms.to_channel("alarms");
@@ -200,6 +199,12 @@ struct Files {
 }
 
 impl Files {
+    /// What no detector took.
+    fn write_aside<T: Data>(&self, name: &str, late: Stream<'_, Late<T>>, skewed: Stream<'_, Skewed<T>>) {
+        self.write(&format!("{name} late"), late);
+        self.write(&format!("{name} skewed"), skewed);
+    }
+
     fn write<T: Data>(&self, name: &str, rows: Stream<'_, T>) {
         let name = name.replace(' ', "_");
         let file = self.dir.join(format!("{name}.jsonl"));

@@ -1,6 +1,9 @@
 //! The lifts of the street: what their trips measure, for weeks before the day and on it, and which of them are worth a visit.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
 use std::sync::Arc;
 
 use tabled::settings::object::Columns;
@@ -8,8 +11,8 @@ use tabled::settings::{Alignment, Style};
 use tabled::{Table as TextTable, Tabled};
 use watchfire::calendar::Zone;
 use watchfire::elevator::{
-    CostConfig, Faults, FirmScoring, LiftBook, LiftRecords, LiftRow, LiftTold, Tally, Visit, Visits, Wear, WearModel,
-    WearSim, WearSimConfig, WornLift,
+    Ails, CostConfig, Faults, FirmScoring, LiftBook, LiftRecords, LiftRow, LiftTold, Site, Tally, Trouble, Visit,
+    Visits, Wear, WearModel, WearSim, WearSimConfig, WornLift,
 };
 use watchfire::{Stream, Table, Views};
 
@@ -85,6 +88,26 @@ pub fn visits<'f>(rows: Stream<'f, LiftRow>, model: WearModel, book: Arc<LiftBoo
 /// What is on record of the firms: from the same rows, and from what was told of people in cars.
 pub fn firms<'f>(rows: Stream<'f, LiftRow>, told: Stream<'f, LiftTold>, book: Arc<LiftBook>) -> Table<'f, u32, Tally> {
     Tally::by_firm(LiftRecords::default().of_lifts(book.clone(), rows, Faults::default(), told), book)
+}
+
+/// What was found to ail lifts, of all that a job has written, in however many lives; nothing if nothing was.
+pub fn ailing(file: &Path) -> Result<Option<String>, Box<dyn std::error::Error>> {
+    let lines = BufReader::new(File::open(file).map_err(|e| format!("{}: {e}", file.display()))?).lines();
+    let mut lifts: BTreeMap<&str, BTreeSet<(Site, Option<u32>)>> = BTreeMap::new();
+    for line in lines {
+        let trouble: Trouble = serde_json::from_str(&line?)?;
+        let what = match trouble.ails {
+            Ails::Silent => "silent",
+            Ails::PersonFlaps { .. } => "with a sensor that flaps",
+            Ails::PersonConstant { .. } => "with a sensor that says the same for ever",
+            Ails::PersonUnknown { .. } => "with a sensor that says nothing any more",
+            Ails::PowerPoor { .. } => "where power was lost too often",
+            Ails::Misused { .. } => "whose doors were held",
+        };
+        lifts.entry(what).or_default().insert((trouble.site, trouble.lift));
+    }
+    let of = |(what, which): (&&str, &BTreeSet<_>)| format!("{} {what}", which.len());
+    Ok((!lifts.is_empty()).then(|| format!("lifts found {}", lifts.iter().map(of).collect::<Vec<_>>().join(", "))))
 }
 
 #[derive(Tabled)]

@@ -108,7 +108,8 @@ fn run(args: &Args) -> Result<(), Failed> {
     if let Some(text) = Rescues::written(&args.out.join("rescues.jsonl"))?.text() {
         println!("{text}");
     }
-    for text in [lifts::listed(&views)?, lifts::scored(&views)?].into_iter().flatten() {
+    let troubles = lifts::ailing(&args.out.join("troubles.jsonl"))?;
+    for text in [troubles, lifts::listed(&views)?, lifts::scored(&views)?].into_iter().flatten() {
         println!("{text}");
     }
     if let Some(text) = fires::not_taken(&metrics) {
@@ -137,7 +138,7 @@ fn folder_for(dir: &Path, fresh: bool) -> Result<(), Failed> {
     }
     let of_cranes = ["windows", "episodes", "alarms", "late", "skewed", "dead"];
     let of_dispatch = ["dispatched", "reports_late", "reports_skewed", "reports_dead"];
-    let of_lifts = ["trapped", "rescues", "rescues_late", "rescues_skewed"];
+    let of_lifts = ["trapped", "troubles", "rescues", "rescues_late", "rescues_skewed"];
     for name in of_cranes.into_iter().chain(of_dispatch).chain(of_lifts) {
         let file = dir.join(format!("{name}.jsonl"));
         if file.exists() {

@@ -11,7 +11,7 @@ use watchfire::connect::datagen::Draw;
 use watchfire::dispatch::{Dispatch, IncidentTold, Person, Report, Skills, Stage, Tells};
 use watchfire::elevator::{
     Lift, LiftBook, LiftRow, LiftSays, LiftSim, LiftSimConfig, LiftTold, PersonSensor, RescueStep, Tells as Told,
-    TrapConfig, Trapped, Trapping, reports_to,
+    TrapConfig, Trapped, Trapping, Trouble, Troubles, reports_to,
 };
 use watchfire::{Compose, Error, Job, Receiver, Running, Sender, Stream, TickSource, Timed};
 
@@ -156,10 +156,14 @@ impl Iterator for Cars {
     }
 }
 
-/// Who may be trapped, from what cars do.
-pub fn told<'f>(rows: Stream<'f, LiftRow>, trapped: Trapped, book: Arc<LiftBook>) -> Stream<'f, LiftTold> {
+/// Who may be trapped, from what cars do, and what ails them.
+pub fn told<'f>(
+    rows: Stream<'f, LiftRow>,
+    trapped: Trapped,
+    book: Arc<LiftBook>,
+) -> (Stream<'f, LiftTold>, Stream<'f, Trouble>) {
     let rows = rows.key_by(move |row| book.site(row.lift)).event_time(LiftRow::EVENT_TIME);
-    rows.detect("cars", LiftRow::in_order(WAIT_MS).then(trapped)).out.1
+    rows.detect("cars", LiftRow::in_order(WAIT_MS).then(trapped.both(Troubles::default()))).out.1
 }
 
 /// What the lifts that run beside the day hear.
@@ -206,7 +210,7 @@ impl Beside {
             let heard = flow.channel::<Heard>("heard");
             let cars = heard.clone().filter_map(|heard| if let Heard::Car(row) = heard { Some(row) } else { None });
             let asks = heard.filter_map(|heard| matches!(heard, Heard::Asks(_)).then_some(Said::That));
-            told(cars, trapped.clone(), of_job.clone()).map(Said::Told).union(asks).to_channel("said");
+            told(cars, trapped.clone(), of_job.clone()).0.map(Said::Told).union(asks).to_channel("said");
         });
         let mut running = job.ticks(TickSource::FROM_EVENTS).start()?;
         let (sender, said) = (running.sender::<Heard>("heard")?, running.receiver::<Said>("said")?);

@@ -20,6 +20,7 @@ mod tally;
 mod tests;
 mod trapped;
 mod trip;
+mod trouble;
 mod visit;
 mod wear;
 
@@ -42,5 +43,6 @@ pub use trapped::{
     TrapWhy, Trapped, reports_to,
 };
 pub use trip::{LiftTotals, LiftTrip};
+pub use trouble::{Ails, Trouble, Troubles, TroublesState};
 pub use visit::{Outlook, Visit, Visits, WearModel};
 pub use wear::{WEAR_FEATURES, Wear, WearDay, WearSign, WearState, WearWhy};
