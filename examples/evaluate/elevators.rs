@@ -1,7 +1,7 @@
 //! Lifts of which daily counters are known: do their doors fail tomorrow, does their safety chain open?
 //!
 //! Every day is foretold by what was known before it, in one pass: labels that came to be known teach the model, and what is asked on the last two days is
-//! judged. Beside it, trees that are grown on the days before these. Onsets are failures of lifts whose doors have not failed on any day that was seen: repeats are easy, and are not shown as if they were onsets.
+//! judged. Beside it, trees that are grown on the days before these. Both also without any label of the lifts that they are judged by: as a fleet that is new. Onsets are failures of lifts whose doors have not failed on any day that was seen: repeats are easy, and are not shown as if they were onsets.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -31,7 +31,7 @@ const TEST_DAYS: i64 = 2;
 const VISITS: f64 = 0.05;
 
 /// Ways to tell, the plain ones first.
-const WAYS: [&str; 7] = [
+const WAYS: [&str; 9] = [
     "random",
     "busiest",
     "as today",
@@ -39,8 +39,17 @@ const WAYS: [&str; 7] = [
     "today and before",
     "ftrl, one pass",
     "trees of the days before",
+    "ftrl, of other lifts",
+    "trees of the days before, of other lifts",
 ];
 const BUSIEST: usize = 1;
+
+/// Lifts are parted so, and those of each part judged by what was learned from the others.
+const PARTS: u32 = 5;
+
+fn part(lift: u32) -> u32 {
+    (Draw::new(11, lift, 0).unit() * f64::from(PARTS)) as u32
+}
 
 /// By five parts of the lifts in turn, within the days that are learned from.
 pub const GROWTH: Growth = Growth { trees: 200, depth: 4, rate: 0.05, leaf: 5.0, l2: 1.0 };
@@ -79,8 +88,12 @@ pub fn evaluate(days: Vec<DailyCounters>, growth: &Growth) -> Result<String, Fai
     let from_ms = last_ms - TEST_DAYS * DAY_MS;
     let mut text = String::new();
     for target in &TARGETS {
-        let mut run = Run::of(target, days.clone())?;
+        let mut run = Run::of(target, days.clone(), None)?;
         run.grow(growth, from_ms)?;
+        for unseen in 0..PARTS {
+            let others = Run::of(target, days.clone(), Some(unseen))?;
+            run.of_others.extend(others.likely.into_iter().filter(|((lift, _), _)| part(*lift) == unseen));
+        }
         let asked = |at_ms: i64| (from_ms..last_ms).contains(&at_ms);
         let censored =
             run.labels.iter().filter(|((_, at_ms), label)| asked(*at_ms) && **label == Label::Censored).count();
@@ -148,15 +161,20 @@ fn table(whose: &str, all: &[metrics::Foretold]) -> String {
 }
 
 /// What came of a run.
+#[derive(Default)]
 struct Run {
     days: BTreeMap<(u32, i64), LiftDay>,
     labels: BTreeMap<(u32, i64), Label>,
     likely: BTreeMap<(u32, i64), f64>,
     by_trees: BTreeMap<(u32, i64), f64>,
+    /// The same, by what was learned from lifts of other parts.
+    of_others: BTreeMap<(u32, i64), f64>,
+    by_trees_of_others: BTreeMap<(u32, i64), f64>,
 }
 
 impl Run {
-    fn of(target: &Target, days: Vec<DailyCounters>) -> Result<Run, Failed> {
+    /// Of lifts of an unseen part the model learns nothing.
+    fn of(target: &Target, days: Vec<DailyCounters>, unseen: Option<u32>) -> Result<Run, Failed> {
         let observe = target.observe;
         let job = Job::new(move |flow| {
             let sorted = InOrder::new(|day: &DailyCounters| day.lift).quiet_ms(1_000 * DAY_MS);
@@ -170,7 +188,8 @@ impl Run {
             let said = InOrder::new(|of: &Example<u32>| (of.label == Label::Open, of.asset, of.at_ms))
                 .quiet_ms(1_000 * DAY_MS);
             let bounds = EventTime { disorder_ms: 2 * DAY_MS, ..EventTime::default() };
-            let model = examples.key_by(|_| 0_u8).event_time(bounds);
+            let learned = examples.filter(move |of| of.label == Label::Open || unseen != Some(part(of.asset)));
+            let model = learned.key_by(|_| 0_u8).event_time(bounds);
             model.detect("model", said.then(Foretells::new(Ftrl::default()))).out.1.to_channel("foretold");
         });
         let ticks = TickSource::FromEvents { interval_ms: DAY_MS, max_jump_ms: 1_000 * DAY_MS };
@@ -191,7 +210,8 @@ impl Run {
             (days.join(), labels.join(), likely)
         });
         let gone = |_| "a thread that takes what leaves the job has panicked";
-        let run = Run { days: days.map_err(gone)?, labels: labels.map_err(gone)?, likely, by_trees: BTreeMap::new() };
+        let (days, labels) = (days.map_err(gone)?, labels.map_err(gone)?);
+        let run = Run { days, labels, likely, ..Run::default() };
         if !send.join().unwrap_or(false) {
             return Err("the job took no more days".into());
         }
@@ -199,27 +219,42 @@ impl Run {
         Ok(run)
     }
 
-    /// Grows trees on what is known of the days before `from_ms`, and foretells those from then on.
+    /// Grows trees on what is known of the days before `from_ms`, and foretells those from then on: of all lifts, and of each part by the others.
     fn grow(&mut self, growth: &Growth, from_ms: i64) -> Result<(), Failed> {
+        self.by_trees = self.grown(growth, from_ms, |_| true, |_| true)?;
+        for unseen in 0..PARTS {
+            let foretold = self.grown(growth, from_ms, |lift| part(lift) != unseen, |lift| part(lift) == unseen)?;
+            self.by_trees_of_others.extend(foretold);
+        }
+        Ok(())
+    }
+
+    fn grown(
+        &self,
+        growth: &Growth,
+        from_ms: i64,
+        learns: impl Fn(u32) -> bool,
+        asks: impl Fn(u32) -> bool,
+    ) -> Result<BTreeMap<(u32, i64), f64>, Failed> {
         let known: Vec<(&[f64], bool)> = self
             .days
             .iter()
-            .filter(|((_, at_ms), _)| *at_ms < from_ms)
+            .filter(|((lift, at_ms), _)| *at_ms < from_ms && learns(*lift))
             .filter_map(|(of, day)| match self.labels.get(of)? {
                 Label::Known(happened) => Some((day.features.as_slice(), *happened)),
                 Label::Open | Label::Censored => None,
             })
             .collect();
         let trees = train::grow(growth, &FEATURES.map(str::to_owned), &known)?;
-        let asked = self.days.iter().filter(|((_, at_ms), _)| *at_ms >= from_ms).map(|((asset, at_ms), day)| Example {
+        let asked = self.days.iter().filter(|((lift, at_ms), _)| *at_ms >= from_ms && asks(*lift));
+        let asked = asked.map(|((asset, at_ms), day)| Example {
             asset: *asset,
             at_ms: *at_ms,
             said_ms: *at_ms,
             features: day.features.clone(),
             label: Label::Open,
         });
-        self.by_trees = train::foretold(Model::Trees(trees), asked.collect())?;
-        Ok(())
+        train::foretold(Model::Trees(trees), asked.collect())
     }
 
     /// What was foretold of a lift on a day, by every way, if anybody knows what came of it.
@@ -233,8 +268,10 @@ impl Run {
         let feature = |name: &str| FEATURES.iter().position(|of| *of == name).map_or(0.0, |at| day.features[at]);
         let [today, before, share] = target.plain.map(|at| day.features[at]);
         let random = Draw::new(7, of.0, of.1 as u64).unit();
-        let (likely, by_trees) = (*self.likely.get(&of)?, *self.by_trees.get(&of)?);
-        let scores = vec![random, feature("door operations today"), today, share, today + before, likely, by_trees];
+        let mut scores = vec![random, feature("door operations today"), today, share, today + before];
+        for learned in [&self.likely, &self.by_trees, &self.of_others, &self.by_trees_of_others] {
+            scores.push(*learned.get(&of)?);
+        }
         debug_assert_eq!(scores.len(), WAYS.len());
         Some((metrics::Foretold { asset: of.0, scores, happened }, day))
     }

@@ -7,7 +7,9 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 use watchfire::connect::datagen::Draw;
-use watchfire::detect::{Example, Foretells, Foretold, Ftrl, Horizon, InOrder, Label, Trees};
+use watchfire::detect::{
+    Example, Foretells, Foretold, Ftrl, Horizon, InOrder, Judged, Label, Life, Score, Trees, Weibull, WeibullState,
+};
 use watchfire::elevator::{Breaks, FaultClass, LiftRow, WEAR_FEATURES, Wear, WearDay, WearSim, WearSimConfig};
 use watchfire::{Compose, EventTime, Job, TickSource};
 
@@ -25,15 +27,28 @@ pub const HORIZONS: [i64; 3] = [1, 7, 30];
 const GAP_MS: i64 = DAY_MS * 3 / 2;
 
 /// Ways to tell, the plain ones first.
-pub const WAYS: [&str; 7] =
-    ["random", "busiest", "faults so far", "use since mended", "all signs together", "ftrl, one pass", "trees"];
+pub const WAYS: [&str; 8] = [
+    "random",
+    "busiest",
+    "faults so far",
+    "use since mended",
+    "age, by lives of parts",
+    "all signs together",
+    "ftrl, one pass",
+    "trees",
+];
 
 pub const RANDOM: usize = 0;
 pub const BUSIEST: usize = 1;
 pub const PLAIN: usize = 2;
-pub const SIGNS: usize = 4;
-pub const FTRL: usize = 5;
-pub const TREES: usize = 6;
+pub const SIGNS: usize = 5;
+pub const FTRL: usize = 6;
+pub const TREES: usize = 7;
+
+/// How long ago it was mended or first seen, door cycles and days, and all signs together: of a day's features.
+const USED: usize = 10;
+const AGE: usize = 11;
+const TOGETHER: usize = 13;
 
 /// Grown on what is known of lifts that are not judged. A lift's days are alike, so leaves are large.
 pub const GROWTH: Growth = Growth { trees: 60, depth: 3, rate: 0.1, leaf: 5.0, l2: 1.0 };
@@ -55,6 +70,8 @@ pub struct Run {
     pub all: BTreeMap<Of, WearDay>,
     /// How often a lift has had faults of a class until then, a day: drawn towards what lifts that are learned from have had of that class, as if that had been so for two years.
     pub so_far: HashMap<Of, f64>,
+    /// How long parts last, of each class, days.
+    lives: HashMap<FaultClass, Weibull>,
     pub labels: [HashMap<Of, Label>; 3],
     pub by_ftrl: [HashMap<Of, f64>; 3],
     pub by_trees: [HashMap<Of, f64>; 3],
@@ -145,8 +162,8 @@ impl Run {
         running.wait()?;
         let from_ms = sim.config().first_day_ms + i64::from(days) * 6 / 10 * DAY_MS;
         let (all, labels) = (all.map_err(gone)?, labels.map_err(gone)?);
-        let so_far = so_far(&all, from_ms);
-        Ok(Run { sim, days, from_ms, all, so_far, labels, by_ftrl, by_trees: Default::default(), breaks })
+        let (so_far, lives) = (so_far(&all, from_ms), lives(&all, from_ms));
+        Ok(Run { sim, days, from_ms, all, so_far, lives, labels, by_ftrl, by_trees: Default::default(), breaks })
     }
 
     /// Grows trees on what was known of lifts that are not judged before the days that are.
@@ -218,8 +235,36 @@ impl Run {
         let trees = self.by_trees[nth].get(of).map_or(0.0, |logit| 1.0 / (1.0 + (-logit).exp()));
         let ftrl = self.by_ftrl[nth].get(of).copied().unwrap_or(0.0);
         let so_far = self.so_far.get(of).copied().unwrap_or(0.0);
-        vec![random, f64::from(day.trips), so_far, day.features[10], day.features[13], ftrl, trees]
+        let of_class = self.lives.get(&class).map(|life| Weibull { within: HORIZONS[nth] as f64, ..*life });
+        let age = of_class.map(|life| life.score(&mut WeibullState::default(), at_ms, day.features[AGE]));
+        let age = if let Some(Judged::Score(p, _)) = age { p } else { 0.0 };
+        let (used, together) = (day.features[USED], day.features[TOGETHER]);
+        vec![random, f64::from(day.trips), so_far, used, age, together, ftrl, trees]
     }
+}
+
+/// How long parts of lifts that are learned from last, by what was known of them before `from_ms`: from when they were mended, or first seen. A class of which too few have failed has none.
+fn lives(all: &BTreeMap<Of, WearDay>, from_ms: i64) -> HashMap<FaultClass, Weibull> {
+    let mut lives: HashMap<FaultClass, Vec<Life>> = HashMap::new();
+    let before: Vec<(&Of, &WearDay)> =
+        all.iter().filter(|((lift, _, at_ms), _)| *at_ms < from_ms && !is_held_out(*lift)).collect();
+    for of_lift in before.chunk_by(|(a, _), (b, _)| (a.0, a.1) == (b.0, b.1)) {
+        let of_class = lives.entry(of_lift[0].0.1).or_default();
+        // What failed has failed until it is mended.
+        let (mut age, mut has_failed) = (0.0, false);
+        for (_, day) in of_lift {
+            if day.failed && !has_failed {
+                of_class.push(Life { used: age + 1.0, failed: true });
+            } else if day.renewed && !has_failed {
+                of_class.push(Life { used: age + 1.0, failed: false });
+            }
+            (age, has_failed) = (day.features[AGE], (has_failed || day.failed) && !day.renewed);
+        }
+        if age > 0.0 && !has_failed {
+            of_class.push(Life { used: age, failed: false });
+        }
+    }
+    lives.into_iter().filter_map(|(class, of)| Some((class, Weibull::fit(of, 1.0).ok()?))).collect()
 }
 
 /// See [`Run::so_far`].

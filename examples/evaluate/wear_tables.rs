@@ -6,11 +6,11 @@ use std::fmt::Write as _;
 use tabled::builder::Builder;
 use tabled::settings::object::Columns;
 use tabled::settings::{Alignment, Style};
-use watchfire::detect::{brier, reliability};
+use watchfire::detect::{Calibration, brier, reliability};
 use watchfire::elevator::{Breaks, CostConfig, FaultClass, LiftRecord, Wear, WearDay};
 
 use crate::metrics::{self, Ranked, average_precision, bootstrap};
-use crate::wear::{BUSIEST, DAY_MS, FTRL, HORIZONS, PLAIN, RANDOM, Run, SIGNS, TREES, WAYS, is_held_out};
+use crate::wear::{BUSIEST, DAY_MS, FTRL, HORIZONS, Of, PLAIN, RANDOM, Run, SIGNS, TREES, WAYS, is_held_out};
 
 /// The share of lifts that a crew can visit in a day.
 const VISITS: f64 = 0.02;
@@ -203,16 +203,26 @@ impl Listed {
     }
 }
 
-/// Whether what is foretold of a week is as often true as it says.
+/// Whether what is foretold of a week is as often true as it says: as it comes, and by what came of it in the first third of the days that are judged. All of it on the others.
 fn probabilities(run: &Run) -> String {
     let (judged, _) = run.judged(WEEK, |_| true);
-    let happened = judged.iter().filter(|(_, of)| of.happened).count() as f64 / judged.len().max(1) as f64;
-    let by = |way: usize| judged.iter().map(|(_, of)| (of.scores[way], of.happened)).collect();
-    let each: [(&str, Vec<(f64, bool)>); 3] = [
-        ("always the share of all", judged.iter().map(|(_, of)| (happened, of.happened)).collect()),
-        (WAYS[FTRL], by(FTRL)),
-        (WAYS[TREES], by(TREES)),
-    ];
+    let last_ms = judged.iter().map(|((_, _, at_ms), _)| *at_ms).max().unwrap_or(run.from_ms);
+    let third_ms = run.from_ms + (last_ms - run.from_ms) / 3;
+    // What came of a day is known a week later.
+    let first: Vec<_> = judged.iter().filter(|((_, _, at_ms), _)| *at_ms + 8 * DAY_MS <= third_ms).collect();
+    let rest: Vec<_> = judged.iter().filter(|((_, _, at_ms), _)| *at_ms >= third_ms).collect();
+    let happened = rest.iter().filter(|(_, of)| of.happened).count() as f64 / rest.len().max(1) as f64;
+    let by = |way: usize| move |(_, of): &&(Of, metrics::Foretold)| (of.scores[way], of.happened);
+    let mut each: Vec<(String, Vec<(f64, bool)>)> =
+        vec![("always the share of all".into(), rest.iter().map(|(_, of)| (happened, of.happened)).collect())];
+    for way in [FTRL, TREES] {
+        let raw: Vec<(f64, bool)> = rest.iter().map(by(way)).collect();
+        each.push((WAYS[way].into(), raw.clone()));
+        if let Ok(map) = Calibration::isotonic(first.iter().map(by(way))) {
+            let mapped = raw.into_iter().map(|(p, happened)| (map.of(p), happened)).collect();
+            each.push((format!("{}, calibrated", WAYS[way]), mapped));
+        }
+    }
     let mut rows = Builder::default();
     rows.push_record([
         "within 7 days, as a probability",
@@ -223,7 +233,7 @@ fn probabilities(run: &Run) -> String {
         let parts = reliability(all.iter().copied(), 5);
         let parts: Vec<String> =
             parts.iter().map(|part| format!("{:.2}: {:.2} ({})", part.foretold, part.happened, part.count)).collect();
-        rows.push_record([name.to_owned(), format!("{:.5}", brier(all)), parts.join("; ")]);
+        rows.push_record([name, format!("{:.5}", brier(all)), parts.join("; ")]);
     }
     table(rows)
 }
