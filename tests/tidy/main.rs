@@ -7,6 +7,7 @@
 mod checkout;
 mod clocks;
 mod engine_only;
+mod examples;
 mod left_overs;
 mod pages;
 mod rooms;

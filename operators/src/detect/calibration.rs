@@ -258,6 +258,14 @@ pub fn brier(foretold: impl IntoIterator<Item = (f64, bool)>) -> f64 {
 }
 
 /// What came of all that was foretold with about the same probability.
+///
+/// # Examples
+/// ```
+/// use watchfire_operators::detect::{Reliable, reliability};
+/// let table = reliability([(0.75, true), (0.75, false)], 4);
+/// assert_eq!(table, [Reliable { from: 0.75, to: 1.0, count: 2, foretold: 0.75, happened: 0.5 }]);
+/// assert!(table.iter().all(|of| of.happened < of.foretold), "it promised too much");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Reliable {
     /// From this probability on.

@@ -68,6 +68,15 @@ impl State for CusumState {
 }
 
 /// The numbers behind a score of [`Cusum`].
+///
+/// # Examples
+/// ```
+/// use watchfire_operators::detect::{Cusum, CusumState, CusumWhy, Judged, Score};
+/// let (cusum, mut state) = (Cusum { warm_up: 3, ..Cusum::default() }, CusumState::default());
+/// let said = [8.0, 10.0, 12.0, 14.0].map(|value| cusum.score(&mut state, 0, value));
+/// // Two standard deviations up, less the allowance of one half.
+/// assert_eq!(said[3], Judged::Score(1.5, CusumWhy { value: 14.0, mean: 10.0, sd: 2.0, above: 1.5, below: 0.0 }));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CusumWhy {
     /// The value.

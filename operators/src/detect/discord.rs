@@ -202,6 +202,18 @@ pub enum DiscordCheck {
 }
 
 /// The numbers behind a score of [`Discord`].
+///
+/// # Examples
+/// It went 0, 1, 2 over and over, and then came 82.
+/// ```
+/// use watchfire_operators::detect::{Discord, DiscordCheck, DiscordState, Judged, Score};
+/// let (discord, mut state) = (Discord { warm_up: 60, stretch: 3, ..Discord::default() }, DiscordState::default());
+/// let value = |n: i64| if n < 60 { (n % 3) as f64 } else { 82.0 };
+/// let said = (0..=60).map(|n| discord.score(&mut state, n * 60_000, value(n))).last();
+/// let Some(Judged::Score(score, why)) = said else { panic!("it is warm") };
+/// assert_eq!((why.check, why.low, why.high, why.expected), (DiscordCheck::Value, 0.0, 2.0, Some(2.0)));
+/// assert_eq!((score, why.excess), (80.0, 80.0), "80 above the range, which is 2 wide, in halves of that");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct DiscordWhy {
     /// The value.

@@ -55,6 +55,15 @@ impl State for EventRateState {
 }
 
 /// The numbers behind a score of [`EventRate`].
+///
+/// # Examples
+/// Once a year is usual, believed like one year; in two years it was eight times.
+/// ```
+/// use watchfire_operators::detect::{EventRate, EventRateState, EventRateWhy, Judged, Score};
+/// let (rate, mut state) = (EventRate::default(), EventRateState::default());
+/// let said = [[2.0, 1.0], [6.0, 1.0]].map(|value| rate.score(&mut state, 0, value));
+/// assert_eq!(said[1], Judged::Score(3.0, EventRateWhy { events: 8.0, exposure: 2.0, sd: 1.0 }), "three a year, give or take one");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct EventRateWhy {
     /// How many events there were, those that fade by what is left of them.

@@ -63,6 +63,15 @@ impl State for EwmaState {
 }
 
 /// The numbers behind a score of [`Ewma`].
+///
+/// # Examples
+/// ```
+/// use watchfire_operators::detect::{Ewma, EwmaState, EwmaWhy, Judged, Score};
+/// let (ewma, mut state) = (Ewma { warm_up: 2, ..Ewma::default() }, EwmaState::default());
+/// // All of one instant, so they weigh the same.
+/// let said = [9.0, 11.0, 20.0].map(|value| ewma.score(&mut state, 0, value));
+/// assert_eq!(said[2], Judged::Score(10.0, EwmaWhy { value: 20.0, mean: 10.0, sd: 1.0, values: 2 }));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct EwmaWhy {
     /// The value.

@@ -78,6 +78,18 @@ impl FtrlState {
 }
 
 /// How likely it is, and why.
+///
+/// # Examples
+/// The reasons add up to the logarithm of the odds:
+/// ```
+/// use watchfire_operators::detect::{Ftrl, FtrlState};
+/// let (ftrl, mut state) = (Ftrl::default(), FtrlState::default());
+/// (0..500_u32).for_each(|n| ftrl.learn(&mut state, &[f64::from(n % 10)], n % 10 > 6, 1.0));
+/// let likely = ftrl.predict(&state, &[9.0]);
+/// let logit: f64 = likely.why.iter().sum();
+/// assert!((likely.p - 1.0 / (1.0 + (-logit).exp())).abs() < 1e-12);
+/// assert!(likely.why[0] < 0.0 && likely.why[1] > 1.0, "seldom of all, likely by the feature: {likely:?}");
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Likely {
     /// Between 0 and 1.
@@ -148,6 +160,26 @@ impl Ftrl {
 }
 
 /// What is foretold of an asset.
+///
+/// # Examples
+/// Doors that turned back more than six times have failed, and one has turned back nine times:
+/// ```
+/// use watchfire_engine::{Job, TickSource};
+/// use watchfire_operators::detect::{Example, Foretells, Foretold, Ftrl, Label};
+/// let job = Job::new(|flow| {
+///     let examples = flow.channel::<Example<u32>>("examples").key_by(|_| 0_u32);
+///     examples.detect("door failures", Foretells::new(Ftrl::default())).out.to_channel("foretold");
+/// });
+/// let mut running = job.ticks(TickSource::FROM_EVENTS).start()?;
+/// let (examples, foretold) = (running.sender::<Example<u32>>("examples")?, running.receiver::<Foretold<u32>>("foretold")?);
+/// let of = |n: i64, label| Example { asset: 7, at_ms: n, said_ms: n, features: vec![(n % 10) as f64], label };
+/// examples.send((0..500).map(|n| of(n, Label::Known(n % 10 > 6))).chain([of(509, Label::Open)]).collect())?;
+/// drop(examples);
+/// let foretold: Vec<Foretold<u32>> = foretold.rows().collect();
+/// assert!(matches!(&foretold[..], [of] if (of.asset, of.at_ms) == (7, 509) && of.likely.p > 0.6), "{foretold:?}");
+/// running.wait()?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Foretold<A> {
     /// The asset.

@@ -112,6 +112,18 @@ impl State for HalfSpaceTreesState {
 }
 
 /// The numbers behind a score of [`HalfSpaceTrees`].
+///
+/// # Examples
+/// A hoist whose current is four times as high as ever, at a load that is usual:
+/// ```
+/// use watchfire_operators::detect::{HalfSpaceTrees, HalfSpaceTreesState, Judged, Score};
+/// let (trees, mut state) = (HalfSpaceTrees::<2>::default(), HalfSpaceTreesState::default());
+/// let usual = |n: u32| f64::from(n * 37 % 101) / 100.0;
+/// (0..800).for_each(|n| _ = trees.score(&mut state, 0, [usual(n), 10.0 * usual(n)]));
+/// let Judged::Score(score, why) = trees.score(&mut state, 0, [0.5, 40.0]) else { panic!("it is warm") };
+/// assert!(score > 2.0 && why.mass < 5.0, "hardly any of 250 lay there: {why:?}");
+/// assert!(why.number == 1 && why.of_number > 3.0, "by the current: {why:?}");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct HalfSpaceTreesWhy {
     /// How many of the last full window lay where it lies, the mean over the trees.

@@ -71,6 +71,18 @@ impl State for HoltState {
 }
 
 /// The numbers behind a score of [`Holt`].
+///
+/// # Examples
+/// A brake at 8.5 mm of 10, which was at 8 a day before:
+/// ```
+/// use watchfire_operators::detect::{Holt, HoltState, Judged, Score};
+/// let (left, mut state) = (Holt { limit: 10.0, warm_up: 2, ..Holt::default() }, HoltState::default());
+/// left.score(&mut state, 0, 8.0);
+/// let Judged::Score(left_ms, why) = left.score(&mut state, 86_400_000, 8.5) else { panic!("it is warm") };
+/// assert!((why.level - 8.5).abs() < 1e-9 && (why.trend_a_day - 0.5).abs() < 1e-9, "{why:?}");
+/// let days = (why.limit - why.level) / why.trend_a_day;
+/// assert!((days - 3.0).abs() < 1e-9 && (left_ms / 86_400_000.0 - days).abs() < 1e-9);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct HoltWhy {
     /// The value.

@@ -26,6 +26,20 @@ pub struct Observed {
 }
 
 /// Whether it happened within the horizon.
+///
+/// # Examples
+/// Only what is known teaches:
+/// ```
+/// use watchfire_operators::detect::Label;
+/// let labels = [Label::Open, Label::Known(true), Label::Censored, Label::Known(false)];
+/// let known = labels.into_iter().filter_map(|label| match label {
+///     Label::Known(happened) => Some(happened),
+///     Label::Open | Label::Censored => None,
+/// });
+/// assert_eq!(known.collect::<Vec<bool>>(), [true, false]);
+/// assert_eq!(serde_json::to_string(&labels)?, r#"["open",{"known":true},"censored",{"known":false}]"#);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Label {

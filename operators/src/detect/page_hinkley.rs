@@ -57,6 +57,15 @@ impl State for PageHinkleyState {
 }
 
 /// The numbers behind a score of [`PageHinkley`].
+///
+/// # Examples
+/// ```
+/// use watchfire_operators::detect::{Judged, PageHinkley, PageHinkleyState, PageHinkleyWhy, Score};
+/// let (test, mut state) = (PageHinkley { allowance: 0.5, warm_up: 2, ..PageHinkley::default() }, PageHinkleyState::default());
+/// let said = [5.0, 5.0, 8.0].map(|value| test.score(&mut state, 0, value));
+/// // Two above the mean of all three, less the allowance.
+/// assert_eq!(said[2], Judged::Score(1.5, PageHinkleyWhy { value: 8.0, mean: 6.0, above: 1.5, below: 0.0 }));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PageHinkleyWhy {
     /// The value.

@@ -47,6 +47,15 @@ impl State for RateState {
 }
 
 /// The numbers behind a score of [`Rate`].
+///
+/// # Examples
+/// ```
+/// use watchfire_operators::detect::{Judged, Rate, RateState, RateWhy, Score, Side};
+/// let (falls, mut state) = (Rate { side: Side::Below, ..Rate::default() }, RateState::default());
+/// falls.score(&mut state, 0, 80.0);
+/// let said = falls.score(&mut state, 4_000, 60.0);
+/// assert_eq!(said, Judged::Score(5.0, RateWhy { value: 60.0, before: 80.0, gap_ms: 4_000 }), "by 20 in 4 s");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RateWhy {
     /// The value.

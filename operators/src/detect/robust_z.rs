@@ -127,6 +127,16 @@ impl State for RobustZState {
 }
 
 /// The numbers behind a score of [`RobustZ`].
+///
+/// # Examples
+/// ```
+/// use watchfire_operators::detect::{Entry, Judged, RobustZ, RobustZState, RobustZWhy, Score};
+/// let (runs, mut state) = (RobustZ { warm_up: 3, ..RobustZ::default() }, RobustZState::default());
+/// let said = [8.0, 10.0, 12.0, 20.0].map(|value| runs.score(&mut state, 0, Entry::Add(value)));
+/// let Judged::Score(score, why) = said[3] else { panic!("it is warm") };
+/// assert_eq!(why, RobustZWhy { value: 20.0, median: 10.0, mad: 2.0, values: 3, bin: 8 }, "at eight in Shanghai");
+/// assert!((score - (why.value - why.median) / (1.4826 * why.mad)).abs() < 1e-12);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RobustZWhy {
     /// The value.

@@ -31,6 +31,15 @@ pub enum Reading<V> {
 }
 
 /// No sensor measures more: what is further from zero is out of range, and squares of what is not add up.
+///
+/// # Examples
+/// ```
+/// use watchfire_operators::alarm::UnknownCause;
+/// use watchfire_operators::detect::{Measured, VALUE_MAX};
+/// assert_eq!((-VALUE_MAX).unsound(), None);
+/// assert_eq!((10.0 * VALUE_MAX).unsound(), Some(UnknownCause::OutOfRange));
+/// assert!((1e6 * VALUE_MAX * VALUE_MAX).is_finite(), "the squares of a million such values");
+/// ```
 pub const VALUE_MAX: f64 = 1e100;
 
 /// A value that a detector can look at before it reckons with it.
@@ -68,6 +77,21 @@ impl<const N: usize> Measured for [f64; N] {
 }
 
 /// What is said of a value.
+///
+/// # Examples
+/// ```
+/// use watchfire_operators::detect::{Judged, Rate, RateState, Score};
+/// let (rate, mut state) = (Rate::default(), RateState::default());
+/// let mut said = |at_ms, bar| match rate.score(&mut state, at_ms, bar) {
+///     Judged::Score(a_second, why) => format!("{a_second} bar a second, from {} on", why.before),
+///     Judged::WarmsUp => "too early to tell".to_owned(),
+///     Judged::Unknown(cause) => format!("no value: {}", cause.as_str()),
+///     Judged::Nothing => "nothing new".to_owned(),
+/// };
+/// assert_eq!(said(0, 2.0), "too early to tell");
+/// assert_eq!(said(2_000, 5.0), "1.5 bar a second, from 2 on");
+/// assert_eq!(said(2_000, 5.0), "nothing new");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Judged<W> {
     /// How unusual it is, and the numbers behind that. Finite.

@@ -53,6 +53,15 @@ impl State for StuckState {
 }
 
 /// The numbers behind a score of [`Stuck`].
+///
+/// # Examples
+/// ```
+/// use watchfire_operators::detect::{Judged, Score, Stuck, StuckState, StuckWhy};
+/// let (stuck, mut state) = (Stuck { tolerance: 0.05, ..Stuck::default() }, StuckState::default());
+/// stuck.score(&mut state, 0, 7.0);
+/// let said = stuck.score(&mut state, 5_000, 7.04);
+/// assert_eq!(said, Judged::Score(5_000.0, StuckWhy { value: 7.04, stands_at: 7.0 }), "for five seconds");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct StuckWhy {
     /// The value.

@@ -92,7 +92,15 @@ impl Node {
 /// Where a tree goes on, by one feature.
 ///
 /// # Examples
-/// See [`Trees`].
+/// ```
+/// use watchfire_operators::detect::{Node, Split, Tree, Trees};
+/// let split = Split { feature: 0, below: 30.0, left: 1, right: 2, missing_left: true };
+/// let nodes = vec![Node { value: 0.0, split: Some(split) }, Node::leaf(-1.0), Node::leaf(1.5)];
+/// let trees = Trees::new(vec!["reversals".to_owned()], 0.0, vec![Tree { nodes }])?;
+/// let adds = |reversals: f64| trees.predict(&[reversals]).why[1];
+/// assert_eq!([29.9, 30.0, f64::NAN].map(adds), [-1.0, 1.5, -1.0], "left, right, and left for want of a number");
+/// # Ok::<(), watchfire_engine::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Split {

@@ -56,6 +56,17 @@ impl State for WeibullState {
 }
 
 /// The numbers behind a score of [`Weibull`].
+///
+/// # Examples
+/// ```
+/// use watchfire_operators::detect::{Judged, Score, Weibull, WeibullState};
+/// let rollers = Weibull { shape: 2.0, scale: 200_000.0, within: 5_000.0 };
+/// let mut state = WeibullState::default();
+/// rollers.score(&mut state, 0, 150_000.0);
+/// let Judged::Score(_, why) = rollers.score(&mut state, 0, 50_000.0) else { panic!("it never warms up") };
+/// assert_eq!(why.used, 200_000.0);
+/// assert!((why.survives - 0.37).abs() < 0.01, "63 % have failed by then: {why:?}");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct WeibullWhy {
     /// How much it was used.

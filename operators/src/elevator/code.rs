@@ -92,6 +92,15 @@ pub enum LiftCode {
 }
 
 /// What kind of news a code is.
+///
+/// # Examples
+/// ```
+/// use watchfire_operators::elevator::{CodeFamily, CodeMap};
+/// let families = ["02", "43", "90", "77"].map(|raw| CodeMap::city().read(raw).code.family());
+/// assert_eq!(families, [CodeFamily::Fault, CodeFamily::Event, CodeFamily::Alarm, CodeFamily::Unknown]);
+/// assert_eq!(serde_json::to_string(&families)?, r#"["fault","event","alarm","unknown"]"#);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CodeFamily {
@@ -271,6 +280,14 @@ struct Written {
 }
 
 /// A map that gives one code two meanings.
+///
+/// # Examples
+/// ```
+/// use watchfire_operators::elevator::{CodeMap, LiftCode};
+/// let error = CodeMap::new("example works", [("077", LiftCode::PowerLost), ("77", LiftCode::Inspection)]).unwrap_err();
+/// assert_eq!(error.code(), "E0602");
+/// assert!(error.to_string().starts_with(r#"E0602 code map "example works": "77" stands for two things."#), "{error}");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error(
     "E0602 code map {map:?}: {code:?} stands for two things. Remedy: name each code once, with or without zeros before it."

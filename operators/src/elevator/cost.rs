@@ -88,7 +88,15 @@ impl Default for CostConfig {
 /// What has happened to a lift.
 ///
 /// # Examples
-/// See [`CostConfig`].
+/// ```
+/// use std::collections::BTreeMap;
+/// use watchfire_operators::elevator::{CostConfig, FaultClass, LiftRecord};
+/// let faults = BTreeMap::from([(FaultClass::DoorTrack, 4)]);
+/// let of = |years: f64| CostConfig::default().a_year(&LiftRecord { years, faults: faults.clone() });
+/// assert!(of(6.0)?.expected_yuan < of(3.0)?.expected_yuan, "as many faults in twice the time");
+/// assert_eq!(of(-1.0).unwrap_err().code(), "E0606");
+/// # Ok::<(), watchfire_engine::Error>(())
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct LiftRecord {
@@ -101,7 +109,17 @@ pub struct LiftRecord {
 /// What a lift is expected to cost in a year.
 ///
 /// # Examples
-/// See [`CostConfig`].
+/// What costs most of a lift whose drive has failed once in five years?
+/// ```
+/// use std::collections::BTreeMap;
+/// use watchfire_operators::elevator::{CostConfig, FaultClass, LiftRecord};
+/// let record = LiftRecord { years: 5.0, faults: BTreeMap::from([(FaultClass::Drive, 1)]) };
+/// let cost = CostConfig::default().a_year(&record)?;
+/// let most = cost.by_class.iter().max_by(|a, b| a.1.total_cmp(b.1)).map(|(class, _)| *class);
+/// assert_eq!(most, Some(FaultClass::Drive));
+/// assert!((cost.low_yuan..cost.high_yuan).contains(&cost.expected_yuan), "{cost:?}");
+/// # Ok::<(), watchfire_engine::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CostOfYear {
     /// What is expected, with the loading, yuan.

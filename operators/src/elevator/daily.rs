@@ -50,6 +50,15 @@ impl Timed for DailyCounters {
 }
 
 /// What no lift can have counted.
+///
+/// # Examples
+/// ```
+/// use watchfire_operators::elevator::DailyCounters;
+/// let day = DailyCounters { lift: 31, total_run_starts: f64::NAN, ..DailyCounters::default() };
+/// let error = day.validate().unwrap_err();
+/// assert_eq!(error.code(), "E0601");
+/// assert!(error.to_string().starts_with("E0601 lift 31: total_run_starts is no count."), "{error}");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("E0601 lift {lift}: {field} is no count. Remedy: send what was counted in the day, 0 or more.")]
 pub struct CounterError {

@@ -109,7 +109,16 @@ impl Default for FirmScoring {
 /// How well a firm does.
 ///
 /// # Examples
-/// See [`FirmScoring`].
+/// Two firms with as many lifts, and all trappings in those of one:
+/// ```
+/// use std::collections::BTreeMap;
+/// use watchfire_operators::elevator::{FirmRecord, FirmScoring};
+/// let of = |trappings| FirmRecord { lift_months: 1_000.0, trappings, ..FirmRecord::default() };
+/// let scores = FirmScoring::default().score(&BTreeMap::from([("east", of(4)), ("west", of(0))]));
+/// let (east, west) = (scores["east"], scores["west"]);
+/// assert!((east.trapping_rate - 4.5 / 1_250.0).abs() < 1e-12, "drawn from 4 in 1,000 towards 2, by 250");
+/// assert!(east.points < west.points && east.in_time_share == 1.0, "neither was ever called: {east:?}");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct FirmScore {
     /// All together, 0 to the sum of what there is for each part.

@@ -7,6 +7,19 @@ use super::DailyCounters;
 use crate::detect::Observed;
 
 /// The features of a [`LiftDay`], in words.
+///
+/// # Examples
+/// What speaks most for a failure, in words: here doors fail after a day with many reversals.
+/// ```
+/// use watchfire_operators::detect::{Ftrl, FtrlState};
+/// use watchfire_operators::elevator::FEATURES;
+/// let day = |reversals: u32| FEATURES.map(|name| if name == "reversals today" { f64::from(reversals).ln_1p() } else { 0.0 });
+/// let (ftrl, mut state) = (Ftrl::default(), FtrlState::default());
+/// (0..2_000).for_each(|n| ftrl.learn(&mut state, &day(n % 10), n % 10 > 6, 1.0));
+/// let likely = ftrl.predict(&state, &day(9));
+/// let most = likely.why[1..].iter().zip(FEATURES).max_by(|a, b| a.0.total_cmp(b.0)).map(|(_, name)| name);
+/// assert_eq!((likely.why.len(), most), (1 + FEATURES.len(), Some("reversals today")));
+/// ```
 pub const FEATURES: [&str; 22] = [
     "door failures today",
     "door failures before",

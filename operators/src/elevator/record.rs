@@ -56,7 +56,24 @@ impl Timed for LiftNews {
 /// The record of a lift, when it has changed.
 ///
 /// # Examples
-/// See [`LiftRecords`].
+/// A lift that is heard twice on one day, and once on the next:
+/// ```
+/// use watchfire_engine::{Job, TickSource};
+/// use watchfire_operators::elevator::{LiftNews, LiftRecords, LiftRow, LiftSays, LiftStatus, Recorded};
+/// let job = Job::new(|flow| {
+///     let news = flow.channel::<LiftNews>("news").key_by(|news| news.lift().unwrap_or_default());
+///     news.detect("records", LiftRecords::default()).out.to_channel("recorded");
+/// });
+/// let mut running = job.ticks(TickSource::FromEvents { interval_ms: 60_000, max_jump_ms: 30 * 86_400_000 }).start()?;
+/// let (news, recorded) = (running.sender::<LiftNews>("news")?, running.receiver::<Recorded>("recorded")?);
+/// let heard = |hour: i64| LiftRow { lift: 31, at_ms: hour * 3_600_000, says: LiftSays::Status(LiftStatus::default()) };
+/// news.send([0, 1, 24].map(|hour| LiftNews::Row(heard(hour))).to_vec())?;
+/// drop(news);
+/// let days: Vec<(i64, u32)> = recorded.rows().map(|of| (of.at_ms / 3_600_000, of.tally.days)).collect();
+/// assert_eq!(days, [(0, 1), (24, 2)]);
+/// running.wait()?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Recorded {
     /// The lift.

@@ -207,6 +207,16 @@ pub struct LiftStatus {
 }
 
 /// What the doors of a car are.
+///
+/// # Examples
+/// ```
+/// use watchfire_operators::elevator::{Doors, LiftStatus};
+/// let doors = |line: &str| serde_json::from_str::<LiftStatus>(line).map(|status| status.doors);
+/// assert_eq!(doors(r#"{"doors":"moving"}"#)?, Some(Doors::Moving));
+/// assert_eq!(doors("{}")?, None, "what is not measured is not closed");
+/// assert!(doors(r#"{"doors":"ajar"}"#).is_err());
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[derive(
     Clone,
     Copy,
@@ -283,6 +293,16 @@ impl LiftMode {
 }
 
 /// How far a rescue is.
+///
+/// # Examples
+/// Steps have an order, and some may be left out:
+/// ```
+/// use watchfire_operators::elevator::RescueStep;
+/// let told: Vec<RescueStep> = serde_json::from_str(r#"["answered","released",{"closed":{"false_alarm":false}}]"#)?;
+/// assert!(told.is_sorted() && told[1] > RescueStep::Arrived, "whoever released them was there");
+/// assert_eq!(told[2], RescueStep::Closed { false_alarm: false });
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[derive(
     Clone,
     Copy,

@@ -12,7 +12,34 @@ use crate::detect::{Foretold, Frozen, Likely, Trees};
 /// What is foretold of a lift's faults of a class.
 ///
 /// # Examples
-/// See [`Visits`].
+/// A model goes by one sign; `of` is what a job with [`Visits`] lists of the lift.
+/// ```
+/// # use std::sync::Arc;
+/// # use watchfire_engine::{Job, TickSource};
+/// # use watchfire_operators::elevator::{LiftBook, Visit, Visits, WearDay};
+/// use watchfire_operators::detect::{Foretold, Likely};
+/// use watchfire_operators::elevator::{FaultClass, WEAR_FEATURES};
+/// # let visits = Visits::new(Arc::new(LiftBook::default()));
+/// # let job = Job::new(move |flow| {
+/// #     let (days, foretold) = (flow.channel::<WearDay>("days"), flow.channel::<Foretold<(u32, FaultClass)>>("foretold"));
+/// #     visits.clone().list(days, foretold).to_view("visits");
+/// # });
+/// # let mut running = job.ticks(TickSource::FROM_EVENTS).start()?;
+/// # let views = running.views();
+/// # let (_, foretold) = (running.sender::<WearDay>("days")?, running.sender::<Foretold<(u32, FaultClass)>>("foretold")?);
+/// let mut why = vec![0.0; 1 + WEAR_FEATURES.len()];
+/// (why[0], why[8]) = (-2.0, 1.5);
+/// let doors = Foretold { asset: (31, FaultClass::DoorTrack), at_ms: 86_400_000, likely: Likely { p: 0.375, why } };
+/// # foretold.send(vec![doors])?;
+/// # drop(foretold);
+/// # running.wait()?;
+/// # let list = views.snapshot().ok_or("nothing was listed")?.view::<u32, Visit>("visits")?;
+/// # let (visit, _) = list.get(&0).next().ok_or("nothing was listed")?;
+/// # let of = &visit.outlooks[0];
+/// assert_eq!((of.class, of.p.get(), of.day_ms), (FaultClass::DoorTrack, 0.375, 86_400_000));
+/// assert_eq!(of.why, ["how near the limit is"]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Outlook {
     /// The class.
@@ -28,7 +55,32 @@ pub struct Outlook {
 /// A lift that is worth a visit.
 ///
 /// # Examples
-/// See [`Visits`].
+/// Doors are likelier to fail than the drive, and cost less; `foretold` and `views` are of a job with [`Visits`].
+/// ```
+/// # use std::sync::Arc;
+/// # use watchfire_engine::{Job, TickSource};
+/// # use watchfire_operators::elevator::{LiftBook, Visits, WearDay};
+/// use watchfire_operators::detect::{Foretold, Likely};
+/// use watchfire_operators::elevator::{FaultClass, Visit};
+/// # let visits = Visits::new(Arc::new(LiftBook::default()));
+/// # let job = Job::new(move |flow| {
+/// #     let (days, foretold) = (flow.channel::<WearDay>("days"), flow.channel::<Foretold<(u32, FaultClass)>>("foretold"));
+/// #     visits.clone().list(days, foretold).to_view("visits");
+/// # });
+/// # let mut running = job.ticks(TickSource::FROM_EVENTS).start()?;
+/// # let views = running.views();
+/// # let (_, foretold) = (running.sender::<WearDay>("days")?, running.sender::<Foretold<(u32, FaultClass)>>("foretold")?);
+/// let of = |class, p| Foretold { asset: (31, class), at_ms: 0, likely: Likely { p, why: vec![] } };
+/// foretold.send(vec![of(FaultClass::DoorTrack, 0.5), of(FaultClass::Drive, 0.25)])?;
+/// drop(foretold);
+/// running.wait()?;
+/// let list = views.snapshot().ok_or("nothing was listed")?.view::<u32, Visit>("visits")?;
+/// let (visit, _) = list.get(&0).next().ok_or("nothing was listed")?;
+/// assert_eq!((visit.lift, visit.outlooks.iter().map(|of| of.class).collect::<Vec<_>>()), (31, vec![FaultClass::Drive, FaultClass::DoorTrack]));
+/// // Half of 600 yuan and a quarter of 6,000 in the middle, times what the mean is above that.
+/// assert!((visit.worth_yuan.get() - 1_800.0 * 0.32_f64.exp()).abs() < 1e-6);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Visit {
     /// What faults of all classes within the horizon are expected to cost, yuan: what lists are ranked by.

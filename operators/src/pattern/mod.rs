@@ -66,6 +66,16 @@ use serde::{Deserialize, Serialize};
 use watchfire_engine::Timed;
 
 /// Rows of a key that belong together.
+///
+/// # Examples
+/// What happened, and how long that took:
+/// ```
+/// use watchfire_engine::Timed;
+/// use watchfire_operators::pattern::{Found, Matched};
+/// let found = Found::Match(Matched { key: 7, at_ms: 9_000, rows: vec![("smoke", 1_000), ("heat", 9_000)] });
+/// let took_ms = found.matched().map(|of| of.rows[1].1 - of.rows[0].1);
+/// assert_eq!((found.event_time_ms(), took_ms), (9_000, Some(8_000)));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Matched<K, T> {
     /// The key.

@@ -96,7 +96,32 @@ impl<T: Data> State for SequenceState<T> {
 /// matches can be corrected, and what was told of rows that are not settled.
 ///
 /// # Examples
-/// See the [room](super).
+/// Who calls, and is not answered within a minute? More stands in the [room](super).
+/// ```
+/// use serde::{Deserialize, Serialize};
+/// use watchfire_engine::{Change, Job, TickSource, Timed};
+/// use watchfire_operators::pattern::{Found, Sequence, Steps};
+/// #[derive(Clone, Debug, Serialize, Deserialize)]
+/// struct Said { desk: u32, at_ms: i64, calls: bool }
+/// impl Timed for Said {
+///     fn event_time_ms(&self) -> i64 { self.at_ms }
+/// }
+/// let steps = Steps::new().step("called", |said: &Said| said.calls).absent("answered", 60_000, |said| !said.calls);
+/// let unanswered = Sequence::new(steps, |said: &Said| said.calls)?;
+/// let job = Job::new(move |flow| {
+///     let said = flow.channel::<Said>("said").key_by(|said| said.desk);
+///     said.detect("unanswered", unanswered.clone()).out.to_channel("found");
+/// });
+/// let mut running = job.ticks(TickSource::FROM_EVENTS).start()?;
+/// let (said, found) = (running.sender::<Said>("said")?, running.receiver::<Change<Found<u32, Said>>>("found")?);
+/// let seconds = [(0, true), (30, false), (60, true), (121, false)];
+/// said.send(seconds.map(|(second, calls)| Said { desk: 7, at_ms: second * 1_000, calls }).to_vec())?;
+/// drop(said);
+/// let known: Vec<i64> = found.rows().map(|change| change.row().event_time_ms() / 1_000).collect();
+/// assert_eq!(known, [120], "a minute after the second call");
+/// running.wait()?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Sequence<K, T, F> {
     steps: Steps<T>,
     id: F,

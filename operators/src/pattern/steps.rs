@@ -8,6 +8,17 @@ use watchfire_engine::Error;
 use crate::window::LENGTH_MAX_MS;
 
 /// So many steps a sequence may have.
+///
+/// # Examples
+/// ```
+/// use watchfire_operators::pattern::{STEPS_MAX, Sequence, Steps};
+/// let of = |count: usize| {
+///     let next = |steps: Steps<usize>, n: usize| steps.step(format!("step {n}"), move |code: &usize| *code == n);
+///     Sequence::<u32, usize, _>::new((0..count).fold(Steps::new().within_ms(60_000), next), |code: &usize| *code)
+/// };
+/// assert!(of(STEPS_MAX).is_ok());
+/// assert_eq!(of(STEPS_MAX + 1).unwrap_err().code(), "E0621");
+/// ```
 pub const STEPS_MAX: usize = 64;
 
 /// A condition on a row, with a name.

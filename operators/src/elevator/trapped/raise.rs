@@ -6,6 +6,15 @@ use crate::dispatch::{Raised, Report, Says, Skills};
 use crate::elevator::LiftBook;
 
 /// The cause of an incident in which people are trapped in a lift.
+///
+/// # Examples
+/// ```
+/// use watchfire_operators::dispatch::Says;
+/// use watchfire_operators::elevator::{LiftBook, LiftTold, Site, TRAPPED, Tells, Trap, reports_to};
+/// let tells = Tells::Escalated { lift: 31, nth: 1, level: 2, trap: Trap::Trapped };
+/// let report = reports_to(1, &LiftBook::default(), &LiftTold { site: Site::alone(31), at_ms: 1_000, tells });
+/// assert!(report.is_some_and(|report| matches!(report.says, Says::Raised(raised) if raised.cause == TRAPPED)));
+/// ```
 pub const TRAPPED: &str = "trapped";
 
 /// What those who dispatch are to be told of it: somebody who has the licence for the lift's brand is to come, the more urgently the surer it is, and more people the longer it takes.

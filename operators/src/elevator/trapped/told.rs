@@ -7,6 +7,21 @@ use crate::alarm::Private;
 use crate::elevator::{LiftMode, LiftStatus, RescueStep, Site};
 
 /// How sure it is.
+///
+/// # Examples
+/// The surer it is, the more urgently somebody is to come:
+/// ```
+/// use watchfire_operators::alarm::Severity;
+/// use watchfire_operators::dispatch::Says;
+/// use watchfire_operators::elevator::{LiftBook, LiftTold, Site, Tells, Trap, reports_to};
+/// let severity = |trap: Trap| {
+///     let tells = Tells::Escalated { lift: 31, nth: 1, level: 2, trap };
+///     let report = reports_to(1, &LiftBook::default(), &LiftTold { site: Site::alone(31), at_ms: 1_000, tells })?;
+///     if let Says::Raised(raised) = report.says { Some(raised.severity) } else { None }
+/// };
+/// assert!(Trap::Possibly < Trap::Trapped && Trap::Trapped < Trap::Called);
+/// assert_eq!((severity(Trap::Possibly), severity(Trap::Called)), (Some(Severity::Alarm), Some(Severity::Critical)));
+/// ```
 #[derive(
     Clone,
     Copy,
@@ -34,6 +49,37 @@ pub enum Trap {
 }
 
 /// What a trapping is told from.
+///
+/// # Examples
+/// Somebody presses the button in the car, and then speaks; `told` runs a job with [`Trapped`](super::Trapped):
+/// ```
+/// # use std::sync::Arc;
+/// # use watchfire_engine::{Job, TickSource};
+/// # use watchfire_operators::elevator::{LiftBook, LiftTold, Site, TrapConfig, Trapped};
+/// # fn told(rows: Vec<LiftRow>) -> Result<Vec<Tells>, Box<dyn std::error::Error>> {
+/// #     let trapped = Trapped::new(TrapConfig::default(), Arc::new(LiftBook::default()))?;
+/// #     let job = Job::new(move |flow| {
+/// #         let lifts = flow.channel::<LiftRow>("lifts").key_by(|_| Site::alone(31));
+/// #         lifts.detect("trapped", trapped.clone()).out.to_channel("told");
+/// #     });
+/// #     let mut running = job.ticks(TickSource::FROM_EVENTS).start()?;
+/// #     let (lifts, told) = (running.sender::<LiftRow>("lifts")?, running.receiver::<LiftTold>("told")?);
+/// #     lifts.send(rows)?;
+/// #     drop(lifts);
+/// #     let told = told.rows().map(|told| told.tells).collect();
+/// #     running.wait()?;
+/// #     Ok(told)
+/// # }
+/// use watchfire_operators::elevator::{CodeMap, LiftRow, LiftSays, Tells, TrapCause};
+/// let says = [LiftSays::Code(CodeMap::city().read("90")), LiftSays::Intercom];
+/// let told = told(says.map(|says| LiftRow { lift: 31, at_ms: 1_000, says }).to_vec())?;
+/// let causes = told.into_iter().filter_map(|tells| match tells {
+///     Tells::Raised { why, .. } => Some(why.cause),
+///     _ => None,
+/// });
+/// assert_eq!(causes.collect::<Vec<_>>(), [TrapCause::Button, TrapCause::Intercom]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize,
 )]
@@ -59,6 +105,37 @@ pub enum TrapCause {
 }
 
 /// Why nobody can be sure.
+///
+/// # Examples
+/// A car stands between two floors, and nobody knows whether somebody is in it; `told` runs a job with [`Trapped`](super::Trapped):
+/// ```
+/// # use std::sync::Arc;
+/// # use watchfire_engine::{Job, TickSource};
+/// # use watchfire_operators::elevator::{LiftBook, LiftTold, Site, TrapConfig, Trapped};
+/// # fn told(rows: Vec<LiftRow>) -> Result<Vec<Tells>, Box<dyn std::error::Error>> {
+/// #     let trapped = Trapped::new(TrapConfig::default(), Arc::new(LiftBook::default()))?;
+/// #     let job = Job::new(move |flow| {
+/// #         let lifts = flow.channel::<LiftRow>("lifts").key_by(|_| Site::alone(31));
+/// #         lifts.detect("trapped", trapped.clone()).out.to_channel("told");
+/// #     });
+/// #     let mut running = job.ticks(TickSource::FROM_EVENTS).start()?;
+/// #     let (lifts, told) = (running.sender::<LiftRow>("lifts")?, running.receiver::<LiftTold>("told")?);
+/// #     lifts.send(rows)?;
+/// #     drop(lifts);
+/// #     let told = told.rows().map(|told| told.tells).collect();
+/// #     running.wait()?;
+/// #     Ok(told)
+/// # }
+/// use watchfire_operators::elevator::{Doors, Doubt, LiftRow, LiftSays, LiftStatus, Tells, Trap};
+/// let status = LiftStatus { moving: Some(false), level: Some(false), doors: Some(Doors::Closed), ..LiftStatus::default() };
+/// let rows = (0..120).map(|second| LiftRow { lift: 31, at_ms: second * 1_000, says: LiftSays::Status(status) });
+/// let raised = told(rows.collect())?.into_iter().filter_map(|tells| match tells {
+///     Tells::Raised { trap, why, .. } => Some((trap, why.doubt)),
+///     _ => None,
+/// });
+/// assert_eq!(raised.collect::<Vec<_>>(), [(Trap::Possibly, Some(Doubt::PersonUnknown))]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(
     Clone,
     Copy,
@@ -102,6 +179,38 @@ impl Doubt {
 }
 
 /// The numbers behind it.
+///
+/// # Examples
+/// A car stops between two floors, with somebody in it; `told` runs a job with [`Trapped`](super::Trapped):
+/// ```
+/// # use std::sync::Arc;
+/// # use watchfire_engine::{Job, TickSource};
+/// # use watchfire_operators::elevator::{LiftBook, LiftTold, Site, TrapConfig, Trapped};
+/// # fn told(rows: Vec<LiftRow>) -> Result<Vec<Tells>, Box<dyn std::error::Error>> {
+/// #     let trapped = Trapped::new(TrapConfig::default(), Arc::new(LiftBook::default()))?;
+/// #     let job = Job::new(move |flow| {
+/// #         let lifts = flow.channel::<LiftRow>("lifts").key_by(|_| Site::alone(31));
+/// #         lifts.detect("trapped", trapped.clone()).out.to_channel("told");
+/// #     });
+/// #     let mut running = job.ticks(TickSource::FROM_EVENTS).start()?;
+/// #     let (lifts, told) = (running.sender::<LiftRow>("lifts")?, running.receiver::<LiftTold>("told")?);
+/// #     lifts.send(rows)?;
+/// #     drop(lifts);
+/// #     let told = told.rows().map(|told| told.tells).collect();
+/// #     running.wait()?;
+/// #     Ok(told)
+/// # }
+/// use watchfire_operators::elevator::{Doors, LiftRow, LiftSays, LiftStatus, Tells, TrapCause};
+/// let status = |second: i64| LiftStatus {
+///     moving: Some(second < 10), level: Some(false), doors: Some(Doors::Closed), person: Some(second > 3), ..LiftStatus::default()
+/// };
+/// let rows = (0..70).map(|second| LiftRow { lift: 31, at_ms: second * 1_000, says: LiftSays::Status(status(second)) });
+/// let why = told(rows.collect())?.into_iter().find_map(|tells| if let Tells::Raised { why, .. } = tells { Some(why) } else { None });
+/// let why = why.ok_or("nobody is trapped")?;
+/// assert_eq!((why.cause, why.since_ms, why.doubt), (TrapCause::OffLevel, 10_000, None));
+/// assert_eq!(why.status.and_then(|status| status.person), Some(true));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TrapWhy {
     /// What it is told from.
@@ -162,6 +271,41 @@ impl Timed for LiftTold {
 }
 
 /// What is told in [`LiftTold`].
+///
+/// # Examples
+/// Somebody calls, a mechanic arrives, and says that it is over, but not why; `told` runs a job with [`Trapped`](super::Trapped):
+/// ```
+/// # use std::sync::Arc;
+/// # use watchfire_engine::{Job, TickSource};
+/// # use watchfire_operators::elevator::{LiftBook, LiftTold, Site, TrapConfig, Trapped};
+/// # fn told(rows: Vec<LiftRow>) -> Result<Vec<Tells>, Box<dyn std::error::Error>> {
+/// #     let trapped = Trapped::new(TrapConfig::default(), Arc::new(LiftBook::default()))?;
+/// #     let job = Job::new(move |flow| {
+/// #         let lifts = flow.channel::<LiftRow>("lifts").key_by(|_| Site::alone(31));
+/// #         lifts.detect("trapped", trapped.clone()).out.to_channel("told");
+/// #     });
+/// #     let mut running = job.ticks(TickSource::FROM_EVENTS).start()?;
+/// #     let (lifts, told) = (running.sender::<LiftRow>("lifts")?, running.receiver::<LiftTold>("told")?);
+/// #     lifts.send(rows)?;
+/// #     drop(lifts);
+/// #     let told = told.rows().map(|told| told.tells).collect();
+/// #     running.wait()?;
+/// #     Ok(told)
+/// # }
+/// use watchfire_operators::dispatch::Person;
+/// use watchfire_operators::elevator::{LiftRow, LiftSays, RescueStep, Tells};
+/// let rescue = |step| LiftSays::Rescue { step, nth: Some(1), by: Person::named("mechanic 7", "") };
+/// let says = [LiftSays::Intercom, rescue(RescueStep::Arrived), rescue(RescueStep::Closed { false_alarm: false })];
+/// let told = told((0..).zip(says).map(|(second, says)| LiftRow { lift: 31, at_ms: second * 1_000, says }).collect())?;
+/// let words = told.iter().map(|tells| match tells {
+///     Tells::Raised { lift, nth, level, .. } => format!("lift {lift}, the {nth}st: told to level {level}"),
+///     Tells::Step { step, .. } => format!("{step:?}"),
+///     Tells::Refused { code, .. } => code.clone(),
+///     _ => "something else".to_owned(),
+/// });
+/// assert_eq!(words.collect::<Vec<_>>(), ["lift 31, the 1st: told to level 1", "Arrived", "E0604"]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Tells {
@@ -281,6 +425,38 @@ pub struct LiftInCut {
 }
 
 /// What is known of a lift whose building has no power.
+///
+/// # Examples
+/// The power of a building is lost, and somebody in one of its two lifts speaks; `told` runs a job with [`Trapped`](super::Trapped):
+/// ```
+/// # use std::sync::Arc;
+/// # use watchfire_engine::{Job, TickSource};
+/// # use watchfire_operators::elevator::{Lift, LiftBook, LiftTold, Site, TrapConfig, Trapped};
+/// # fn told(rows: Vec<LiftRow>) -> Result<Vec<Tells>, Box<dyn std::error::Error>> {
+/// #     let lifts = [31, 32].map(|lift| (lift, Lift { building: Some(7), ..Lift::default() }));
+/// #     let trapped = Trapped::new(TrapConfig::default(), Arc::new(LiftBook::new(lifts)))?;
+/// #     let job = Job::new(move |flow| {
+/// #         let lifts = flow.channel::<LiftRow>("lifts").key_by(|_| Site::building(7));
+/// #         lifts.detect("trapped", trapped.clone()).out.to_channel("told");
+/// #     });
+/// #     let mut running = job.ticks(TickSource::FROM_EVENTS).start()?;
+/// #     let (lifts, told) = (running.sender::<LiftRow>("lifts")?, running.receiver::<LiftTold>("told")?);
+/// #     lifts.send(rows)?;
+/// #     drop(lifts);
+/// #     let told = told.rows().map(|told| told.tells).collect();
+/// #     running.wait()?;
+/// #     Ok(told)
+/// # }
+/// use watchfire_operators::elevator::{InCut, LiftRow, LiftSays, Tells, Trap};
+/// let says = [LiftSays::Power { lost: true }, LiftSays::Intercom];
+/// let told = told(says.map(|says| LiftRow { lift: 31, at_ms: 1_000, says }).to_vec())?;
+/// let lists = told.iter().filter_map(|tells| match tells {
+///     Tells::PowerLost { lifts, .. } => Some(lifts.iter().map(|of| of.is).collect::<Vec<InCut>>()),
+///     _ => None,
+/// });
+/// assert_eq!(lists.collect::<Vec<_>>(), [[InCut::NeverHeard, InCut::NeverHeard], [InCut::Raised(Trap::Called), InCut::NeverHeard]]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize,
 )]

@@ -10,6 +10,18 @@ use crate::detect::{Example, Label, Observed};
 use crate::elevator::FaultClass;
 
 /// The features of a [`WearDay`], in words.
+///
+/// # Examples
+/// What a model is asked by, in this order:
+/// ```
+/// use watchfire_operators::detect::Trees;
+/// use watchfire_operators::elevator::{WEAR_FEATURES, WearModel};
+/// let mut names = WEAR_FEATURES.map(str::to_owned).to_vec();
+/// assert!(WearModel::new(Trees::new(names.clone(), 0.0, vec![])?).is_ok());
+/// names.swap(0, 1);
+/// assert_eq!(WearModel::new(Trees::new(names, 0.0, vec![])?).unwrap_err().code(), "E0622");
+/// # Ok::<(), watchfire_engine::Error>(())
+/// ```
 pub const WEAR_FEATURES: [&str; 21] = [
     "what is measured is off, two days",
     "what is measured is off, a week",
@@ -98,7 +110,13 @@ impl WearDay {
 /// A sign that is off.
 ///
 /// # Examples
-/// See [`WearDay`].
+/// ```
+/// use watchfire_operators::elevator::{WearSign, WearWhy};
+/// let ropes = WearWhy { sign: WearSign::Slip, off_sd: 6.2, at: Some((9, true)), lately: 2_450.0, usual: 260.0 };
+/// assert_eq!(ropes.to_string(), "ropes slip: 2.45 mm a floor, usually 0.26 mm a floor, most over 9 floors up");
+/// let doors = WearWhy { sign: WearSign::Reversals, off_sd: 3.4, at: None, lately: 0.31, usual: 0.04 };
+/// assert_eq!(doors.to_string(), "doors turn back: 0.31 a trip, usually 0.04 a trip");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct WearWhy {
     /// The sign.
