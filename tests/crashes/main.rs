@@ -6,6 +6,7 @@
 
 mod dispatched;
 mod flows;
+mod foretold;
 mod lifts;
 mod unreplayed;
 
@@ -95,4 +96,14 @@ fn lifts() {
     let flow = Lifts::new();
     // What is held goes on when a building is silent.
     outlives("lifts", false, |world| flow.job(world));
+}
+
+#[test]
+fn foretold() {
+    let flow = foretold::Lifts::new();
+    outlive("foretold", |name, seeds, lock_step, log_epochs| {
+        // What is held goes on, and days end, when a lift is silent.
+        let lives = Lives { log_epochs, outages: false, lock_step, ..Lives::default() };
+        lives.judge(name, seeds, |world| flow.job(world), |world| flow.judge(world))
+    });
 }
