@@ -290,6 +290,14 @@ fn use_and_events_are_never_taken_back() {
     for used in [0.0, 1.0, VALUE_MAX, 0.0] {
         assert!(matches!(weibull.score(&mut state, 0, used), Judged::Score(p, _) if (0.0..=1.0).contains(&p)));
     }
+    // What was hardly used at all is like new.
+    let fails = |used: f64| match weibull.score(&mut WeibullState::default(), 0, used) {
+        Judged::Score(p, _) => p,
+        said => panic!("{said:?}"),
+    };
+    for used in [5e-324, 1e-300, 1e-200, 1e-12] {
+        assert!((fails(used) - fails(0.0)).abs() < 1e-9, "{used:e}: {}", fails(used));
+    }
     let (rate, mut state) = (EventRate { fades_after: 2.0, ..EventRate::default() }, EventRateState::default());
     for value in [[-5.0, 3.0], [5.0, -3.0]] {
         assert_eq!(rate.score(&mut state, 0, value), Judged::Unknown(UnknownCause::OutOfRange));

@@ -166,9 +166,12 @@ impl Score for Weibull {
         }
         st.used += used;
         let (now, within) = (self.hazard(st.used), self.within.max(0.0));
-        // Not as a difference: of what was used very much no digits would be left.
-        let more =
-            if st.used > 0.0 { now * (self.shape * (within / st.used).ln_1p()).exp_m1() } else { self.hazard(within) };
+        let more = if within < st.used {
+            // Not as a difference: of what was used very much no digits would be left.
+            now * (self.shape * (within / st.used).ln_1p()).exp_m1()
+        } else {
+            self.hazard(st.used + within) - now
+        };
         // What is beyond reckoning does not last.
         let fails = if more.is_nan() { 1.0 } else { -(-more).exp_m1() };
         Judged::Score(fails, WeibullWhy { used: st.used, survives: (-now).exp() })
