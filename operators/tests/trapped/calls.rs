@@ -61,3 +61,17 @@ fn in_every_mode_in_which_somebody_is_at_it_they_are_told_first() {
         assert_eq!(goes, Some(expected), "{mode:?}");
     }
 }
+
+/// A day without a clock, as when we were away: more are told, each once, and then again as ever.
+#[test]
+fn what_was_due_many_times_is_told_once_to_each() {
+    let mut rows = vec![code(1, 10 * S, "90")];
+    let back = 86_400 * S;
+    rows.extend(clock(0, 200 * S).chain(clock(back, back + 2_000 * S)));
+    let told = followed(&told(rows));
+    let levels: Vec<&str> =
+        told.iter().filter(|(at_s, _)| *at_s < back / S + 600).map(|(_, what)| what.as_str()).collect();
+    assert_eq!(levels, ["raised to Dispatch", "missed Answered", "missed Arrived", "level 2", "level 3", "level 4"]);
+    let later: Vec<i64> = told.iter().filter(|(at_s, _)| *at_s >= back / S + 600).map(|(at_s, _)| *at_s).collect();
+    assert_eq!(later.len(), 1, "{told:?}");
+}

@@ -109,12 +109,16 @@ impl Rescue {
             self.missed_arrival = true;
             told.push(Tells::Missed { lift, nth: self.nth, step: RescueStep::Arrived });
         }
+        // What was due many times while we were away is told once to each.
+        let mut told_to = None;
         while is_due(self.escalation_due_ms(config)) {
             self.escalated = self.escalated.saturating_add(1);
             if self.step < Some(RescueStep::Released) {
                 self.level = (self.level + 1).min(1 + config.escalate_ms.len() as u8);
             }
-            told.push(Tells::Escalated { lift, nth: self.nth, level: self.level, trap: self.trap });
+            if told_to.replace(self.level) != Some(self.level) {
+                told.push(Tells::Escalated { lift, nth: self.nth, level: self.level, trap: self.trap });
+            }
             // Whoever works on it has had the time to say so.
             told.extend(self.hand_on(lift));
         }
