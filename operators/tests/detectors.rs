@@ -11,8 +11,8 @@ use support::{Reading as Row, cases, readings};
 use watchfire_engine::{Change, Compose, Data, EventTime, Flow, Job, Real, Running, TickSource, Timed};
 use watchfire_operators::alarm::UnknownCause;
 use watchfire_operators::detect::{
-    Cusum, Entry, Ewma, Example, Finding, Foretells, Foretold, Ftrl, Holt, Horizon, InOrder, Judged, Label, Observed,
-    PageHinkley, Rate, Reading, RobustZ, Score, Scored, Scores, Stuck,
+    Cusum, Entry, EventRate, Ewma, Example, Finding, Foretells, Foretold, Ftrl, Holt, Horizon, InOrder, Judged, Label,
+    Observed, PageHinkley, Rate, Reading, RobustZ, Score, Scored, Scores, Stuck, Weibull,
 };
 use watchfire_operators::window::{Close, Sliding, WindowRow, mean};
 
@@ -31,12 +31,30 @@ fn holt() -> Holt {
     Holt { level_ms: 2_000, trend_ms: 9_000, limit: 50.0, warm_up: 2, ..Holt::default() }
 }
 
+fn weibull() -> Weibull {
+    Weibull { shape: 1.7, scale: 900.0, within: 40.0 }
+}
+
+fn event_rate() -> EventRate {
+    EventRate { prior_rate: 0.2, prior_exposure: 50.0, fades_after: 700.0 }
+}
+
 /// Every value that divides by 13 resets, every one that divides by 11 is unknown.
 fn reading(row: &Row) -> Reading<f64> {
     match row.value {
         value if value % 13 == 0 => Reading::Reset,
         value if value % 11 == 0 => Reading::Unknown(UnknownCause::SensorNotOk),
         value => Reading::Value(value as f64),
+    }
+}
+
+/// Events, less than none of a value below 0, and for how much exposure.
+fn events(row: &Row) -> Reading<[f64; 2]> {
+    match reading(row) {
+        Reading::Value(value) => Reading::Value([value % 4.0, value.abs() % 30.0]),
+        Reading::Unknown(cause) => Reading::Unknown(cause),
+        Reading::Reset => Reading::Reset,
+        Reading::None => Reading::None,
     }
 }
 
@@ -48,8 +66,9 @@ fn build(flow: &Flow<'_>, disorder_ms: i64) {
         .both(Scores::new(Rate::default(), reading))
         .both(Scores::new(Stuck { tolerance: 30.0, ..Stuck::default() }, reading));
     let rows = flow.channel::<Row>("rows").key_by(|row| row.key).event_time(bounds);
-    let found = rows.detect("detectors", sorted.then(of_level.both(of_change)));
-    let (sorted, (((ewma, cusum), holt), ((hinkley, rate), stuck))) = found.out;
+    let of_use = Scores::new(weibull(), reading).both(Scores::new(event_rate(), events));
+    let found = rows.detect("detectors", sorted.then(of_level.both(of_change).both(of_use)));
+    let (sorted, ((((ewma, cusum), holt), ((hinkley, rate), stuck)), (weibull, event_rate))) = found.out;
     sorted.to_channel("sorted");
     ewma.to_channel("ewma");
     cusum.to_channel("cusum");
@@ -57,6 +76,8 @@ fn build(flow: &Flow<'_>, disorder_ms: i64) {
     hinkley.to_channel("page_hinkley");
     rate.to_channel("rate");
     stuck.to_channel("stuck");
+    weibull.to_channel("weibull");
+    event_rate.to_channel("event_rate");
 }
 
 fn job(disorder_ms: i64) -> Job {
@@ -80,6 +101,8 @@ fn said(running: &mut Running) -> Said {
     each::<<PageHinkley as Score>::Why>(running, "page_hinkley", &mut all);
     each::<<Rate as Score>::Why>(running, "rate", &mut all);
     each::<<Stuck as Score>::Why>(running, "stuck", &mut all);
+    each::<<Weibull as Score>::Why>(running, "weibull", &mut all);
+    each::<<EventRate as Score>::Why>(running, "event_rate", &mut all);
     running.wait().unwrap();
     all
 }
@@ -98,7 +121,7 @@ fn all_ways(disorder_ms: i64, rows: &[Row], seed: u64) -> Said {
 }
 
 /// A score over the rows of a key in order, by calling it.
-fn by_hand<S: Score<Value = f64>>(score: &S, rows: &[Row]) -> Vec<(i64, String)> {
+fn by_hand<S: Score>(score: &S, reading: fn(&Row) -> Reading<S::Value>, rows: &[Row]) -> Vec<(i64, String)> {
     let (mut state, mut said) = (S::State::default(), Vec::new());
     for row in rows {
         let finding = match reading(row) {
@@ -136,9 +159,11 @@ proptest! {
             let of_key: Vec<Row> = sorted.iter().filter(|row| row.key == key).copied().collect();
             let is = |name| straight.get(&(key, name)).cloned().unwrap_or_default();
             prop_assert_eq!(is("sorted").len(), of_key.len());
-            prop_assert_eq!(is("ewma"), by_hand(&ewma(), &of_key));
-            prop_assert_eq!(is("cusum"), by_hand(&cusum(), &of_key));
-            prop_assert_eq!(is("holt"), by_hand(&holt(), &of_key));
+            prop_assert_eq!(is("ewma"), by_hand(&ewma(), reading, &of_key));
+            prop_assert_eq!(is("cusum"), by_hand(&cusum(), reading, &of_key));
+            prop_assert_eq!(is("holt"), by_hand(&holt(), reading, &of_key));
+            prop_assert_eq!(is("weibull"), by_hand(&weibull(), reading, &of_key));
+            prop_assert_eq!(is("event_rate"), by_hand(&event_rate(), events, &of_key));
         }
     }
 }

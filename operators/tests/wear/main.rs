@@ -7,6 +7,7 @@ mod records;
 mod signs;
 #[path = "../support/mod.rs"]
 mod support;
+mod visits;
 
 use proptest::prelude::*;
 use support::cases;
