@@ -35,7 +35,7 @@ pub(crate) struct Lifts {
     expected: Shown,
 }
 
-/// Somebody presses the button; help comes after 20 minutes, or never.
+/// Somebody presses the button; help comes after 20 minutes, or never. Who is out is told a day later.
 fn call(lift: u32, at_ms: i64, comes: bool) -> Vec<LiftRow> {
     let row = |after_ms: i64, says| LiftRow { lift, at_ms: at_ms + after_ms, says };
     let step = |minutes: i64, step| {
@@ -45,8 +45,9 @@ fn call(lift: u32, at_ms: i64, comes: bool) -> Vec<LiftRow> {
     let mut rows = vec![row(0, LiftSays::Code(CodeMap::city().read("15")))];
     if comes {
         rows.extend([step(2, RescueStep::Answered), step(20, RescueStep::Arrived)]);
+        rows.push(step(24 * 60, RescueStep::Released));
     }
-    rows.push(step(120, RescueStep::Closed { false_alarm: false }));
+    rows.push(step(30 * 60, RescueStep::Closed { false_alarm: false }));
     rows
 }
 
@@ -91,12 +92,18 @@ impl Lifts {
             trips_a_day: 8.0,
             faults_a_year: 150.0,
             offline_a_day: 0.03,
-            visit_every_days: 6,
+            visit_every_days: 4,
+            told_share: 0.6,
             ..WearSimConfig::default()
         };
         let mut of = Lifts { book, rows: rows(config), expected: Shown::new() };
         let (never, kept) = (Lives { deaths_max: 0, outages: false, ..Lives::default() }, RefCell::default());
-        never.judge("--test crashes foretold", [0], |world| of.job(world), |world| Ok(*kept.borrow_mut() = shown(world)?));
+        never.judge(
+            "--test crashes foretold",
+            [0],
+            |world| of.job(world),
+            |world| Ok(*kept.borrow_mut() = shown(world)?),
+        );
         of.expected = kept.into_inner();
         of.says_something();
         of
@@ -105,7 +112,11 @@ impl Lifts {
     /// What shows nothing proves nothing.
     fn says_something(&self) {
         let says = |name: &str, what: &str| self.expected[name].keys().filter(|row| row.contains(what)).count();
-        assert!(says("visits", r#""worth_yuan""#) == 2 && says("visits", "usually") > 0, "{:?}", self.expected["visits"]);
+        assert!(
+            says("visits", r#""worth_yuan""#) == 2 && says("visits", "usually") > 0,
+            "{:?}",
+            self.expected["visits"]
+        );
         let none = |what: &str| format!(r#""{what}":0,"#);
         for what in ["days", "repeats", "trappings", "calls", "in_time", "visits", "visits_on_time", "repairs"] {
             let zero = says("records", &none(what));
@@ -125,7 +136,7 @@ impl Lifts {
         let (book, trees) = (self.book.clone(), trees());
         let wear = Wear { first_trips: 3, warm_up_days: 3, ..Wear::default() };
         let visits = Visits { a_day: 1, ..Visits::new(book.clone()) };
-        let records = LiftRecords { visit_every_days: 6, ..LiftRecords::default() };
+        let records = LiftRecords { visit_every_days: 4, ..LiftRecords::default() };
         let job = Job::new(move |flow| {
             let (of_site, of_lift) = (book.clone(), book.clone());
             let rows = flow.source::<LiftRow, _, _>("in", source.clone(), JsonLines::new()).rows;
