@@ -4,8 +4,9 @@ use serde::{Deserialize, Serialize};
 use watchfire_engine::Change;
 use watchfire_engine::{Compose, EventTime, Flow, Job, Metrics, Running, TickSource, Timed};
 use watchfire_operators::detect::{
-    Cusum, Discord, Entry, Ewma, HalfSpaceTrees, Holt, InOrder, PageHinkley, Rate, Reading, RobustZ, Rolled, Rolling,
-    Rolls, Score, Scored, Scores, Side, Sign, Silence, Silent, Stuck,
+    Cusum, Discord, Entry, EventRate, Ewma, Example, Foretells, Foretold, Frozen, Ftrl, HalfSpaceTrees, Holt, Horizon,
+    InOrder, Label, Node, Observed, PageHinkley, Rate, Reading, RobustZ, Rolled, Rolling, Rolls, Score, Scored, Scores,
+    Side, Sign, Silence, Silent, Split, Stuck, Tree, Trees, Weibull,
 };
 use watchfire_operators::pattern::{Found, Sequence, Steps};
 use watchfire_operators::window::Close;
@@ -28,7 +29,7 @@ impl Timed for Row {
 }
 
 /// Settings, then values of three keys at times of all kinds: what is said is the same however rows are cut, by other workers, and with every state written down
-/// and read back after every call; rows go on in order, each once, or are late, or came before; and every score is finite.
+/// and read back after every call; rows go on in order, each once, or are late, or came before; every score is finite; and what is asked is answered once at most.
 pub fn detectors(bytes: &[u8]) {
     let mut input = Input::new(bytes);
     let plan = Plan::draw(&mut input);
@@ -79,6 +80,21 @@ fn sign(row: &Row) -> Sign {
     [Sign::Life, Sign::Life, Sign::Expected, Sign::Life, Sign::None, Sign::Life, Sign::Retired][row.id as usize % 7]
 }
 
+fn observe(row: &Row) -> Observed {
+    let features = (row.id % 5 != 4).then(|| vec![row.value, f64::from(row.id % 7)]);
+    Observed { features, failed: row.id.is_multiple_of(3), renewed: row.id % 11 == 10 }
+}
+
+/// By the value, and by what it comes with.
+fn grown() -> Trees {
+    let stump = |feature, below| {
+        let split = Split { feature, below, left: 1, right: 2, missing_left: feature == 1 };
+        Tree { nodes: vec![Node { value: 0.1, split: Some(split) }, Node::leaf(-1.0), Node::leaf(1.0)] }
+    };
+    let names = ["value", "rest"].map(str::to_owned).to_vec();
+    Trees::new(names, -0.5, vec![stump(0, 50.0), stump(1, 3.0)]).expect("sound trees")
+}
+
 /// Two that come near each other with no third between, and nothing like the first after them.
 fn steps(tau_ms: i64) -> Steps<Row> {
     let near_ms = tau_ms.clamp(1, 1 << 40);
@@ -110,6 +126,12 @@ macro_rules! build {
         let rolls = $make(Rolls::new(rolling, both));
         let discord = Discord { warm_up, stretch: 3, memory: 8, same_time_ms: tau_ms, ..Discord::default() };
         let discord = $make(Scores::new(discord, reading).at_least(0.1));
+        let shape = 0.5 + f64::from(seed % 8) / 2.0;
+        let weibull = $make(Scores::new(Weibull { shape, scale: 500.0, within: tau_ms as f64 }, reading));
+        let event_rate = $make(Scores::new(EventRate { fades_after: tau_ms as f64, ..EventRate::default() }, both));
+        let horizon = $make(Horizon::new(tau_ms, quiet_ms, observe).slack_ms(disorder_ms));
+        let foretells = $make(Foretells::new(Ftrl::default()).positive_weight(3.0));
+        let foretold = horizon.then(foretells.both($make(Frozen::new(grown()))));
         let silence = $make(Silence::new(move |_: &u32| tau_ms, sign));
         let allowed_lateness_ms = held_max as i64 * 16;
         let close = match seed % 3 {
@@ -123,15 +145,17 @@ macro_rules! build {
             .both(cusum)
             .both(hinkley)
             .both(holt.both(rate).both(stuck))
-            .both(robust.both(trees).both(silence.both(discord)).both(rolls));
+            .both(robust.both(trees).both(silence.both(discord)).both(rolls))
+            .both(weibull.both(event_rate).both(foretold));
         let found = rows.detect("detectors", sorted.then(all).both(sequence));
-        let (
-            (
-                sorted,
-                ((((ewma, cusum), hinkley), ((holt, rate), stuck)), (((robust, trees), (silent, discord)), rolled)),
-            ),
-            sequence,
-        ) = found.out;
+        let ((sorted, (scores, ((weibull, event_rate), (examples, (learned, frozen))))), sequence) = found.out;
+        let ((((ewma, cusum), hinkley), ((holt, rate), stuck)), (((robust, trees), (silent, discord)), rolled)) =
+            scores;
+        weibull.to_channel("weibull");
+        event_rate.to_channel("event_rate");
+        examples.to_channel("examples");
+        learned.to_channel("learned");
+        frozen.to_channel("frozen");
         robust.to_channel("robust_z");
         trees.to_channel("half_space_trees");
         discord.to_channel("discord");
@@ -207,11 +231,14 @@ fn said(running: &mut Running) -> (Vec<String>, Metrics) {
     each::<RobustZ>(running, "robust_z", &mut all);
     each::<HalfSpaceTrees<2>>(running, "half_space_trees", &mut all);
     each::<Discord>(running, "discord", &mut all);
+    each::<Weibull>(running, "weibull", &mut all);
+    each::<EventRate>(running, "event_rate", &mut all);
     all.extend(running.receiver::<Silent<u32>>("silent").expect("its receiver").rows().map(|row| format!("{row:?}")));
     for rolled in running.receiver::<Rolled<Row>>("rolled").expect("its receiver").rows() {
         assert!(rolled.features.known().is_none_or(|of| of.iter().all(|of| of.is_finite())), "{rolled:?}");
         all.push(format!("{rolled:?}"));
     }
+    foretold(running, &mut all);
     // What is taken back was told before, as it was, and once.
     let mut holds = Vec::new();
     for change in running.receiver::<Change<Found<u32, Row>>>("sequence").expect("its receiver").rows() {
@@ -225,4 +252,26 @@ fn said(running: &mut Running) -> (Vec<String>, Metrics) {
         all.push(format!("{change:?}"));
     }
     (all, running.wait().expect("it ends"))
+}
+
+/// What was asked, what came of it, and what was foretold: an answer belongs to a question, and is given once.
+fn foretold(running: &mut Running, all: &mut Vec<String>) {
+    let mut asked = Vec::new();
+    for example in running.receiver::<Example<u32>>("examples").expect("its receiver").rows() {
+        let is = format!("{:?}", (example.asset, example.at_ms, &example.features));
+        if example.label == Label::Open {
+            asked.push(is);
+        } else {
+            let at = asked.iter().position(|of| *of == is).expect("it was asked, and not answered yet");
+            asked.swap_remove(at);
+        }
+        all.push(format!("{example:?}"));
+    }
+    for name in ["learned", "frozen"] {
+        for said in running.receiver::<Foretold<u32>>(name).expect("its receiver").rows() {
+            let sound = said.likely.why.iter().all(|of| of.is_finite());
+            assert!(sound && (0.0..=1.0).contains(&said.likely.p), "{name}: {said:?}");
+            all.push(format!("{said:?}"));
+        }
+    }
 }

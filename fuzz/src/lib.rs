@@ -22,6 +22,7 @@
 //! | [`windows`] | settings, then rows and cuts | windows and sessions are those of the plain reference, cut and restored at will |
 //! | [`detectors`] | settings, then values | rows go on in order, scores are finite, cut and restored at will |
 //! | [`cranes`] | settings, then readings | sums fit into their windows, ratios are finite, books balance |
+//! | [`lifts`] | settings, then rows of lifts | faults end once, people alone end trappings, records only grow, cut and restored at will |
 //! | [`alarms`] | a ladder, then events | nothing but proof lowers an alarm; ids have no holes |
 //! | [`state`] | a kind, then a state | an error, or a state that can be written down and gone on from |
 // A target speaks by panicking.
@@ -35,6 +36,7 @@ mod csv;
 mod detectors;
 mod input;
 mod json;
+mod lifts;
 mod lines;
 mod mqtt;
 mod refusal;
@@ -53,6 +55,7 @@ pub use cranes::cranes;
 pub use csv::csv;
 pub use detectors::detectors;
 pub use json::json;
+pub use lifts::lifts;
 pub use lines::lines;
 pub use mqtt::mqtt;
 pub use roads::roads;
@@ -71,6 +74,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("csv", csv),
     ("detectors", detectors),
     ("json", json),
+    ("lifts", lifts),
     ("lines", lines),
     ("mqtt", mqtt),
     ("roads", roads),

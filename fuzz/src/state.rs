@@ -8,7 +8,7 @@ use watchfire_operators::detect::{
     HorizonState, InOrderState, Judged, PageHinkleyState, RateState, RobustZState, RollingState, Score, ScoresState,
     SilenceState, StuckState, WeibullState,
 };
-use watchfire_operators::elevator::{FaultsState, LiftRecordState, SiteState, WearState};
+use watchfire_operators::elevator::{FaultsState, HistoryState, LiftRecordState, SiteState, WearState};
 use watchfire_operators::pattern::SequenceState;
 use watchfire_operators::window::{Bounds, SessionState, WindowState};
 
@@ -21,7 +21,7 @@ pub fn state(bytes: &[u8]) {
     let mut input = Input::new(bytes);
     let kind = input.u8();
     let bytes = input.rest();
-    match kind % 31 {
+    match kind % 32 {
         0 => drop(decoded::<WindowState<OverloadPart>>(bytes)),
         1 => drop(decoded::<EpisodeState>(bytes)),
         2 => drop(decoded::<AlarmsState>(bytes)),
@@ -52,6 +52,7 @@ pub fn state(bytes: &[u8]) {
         28 => drop(decoded::<RollingState>(bytes)),
         29 => drop(decoded::<WearState>(bytes)),
         30 => drop(decoded::<LiftRecordState>(bytes)),
+        31 => drop(decoded::<HistoryState>(bytes)),
         _ => alarm(bytes),
     }
 }

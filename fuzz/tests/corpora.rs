@@ -46,7 +46,7 @@ macro_rules! corpora {
     };
 }
 
-corpora! { alarms charts configs cranes csv detectors json lines mqtt roads state windows }
+corpora! { alarms charts configs cranes csv detectors json lifts lines mqtt roads state windows }
 
 #[test]
 fn every_target_has_a_test_a_corpus_and_a_program() {
