@@ -10,8 +10,8 @@ use watchfire_operators::detect::InOrder;
 use watchfire_operators::dispatch::Person;
 use watchfire_operators::elevator::{
     CodeMap, DailyCounters, Doors, FaultClass, Faults, History, Lift, LiftBook, LiftDay, LiftFault, LiftMode, LiftNews,
-    LiftRecords, LiftRow, LiftSays, LiftStatus, LiftTold, LiftTotals, LiftTrip, Recorded, RescueStep, Tally, Tells,
-    TrapConfig, Trapped, Wear, WearDay,
+    LiftRecords, LiftRow, LiftSays, LiftStatus, LiftTold, LiftTotals, LiftTrip, Recorded, RescueStep, Site, Tally,
+    Tells, TrapConfig, Trapped, Trouble, Troubles, Wear, WearDay,
 };
 
 use crate::input::{EDGES_MS, Input};
@@ -84,17 +84,20 @@ macro_rules! build {
         let (of_site, of_lift) = (book.clone(), book);
         let rows = rows.flat_map(|row| if let Row::Lift(row) = row { Some(row) } else { None });
         let sites = rows.clone().key_by(move |row| of_site.site(row.lift)).event_time(LiftRow::EVENT_TIME);
-        let told = sites.detect("trapped", $make(LiftRow::in_order(3_000)).then($make(trapped)));
+        let of_site = $make(trapped).both($make(plan.troubles()));
+        let told = sites.detect("trapped", $make(LiftRow::in_order(3_000)).then(of_site));
+        let (told, troubles) = told.out.1;
         let lifts = rows.flat_map(move |row| of_lift.each(row)).key_by(|row| row.lift);
         let of_rows = $make(wear).both($make(Faults::default()));
         let lifts = lifts.event_time(LiftRow::EVENT_TIME);
         let found = lifts.detect("lifts", $make(LiftRow::in_order(3_000)).then(of_rows));
         let (rows, (wear, faults)) = found.out;
         let news = rows.map(LiftNews::Row).union(faults.clone().map(LiftNews::Fault));
-        let news = news.union(told.out.1.clone().map(LiftNews::Told)).filter(|news| news.lift().is_some());
+        let news = news.union(told.clone().map(LiftNews::Told)).filter(|news| news.lift().is_some());
         let news = news.key_by(|news| news.lift().unwrap_or_default()).event_time(LiftRow::EVENT_TIME);
         news.detect("records", $make(records)).out.to_channel_with("recorded", ROOM);
-        told.out.1.to_channel_with("told", ROOM);
+        told.to_channel_with("told", ROOM);
+        troubles.to_channel_with("troubles", ROOM);
         wear.to_channel_with("wear", ROOM);
         faults.to_channel_with("faults", ROOM);
         found.late.to_channel_with("late", ROOM);
@@ -119,6 +122,20 @@ impl Plan {
         if self.hasty { TrapConfig { off_level_ms: 4_000, level_ms: 3_000, ..rules } } else { rules }
     }
 
+    fn troubles(self) -> Troubles {
+        let rules = Troubles::default();
+        let few = Troubles {
+            silent_ms: 5_000,
+            flaps: 2,
+            constant_runs: 2,
+            losses: 2,
+            held_ms: 500,
+            odd: 0.1,
+            ..rules.clone()
+        };
+        if self.hasty { few } else { rules }
+    }
+
     fn ticks(self) -> TickSource {
         TickSource::FromEvents { interval_ms: if self.hasty { 500 } else { 60_000 }, max_jump_ms: 60 * DAY_MS }
     }
@@ -135,6 +152,7 @@ impl Plan {
 /// What was told.
 struct Said {
     told: Vec<LiftTold>,
+    troubles: Vec<Trouble>,
     wear: Vec<WearDay>,
     faults: Vec<LiftFault>,
     records: Vec<Recorded>,
@@ -151,9 +169,9 @@ impl Said {
         }
         let (told, wear, faults) = (rest(running, "told"), rest(running, "wear"), rest(running, "faults"));
         let (records, histories) = (rest(running, "recorded"), rest(running, "histories"));
-        let (late, skewed) = (rest(running, "late"), rest(running, "skewed"));
+        let (late, skewed, troubles) = (rest(running, "late"), rest(running, "skewed"), rest(running, "troubles"));
         let metrics = running.wait().expect("it ends");
-        Said { told, wear, faults, records, histories, late, skewed, metrics }
+        Said { told, troubles, wear, faults, records, histories, late, skewed, metrics }
     }
 
     /// As text: what is not a number is not equal to itself.
@@ -161,8 +179,13 @@ impl Said {
         fn each<T: Debug>(rows: &[T]) -> impl Iterator<Item = String> {
             rows.iter().map(|row| format!("{row:?}"))
         }
-        let Said { told, wear, faults, records, histories, late, skewed, metrics: _ } = self;
-        let all = each(told).chain(each(wear)).chain(each(faults)).chain(each(records)).chain(each(histories));
+        let Said { told, troubles, wear, faults, records, histories, late, skewed, metrics: _ } = self;
+        let all = each(told)
+            .chain(each(troubles))
+            .chain(each(wear))
+            .chain(each(faults))
+            .chain(each(records))
+            .chain(each(histories));
         all.chain(each(late)).chain(each(skewed)).collect()
     }
 
@@ -177,6 +200,7 @@ impl Said {
         }
         faults_end_once(&self.faults);
         people_end_trappings(&self.told);
+        troubles_end_once(&self.troubles);
         records_grow(&self.records);
         for (name, book) in &self.metrics.operators {
             let of = book.detectors[0];
@@ -197,6 +221,23 @@ fn faults_end_once(faults: &[LiftFault]) {
         let was_open = if fault.until_ms.is_some() { open.remove(&is) } else { !open.insert(is) };
         assert_eq!(was_open, fault.until_ms.is_some(), "{fault:?}");
         assert!(fault.until_ms.is_none_or(|until_ms| until_ms >= fault.from_ms) && fault.times > 0, "{fault:?}");
+    }
+}
+
+/// What is over has begun, as it was told, and begins anew only after that.
+fn troubles_end_once(troubles: &[Trouble]) {
+    let mut open: Vec<(Site, Option<u32>, &Trouble)> = Vec::new();
+    for trouble in troubles {
+        assert!(trouble.at_ms >= trouble.from_ms, "{trouble:?}");
+        let is_same = |(site, lift, of): &(Site, Option<u32>, &Trouble)| {
+            let same_kind = std::mem::discriminant(&of.ails) == std::mem::discriminant(&trouble.ails);
+            (*site, *lift) == (trouble.site, trouble.lift) && same_kind
+        };
+        match (open.iter().position(is_same), trouble.over) {
+            (Some(at), true) => assert_eq!(open.swap_remove(at).2.ails, trouble.ails),
+            (None, false) => open.push((trouble.site, trouble.lift, trouble)),
+            (was, _) => panic!("{trouble:?} while it was told: {was:?}"),
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use watchfire_operators::detect::{
     HorizonState, InOrderState, Judged, PageHinkleyState, RateState, RobustZState, RollingState, Score, ScoresState,
     SilenceState, StuckState, WeibullState,
 };
-use watchfire_operators::elevator::{FaultsState, HistoryState, LiftRecordState, SiteState, WearState};
+use watchfire_operators::elevator::{FaultsState, HistoryState, LiftRecordState, SiteState, TroublesState, WearState};
 use watchfire_operators::pattern::SequenceState;
 use watchfire_operators::window::{Bounds, SessionState, WindowState};
 
@@ -21,7 +21,7 @@ pub fn state(bytes: &[u8]) {
     let mut input = Input::new(bytes);
     let kind = input.u8();
     let bytes = input.rest();
-    match kind % 32 {
+    match kind % 33 {
         0 => drop(decoded::<WindowState<OverloadPart>>(bytes)),
         1 => drop(decoded::<EpisodeState>(bytes)),
         2 => drop(decoded::<AlarmsState>(bytes)),
@@ -53,6 +53,7 @@ pub fn state(bytes: &[u8]) {
         29 => drop(decoded::<WearState>(bytes)),
         30 => drop(decoded::<LiftRecordState>(bytes)),
         31 => drop(decoded::<HistoryState>(bytes)),
+        32 => drop(decoded::<TroublesState>(bytes)),
         _ => alarm(bytes),
     }
 }

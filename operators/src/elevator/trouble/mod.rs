@@ -3,6 +3,8 @@
 mod link;
 mod misuse;
 mod power;
+#[cfg(test)]
+mod tests;
 mod told;
 
 use std::collections::BTreeMap;
@@ -29,7 +31,7 @@ pub use told::{Ails, Trouble};
 /// - **People** ([`Ails::Misused`]) hold doors open, or keep them from closing, more often than is to be expected of that lift at that hour of the day. What people at work do is none of it.
 ///
 /// Rows must come in order ([`LiftRow::in_order`] before): a status that is older than the last of its lift is [`Late`](Verdict::Late). The end of the input ends no trouble: no more news is no good news. Per
-/// row: O(lifts of the site). Memory per lift: some 600 bytes.
+/// row: O(lifts of the site). Memory per lift: 864 bytes.
 ///
 /// # Examples
 /// ```
