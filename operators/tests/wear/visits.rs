@@ -51,12 +51,15 @@ fn listed(running: &mut Running) -> BTreeMap<u32, Vec<Visit>> {
     all
 }
 
-/// What the last days of lifts come to: for each firm the lift that is worth most, and by which classes.
-fn by_hand(days: &[WearDay]) -> BTreeMap<u32, Vec<(u32, f64, Vec<(FaultClass, i64)>)>> {
+/// A lift, what it is worth, and by which classes of which day.
+type Worth = (u32, f64, Vec<(FaultClass, i64)>);
+
+/// What the last days of lifts come to: for each firm the lift that is worth most.
+fn by_hand(days: &[WearDay]) -> BTreeMap<u32, Vec<Worth>> {
     let mut last: BTreeMap<(u32, FaultClass), &WearDay> = BTreeMap::new();
     days.iter().for_each(|day| _ = last.insert((day.lift, day.class), day));
     let (costs, trees) = (CostConfig::default(), trees());
-    let mut all: BTreeMap<u32, Vec<(u32, f64, Vec<(FaultClass, i64)>)>> = BTreeMap::new();
+    let mut all: BTreeMap<u32, Vec<Worth>> = BTreeMap::new();
     for lift in 1..=LIFTS {
         let of_lift = last.range((lift, FaultClass::DoorLock)..=(lift, FaultClass::Misuse));
         let cost = |day: &WearDay| trees.predict(&day.features).p * costs.classes[&day.class].mean_yuan();
