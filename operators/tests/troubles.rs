@@ -142,7 +142,7 @@ fn a_sensor_that_says_the_same_run_after_run_is_out_of_order() {
     let nobody = Ails::PersonConstant { says: false, runs: 100 };
     let mut rows = runs(0, 150, |_| Some(false));
     let begins = (Some(1), 99 * 120 + 10, 0, false, nobody.clone());
-    assert_eq!(told(rows.clone()), [begins.clone()]);
+    assert_eq!(told(rows.clone()), std::slice::from_ref(&begins));
     // It sees somebody: it is not.
     rows.push(status(1, 150 * 120, Doors::Closed, Some(true)));
     assert_eq!(told(rows), [begins, (Some(1), 150 * 120, 0, true, nobody)]);

@@ -1,7 +1,7 @@
 //! Elevators: who is trapped in one and how far help is; daily counters, what of a lift's past says something of its future, and what is foretold from that.
 //!
 //! Shape: per building, [`LiftRow`]s in, put [in order](LiftRow::in_order); [`Trapped`] tells who may be trapped, and [`reports_to`] makes of that what those who dispatch are
-//! told. What trips measure says how each lift [wears](Wear), what is foretold from that which [visits](Visits) are worth most. What controllers report by number is put into one language by a [`CodeMap`], and made into faults by [`Faults`]. [`LiftSim`] and [`WearSim`] make up lifts to try it all on. Per lift, [`DailyCounters`] in; [`History`] makes [`LiftDay`]s of them, each with the features that
+//! told. What trips measure says how each lift [wears](Wear), what is foretold from that which [visits](Visits) are worth most. What controllers report by number is put into one language by a [`CodeMap`], and made into faults by [`Faults`]. What ails a lift although nothing in it wears [`Troubles`] tell. [`LiftSim`] and [`WearSim`] make up lifts to try it all on. Per lift, [`DailyCounters`] in; [`History`] makes [`LiftDay`]s of them, each with the features that
 //! [`Foretells`](crate::detect::Foretells) learns from and names for people to read ([`FEATURES`]).
 
 mod at_work;

@@ -160,7 +160,7 @@ impl State for WearState {
 }
 
 impl Wear {
-    /// The classes of which trips show signs. Power is a matter of the building, the link of the moment, misuse of people.
+    /// The classes of which trips show signs. Power is a matter of the building, the link of the moment, misuse of people: of these [`Troubles`](super::Troubles) tell while they last.
     pub const CLASSES: [FaultClass; 7] = [
         FaultClass::DoorLock,
         FaultClass::DoorTrack,
