@@ -95,16 +95,13 @@ pub fn evaluate(days: Vec<DailyCounters>, growth: &Growth) -> Result<String, Fai
             run.of_others.extend(others.likely.into_iter().filter(|((lift, _), _)| part(*lift) == unseen));
         }
         let asked = |at_ms: i64| (from_ms..last_ms).contains(&at_ms);
-        let censored =
-            run.labels.iter().filter(|((_, at_ms), label)| asked(*at_ms) && **label == Label::Censored).count();
-        let open = run.days.keys().filter(|of| asked(of.1) && !run.labels.contains_key(of)).count();
         let all: Vec<(metrics::Foretold, &LiftDay)> = run
             .days
             .iter()
             .filter(|((_, at_ms), _)| asked(*at_ms))
             .filter_map(|(of, day)| run.judged(target, *of, day))
             .collect();
-        let nobody = censored + open;
+        let nobody = run.days.keys().filter(|(_, at_ms)| asked(*at_ms)).count() - all.len();
         let share = 100.0 * nobody as f64 / (all.len() + nobody).max(1) as f64;
         let _ = writeln!(
             text,

@@ -251,12 +251,14 @@ fn lives(all: &BTreeMap<Of, WearDay>, from_ms: i64) -> HashMap<FaultClass, Weibu
     for of_lift in before.chunk_by(|(a, _), (b, _)| (a.0, a.1) == (b.0, b.1)) {
         let of_class = lives.entry(of_lift[0].0.1).or_default();
         // What failed has failed until it is mended.
-        let (mut age, mut has_failed) = (0.0, false);
-        for (_, day) in of_lift {
+        let (mut age, mut has_failed, mut last_ms) = (0.0, false, of_lift[0].0.2 - DAY_MS);
+        for ((_, _, at_ms), day) in of_lift {
+            // It may have been offline for days.
+            let used = age + (at_ms - std::mem::replace(&mut last_ms, *at_ms)) as f64 / DAY_MS as f64;
             if day.failed && !has_failed {
-                of_class.push(Life { used: age + 1.0, failed: true });
+                of_class.push(Life { used, failed: true });
             } else if day.renewed && !has_failed {
-                of_class.push(Life { used: age + 1.0, failed: false });
+                of_class.push(Life { used, failed: false });
             }
             (age, has_failed) = (day.features[AGE], (has_failed || day.failed) && !day.renewed);
         }

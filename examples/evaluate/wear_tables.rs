@@ -213,8 +213,10 @@ fn probabilities(run: &Run) -> String {
     let rest: Vec<_> = judged.iter().filter(|((_, _, at_ms), _)| *at_ms >= third_ms).collect();
     let happened = rest.iter().filter(|(_, of)| of.happened).count() as f64 / rest.len().max(1) as f64;
     let by = |way: usize| move |(_, of): &&(Of, metrics::Foretold)| (of.scores[way], of.happened);
-    let mut each: Vec<(String, Vec<(f64, bool)>)> =
-        vec![("always the share of all".into(), rest.iter().map(|(_, of)| (happened, of.happened)).collect())];
+    let mut each: Vec<(String, Vec<(f64, bool)>)> = vec![(
+        "always their share, which nobody knew".into(),
+        rest.iter().map(|(_, of)| (happened, of.happened)).collect(),
+    )];
     for way in [FTRL, TREES] {
         let raw: Vec<(f64, bool)> = rest.iter().map(by(way)).collect();
         each.push((WAYS[way].into(), raw.clone()));

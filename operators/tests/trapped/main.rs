@@ -49,6 +49,10 @@ fn taken(running: &mut Running) -> Vec<LiftTold> {
 /// What is told of rows in the order of their times.
 fn told(mut rows: Vec<LiftRow>) -> Vec<LiftTold> {
     rows.sort_by_key(|row| row.at_ms);
+    told_as_they_come(rows)
+}
+
+fn told_as_they_come(rows: Vec<LiftRow>) -> Vec<LiftTold> {
     let mut running = job(book()).start().unwrap();
     let sender = running.sender::<LiftRow>("lifts").unwrap();
     rows.chunks(50).for_each(|rows| sender.send(rows.to_vec()).unwrap());

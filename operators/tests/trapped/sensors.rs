@@ -71,8 +71,29 @@ fn a_lift_that_is_locked_is_looked_into_where_nobody_can_know() {
         (40..200).map(|second| status(3, second * S, LiftStatus { person: None, ..stands(true, doors(second)) })),
     );
     assert_eq!(raised_of(opened), []);
-    // Whoever works on it locks it, and goes on working.
+    // A mode that was told before hides nothing.
     let mut worked = parks(LiftMode::Normal);
     worked.extend([code(3, 21 * S, "43"), code(3, 25 * S, "42")]);
-    assert_eq!(raised_of(worked), []);
+    assert_eq!(raised_of(worked).len(), 1);
+    // Told again late, an old code changes nothing: neither that it is locked nor that it is in service.
+    let again = |first: &str, then: &str| {
+        let mut rows = parks(LiftMode::Normal);
+        rows.extend([code(3, 25 * S, first), code(3, 30 * S, then)]);
+        rows.sort_by_key(|row| row.at_ms);
+        let at = rows.partition_point(|row| row.at_ms <= 40 * S);
+        rows.insert(at, code(3, 25 * S, first));
+        raised(&told_as_they_come(rows)).len()
+    };
+    assert_eq!((again("42", "40"), again("40", "42")), (0, 1));
+    // People have looked: while it stands there locked for days, polled every ten minutes, nobody is sent again.
+    let mut stands_locked = parks(LiftMode::OutOfService);
+    stands_locked.push(step(3, 150 * S, RescueStep::Closed { false_alarm: true }));
+    let days = |_: i64| LiftStatus { person: None, mode: LiftMode::OutOfService, ..stands(true, Doors::Closed) };
+    stands_locked.extend((1..100).map(|n| status(3, n * 600 * S, days(n))));
+    assert_eq!(raised_of(stands_locked).len(), 1);
+    // Parked for hours, and locked then: as long as ever, not at once.
+    let mut parked = parks(LiftMode::Normal);
+    parked.push(code(3, 150 * S, "42"));
+    let of = raised_of(parked);
+    assert!(of.is_empty(), "the end of the input proves nothing: {of:?}");
 }

@@ -4,7 +4,7 @@ use watchfire_engine::rkyv;
 
 use super::config::TrapConfig;
 use super::told::{Doubt, Trap, TrapCause, TrapWhy};
-use crate::elevator::{Doors, LiftStatus};
+use crate::elevator::{Doors, LiftMode, LiftStatus};
 
 /// No row is awaited for longer.
 const AWAITED_MAX_MS: i64 = 60_000;
@@ -74,6 +74,8 @@ pub(super) struct Car {
     pub(super) fault_ms: Option<i64>,
     /// When people have said that it is over: how it stands since is no reason to raise it again.
     excused_ms: Option<i64>,
+    /// When it was taken out of service, if its doors have not let people out since, and people have not said that nobody is in it.
+    locked_ms: Option<i64>,
     /// Until when its sensor is known to be out of order.
     pub(super) sensor_out_until_ms: Option<i64>,
 }
@@ -102,6 +104,7 @@ impl Car {
         let gap_ms = before.map_or(0, |before| at_ms.saturating_sub(before.at_ms));
         self.gap_ms = gap_ms;
         self.hear_doors(config, &status, at_ms, gap_ms);
+        self.hear_mode(before.as_ref(), &status, at_ms);
         let is_closed = status.doors == Some(Doors::Closed);
         self.closed_since_ms = is_closed.then(|| self.closed_since_ms.unwrap_or(at_ms));
         self.hear_person(config, &status, at_ms);
@@ -119,6 +122,19 @@ impl Car {
             self.stands_rows = self.stands_rows.saturating_add(1);
             self.moving_unknown |= status.moving.is_none();
             self.unseen |= gap_ms > config.gap_max_ms;
+        }
+    }
+
+    /// Whether it is taken out of service, or back in it. Locked with open doors it holds nobody.
+    fn hear_mode(&mut self, before: Option<&Heard>, status: &LiftStatus, at_ms: i64) {
+        let was_out = before.is_some_and(|before| before.status.mode == LiftMode::OutOfService);
+        match status.mode {
+            LiftMode::OutOfService if !was_out => self.lock(at_ms),
+            LiftMode::Normal if was_out => self.unlock(),
+            _ => {}
+        }
+        if self.has_opened {
+            self.unlock();
         }
     }
 
@@ -226,19 +242,25 @@ impl Car {
             [&mut self.stands_since_ms, &mut self.open_since_ms, &mut self.closed_since_ms, &mut self.nobody_since_ms];
         let more =
             [&mut self.seen_since_ms, &mut self.fault_ms, &mut self.excused_ms, &mut self.ran_ms, &mut self.opened_ms];
+        let more = more.into_iter().chain([&mut self.locked_ms]);
         let all = times.into_iter().chain(more).flatten().chain([&mut self.aboard_since_ms]);
         all.for_each(|time_ms| *time_ms = time_ms.saturating_add(later_ms));
     }
 
-    /// Its doors let people out at a floor.
-    pub(super) fn is_open(&self) -> bool {
-        self.has_opened
+    /// It was taken out of service: it sets out no more, and whoever is in it stays there until its doors open.
+    pub(super) fn lock(&mut self, at_ms: i64) {
+        self.locked_ms.get_or_insert(at_ms);
+    }
+
+    /// It is in service again.
+    pub(super) fn unlock(&mut self) {
+        self.locked_ms = None;
     }
 
     /// People say that it is over: nobody is in the car, and that it stands where it does says nothing, until it moves, its doors open, or it tells a fault.
     pub(super) fn excuse(&mut self, now_ms: i64) {
         self.excused_ms = Some(self.heard.map_or(now_ms, |heard| heard.at_ms));
-        (self.inside, self.seen_since_ms) = (Inside::Nobody, None);
+        (self.inside, self.seen_since_ms, self.locked_ms) = (Inside::Nobody, None, None);
     }
 
     /// People say that its sensor is out of order until then: what it has said of who is in the car says nothing.
@@ -278,9 +300,13 @@ impl Car {
             None => (TrapCause::Stands, config.off_level_ms),
         };
         let off_level = cause == TrapCause::OffLevel;
-        if !self.may_hold_somebody(config, off_level, senses_people) {
-            return None;
-        }
+        let since_ms = if self.may_hold_somebody(config, off_level, senses_people) {
+            since_ms
+        } else {
+            // Where nobody can know who is in it a car that is parked is no reason to look; one that is locked is.
+            let locked_ms = self.locked_ms.filter(|_| self.may_hold_somebody(config, off_level, true))?;
+            since_ms.max(locked_ms)
+        };
         let person = self.person_doubt(config, heard);
         let doors = self.doors_doubt(config, heard, since_ms.saturating_add(hold_ms)).filter(|_| !off_level);
         let moving = self.moving_unknown.then_some(Doubt::MovingUnknown);

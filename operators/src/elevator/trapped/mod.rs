@@ -28,7 +28,7 @@ use site::Turn;
 ///   ([`TrapConfig`]). Who is in the car is kept between two openings of its doors at a floor: a sensor flickers, and nobody appears or vanishes in a closed car.
 /// - **What is not known**, or not to be believed, is not taken for safe: it is told as [`Possibly`](Trap::Possibly), with the [`Doubt`]. Where an answer is missing
 ///   after twice as long, where it is only weak after no longer. Of a car between floors a sensor that says nobody is not enough. Where no sensor is fitted,
-///   a car that is parked is no reason to look, but one that stands between floors is, one that has told a fault, and one that is taken out of service with its doors closed.
+///   a car that is parked is no reason to look, but one that stands between floors is, one that has told a fault, and one that is taken out of service with its doors closed, until they open.
 /// - **The button, the intercom, and a controller that says so** are told at once, in every mode.
 /// - **Whoever works on the lift** (inspection, maintenance, fire) is told first, if it is known who; whoever dispatches, when they do not
 ///   [answer](ResponseConfig::answer_ms) in time. Nothing is dropped.
@@ -42,7 +42,7 @@ use site::Turn;
 /// **A clock that is far ahead**: by default the engine keeps such rows from every detector, and a call may be among them. Take rows by
 /// [`LiftRow::EVENT_TIME`], which lets it learn the error. A lift whose clock is behind those of its building is acted upon by its own rows and our clock.
 ///
-/// Per row: O(lifts of the site). Memory per site: [`SiteState`], 384 bytes a lift and its last calls.
+/// Per row: O(lifts of the site). Memory per site: [`SiteState`], 416 bytes a lift and its last calls.
 ///
 /// # Examples
 /// ```

@@ -45,6 +45,8 @@ pub(super) struct Watched {
     on_site: Option<(Private, i64)>,
     /// What its controller has said that it is used for, where its status says nothing.
     told_mode: LiftMode,
+    /// When it said so last.
+    mode_ms: Option<i64>,
     /// Its rows come behind the watermark of the site.
     lags: bool,
     /// It has run since the power was lost.
@@ -79,7 +81,7 @@ pub struct SiteState {
 
 impl State for SiteState {
     const NAME: &'static str = "watchfire.trapped";
-    const VERSION: u32 = 1;
+    const VERSION: u32 = 2;
 }
 
 impl SiteState {
@@ -107,9 +109,7 @@ impl SiteState {
 
     fn next(&self, watched: &Watched, lift: u32, config: &TrapConfig, book: &LiftBook, now_ms: i64) -> Option<Case> {
         let out = watched.car.sensor_out_until_ms.is_some_and(|until_ms| now_ms < until_ms);
-        // Where nobody can know who is in it a car that is parked is no reason to look; one that was locked is, for it sets out no more.
-        let is_locked = watched.mode() == LiftMode::OutOfService;
-        let senses_people = is_locked || !out && book.lift(lift).is_none_or(|lift| lift.senses_people);
+        let senses_people = !out && book.lift(lift).is_none_or(|lift| lift.senses_people);
         // Of a car that has run since, somebody may be trapped again.
         let raised = watched.rescue.as_ref().filter(|rescue| !watched.is_over_for(rescue)).map(|rescue| rescue.trap);
         watched.car.next(config, senses_people, raised)
@@ -314,7 +314,9 @@ impl Turn<'_> {
         if let Some(heard) = self.watched(lift).car.heard {
             if at_ms.saturating_add(SET_BACK_MS) < heard.at_ms {
                 let now_ms = self.now_ms;
-                self.watched(lift).car.set_back(at_ms, now_ms);
+                let watched = self.watched(lift);
+                watched.car.set_back(at_ms, now_ms);
+                watched.mode_ms = None;
             } else if at_ms < heard.at_ms {
                 return Verdict::Late;
             }
@@ -324,13 +326,7 @@ impl Turn<'_> {
         }
         let (config, now_ms) = (self.config, self.now_ms);
         self.act_upon(lift, at_ms);
-        let watched = self.watched(lift);
-        let was_open = watched.car.is_open();
-        watched.car.hear(config, status, at_ms, now_ms);
-        // Many a controller never tells that a lift is in service again.
-        if watched.told_mode == LiftMode::OutOfService && watched.car.is_open() && !was_open {
-            watched.told_mode = LiftMode::Normal;
-        }
+        self.watched(lift).car.hear(config, status, at_ms, now_ms);
         self.act_upon(lift, at_ms);
         let runs = status.moving == Some(true) && status.mode == LiftMode::Normal;
         let since_cut =
@@ -359,21 +355,34 @@ impl Turn<'_> {
             LiftCode::Trapped => return self.call(lift, TrapCause::Controller, at_ms),
             LiftCode::PowerLost => return self.power_lost(at_ms),
             LiftCode::NoFault => self.watched(lift).car.fault_ms = None,
-            LiftCode::Inspection => self.watched(lift).told_mode = LiftMode::Inspection,
-            LiftCode::FireReturn | LiftCode::Firefighter => self.watched(lift).told_mode = LiftMode::Fire,
-            LiftCode::OutOfService => {
-                let watched = self.watched(lift);
-                // Whoever works on it goes on to.
-                if !watched.told_mode.has_somebody_at_it() {
-                    watched.told_mode = LiftMode::OutOfService;
-                }
-            }
-            LiftCode::BackToAutomatic => {
-                self.watched(lift).told_mode = LiftMode::Normal;
-                self.if_nobody_is_at_it(lift);
-            }
+            LiftCode::Inspection
+            | LiftCode::FireReturn
+            | LiftCode::Firefighter
+            | LiftCode::OutOfService
+            | LiftCode::BackToAutomatic => return self.mode(lift, coded.code, at_ms),
             code if code.family() == CodeFamily::Fault => self.watched(lift).car.fault(at_ms),
             _ => {}
+        }
+        Verdict::Applied
+    }
+
+    /// What it is used for from now on, unless something newer was said of that.
+    fn mode(&mut self, lift: u32, code: LiftCode, at_ms: i64) -> Verdict {
+        let watched = self.watched(lift);
+        if watched.mode_ms.is_some_and(|mode_ms| at_ms < mode_ms) {
+            return Verdict::Late;
+        }
+        watched.mode_ms = Some(at_ms);
+        match code {
+            LiftCode::Inspection => watched.told_mode = LiftMode::Inspection,
+            LiftCode::FireReturn | LiftCode::Firefighter => watched.told_mode = LiftMode::Fire,
+            // Whoever works on it goes on to.
+            LiftCode::OutOfService => watched.car.lock(at_ms),
+            _ => {
+                watched.told_mode = LiftMode::Normal;
+                watched.car.unlock();
+                self.if_nobody_is_at_it(lift);
+            }
         }
         Verdict::Applied
     }

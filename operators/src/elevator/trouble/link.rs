@@ -7,6 +7,9 @@ use crate::elevator::{Doors, LiftStatus};
 
 const DAY_MS: f64 = 86_400_000.0;
 
+/// What is older than the last word of a lift by so much is of a clock that was set back, milliseconds.
+const SET_BACK_MS: i64 = 60_000;
+
 /// What is told of the sensor, and since when.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
 #[rkyv(crate = rkyv)]
@@ -32,7 +35,12 @@ pub(super) struct Link {
     /// When it told something last, by its clock and on the quiet clock, which reads nothing before the first tick.
     heard: Option<(i64, i64)>,
     silent: bool,
+    /// The last word that was so old that its clock may have been set back.
+    back_ms: Option<i64>,
     last: Option<(i64, LiftStatus)>,
+    /// Whether it moves, as far as was told last, and whether its floor changed with the last row.
+    moves: Option<bool>,
+    passes: bool,
     /// Changes behind closed doors, of which the older count less, and when the last was added.
     changes: f64,
     changed_ms: i64,
@@ -47,16 +55,33 @@ pub(super) struct Link {
 }
 
 impl Link {
-    /// It tells something itself.
-    pub(super) fn heard(&mut self, at_ms: i64, quiet_ms: i64, told: &mut Vec<News>) {
-        let before_ms = self.heard.map_or(at_ms, |(heard_ms, _)| heard_ms);
-        // A repeat is no word; a clock that was set back is found out by the statuses after it.
-        if self.heard.is_some_and(|(heard_ms, _)| at_ms <= heard_ms) {
-            return;
+    /// It tells something itself. True if its clock was set back: what is older, twice and rising, is no repeat.
+    pub(super) fn heard(&mut self, at_ms: i64, quiet_ms: i64, told: &mut Vec<News>) -> bool {
+        let Some((heard_ms, _)) = self.heard else {
+            self.heard = Some((at_ms, quiet_ms));
+            return false;
+        };
+        let mut is_back = false;
+        if at_ms <= heard_ms {
+            let is_old = at_ms.saturating_add(SET_BACK_MS) < heard_ms;
+            is_back = is_old && self.back_ms.is_some_and(|back_ms| at_ms > back_ms);
+            self.back_ms = is_old.then_some(at_ms);
+            if !is_back {
+                return false;
+            }
+            (self.last, self.changed_ms) = (None, self.changed_ms.min(at_ms));
         }
-        self.heard = Some((at_ms, quiet_ms));
+        (self.heard, self.back_ms) = (Some((at_ms, quiet_ms)), None);
         if std::mem::take(&mut self.silent) {
-            told.push(News { from_ms: before_ms, at_ms, over: true, ails: Ails::Silent });
+            told.push(News { from_ms: heard_ms.min(at_ms), at_ms, over: true, ails: Ails::Silent });
+        }
+        is_back
+    }
+
+    /// It tells something whose time says nothing of what came before: a call, or another status of the same instant.
+    pub(super) fn alive(&mut self, quiet_ms: i64) {
+        if let Some((_, heard_quiet_ms)) = &mut self.heard {
+            *heard_quiet_ms = quiet_ms;
         }
     }
 
@@ -91,10 +116,13 @@ impl Link {
             _ => {}
         }
         let before = self.last.replace((at_ms, *status));
-        let is_run = before.is_some_and(|(_, before)| {
-            let sets_out = before.moving != Some(true) && status.moving == Some(true);
-            sets_out || status.moving.is_none() && before.floor.zip(status.floor).is_some_and(|(was, is)| was != is)
-        });
+        let sets_out = status.moving == Some(true) && self.moves == Some(false);
+        // Where nobody measures whether it moves, a run is over when its floor stays the same.
+        let differs =
+            before.is_some_and(|(_, before)| before.floor.zip(status.floor).is_some_and(|(was, is)| was != is));
+        let leaves = differs && status.moving.is_none() && !self.passes;
+        (self.moves, self.passes) = (status.moving.or(self.moves), differs);
+        let is_run = sets_out || leaves;
         if let Some(before) = before {
             self.flaps(config, before, (at_ms, status), told);
         }

@@ -29,6 +29,8 @@ pub(super) struct Misuse {
     /// Since when doors are open in each row, and when they were seen so last.
     open: Option<(i64, i64)>,
     counted: bool,
+    /// The newest trip.
+    trip_ms: Option<i64>,
     /// What was told, and since when.
     told: Option<(u32, f64, i64)>,
 }
@@ -40,23 +42,39 @@ impl Misuse {
             return;
         }
         // Of rows far apart nobody knows whether doors were open in between.
-        let seen = self.open.filter(|(_, seen_ms)| at_ms.saturating_sub(*seen_ms) <= 2 * config.closed_ms);
+        let seen =
+            self.open.filter(|(_, seen_ms)| at_ms.saturating_sub(*seen_ms) <= config.closed_ms.saturating_mul(2));
         let since_ms = seen.map_or(at_ms, |(since_ms, _)| since_ms);
         self.counted &= seen.is_some();
         self.open = Some((since_ms, at_ms));
-        if at_ms.saturating_sub(since_ms) >= config.held_ms && !std::mem::replace(&mut self.counted, true) {
+        if at_ms.saturating_sub(since_ms) >= config.held_ms.max(1) && !std::mem::replace(&mut self.counted, true) {
             self.happened(config, at_ms, told);
         }
     }
 
-    pub(super) fn trip(&mut self, config: &Troubles, trip: &LiftTrip, at_ms: i64, told: &mut Vec<News>) -> Verdict {
-        if self.hour.is_some_and(|(hour_ms, _)| at_ms < hour_ms) {
-            return Verdict::Late;
+    /// A trip, which counts for nothing while people work on the lift.
+    pub(super) fn trip(
+        &mut self,
+        config: &Troubles,
+        trip: &LiftTrip,
+        (at_ms, is_normal): (i64, bool),
+        told: &mut Vec<News>,
+    ) -> Verdict {
+        match self.trip_ms {
+            Some(trip_ms) if at_ms < trip_ms => return Verdict::Late,
+            Some(trip_ms) if at_ms == trip_ms => return Verdict::Duplicate,
+            _ => self.trip_ms = Some(at_ms),
         }
-        if trip.reversals.is_some_and(|reversals| reversals >= config.reversals.max(1)) {
+        if is_normal && trip.reversals.is_some_and(|reversals| reversals >= config.reversals.max(1)) {
             self.happened(config, at_ms, told);
         }
         Verdict::Applied
+    }
+
+    /// The clock of the lift was set back: the hour that was counted is none of its.
+    pub(super) fn set_back(&mut self) {
+        (self.hour, self.times, self.is_odd) = (None, 0, false);
+        (self.open, self.counted, self.trip_ms) = (None, false, None);
     }
 
     /// The lift was heard: an hour counts in which it was.

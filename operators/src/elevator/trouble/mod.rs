@@ -24,13 +24,14 @@ pub use told::{Ails, Trouble};
 /// Tells what ails the lifts of a site now although nothing in them wears, when it begins and when it is over: what [`Wear`](super::Wear) cannot foretell, for it gives no sign, and what somebody has
 /// to see to all the same, since [`Trapped`](super::Trapped) can tell no more than its sensors do.
 ///
-/// - **The link** ([`Ails::Silent`]): the lift has told nothing itself for [`silent_ms`](Troubles::silent_ms), measured on the quiet clock of its site, which stands still while the source is away or behind.
+/// - **The link** ([`Ails::Silent`]): a lift that has spoken has told nothing itself for [`silent_ms`](Troubles::silent_ms), measured on the quiet clock of its site, which stands still while the source of the site's last
+///   row is away or behind: where people and lifts speak by different sources, leave out what people say before `key_by`. Of lifts that never spoke [`Silence`](crate::detect::Silence) knows, by a roll.
 /// - **The sensor in the car**: it [flaps](Ails::PersonFlaps) (somebody comes or goes while doors are closed, as no rows that are [`closed_ms`](Troubles::closed_ms) apart or less can show),
 ///   it [says the same](Ails::PersonConstant) run after run, or it [says nothing any more](Ails::PersonUnknown). A lift whose sensor has never said anything has none.
 /// - **The power of a building** ([`Ails::PowerPoor`]) was lost again and again: what its lifts and its meter tell within [`joined_ms`](Troubles::joined_ms) is one loss. Of each loss itself `Trapped` tells at once.
 /// - **People** ([`Ails::Misused`]) hold doors open, or keep them from closing, more often than is to be expected of that lift at that hour of the day. What people at work do is none of it.
 ///
-/// Rows must come in order ([`LiftRow::in_order`] before): a status that is older than the last of its lift is [`Late`](Verdict::Late). The end of the input ends no trouble: no more news is no good news. Per
+/// Rows must come in order ([`LiftRow::in_order`] before): a status or trip that is older than the last of its lift is [`Late`](Verdict::Late), until two of them that rise are older by more than a minute, which is a clock that was set back. The end of the input ends no trouble: no more news is no good news. Per
 /// row: O(lifts of the site). Memory per lift: 864 bytes.
 ///
 /// # Examples
@@ -73,7 +74,7 @@ pub struct Troubles {
     pub losses: u32,
     /// See [`losses`](Troubles::losses).
     pub losses_days: u32,
-    /// Doors that are open for so long are held; milliseconds.
+    /// Doors that are open for so long are held; milliseconds, above 0. Only rows can show it that are twice [`closed_ms`](Troubles::closed_ms) apart or less.
     pub held_ms: i64,
     /// Doors that turn back so often on one trip are kept from closing.
     pub reversals: u16,
@@ -86,7 +87,7 @@ pub struct Troubles {
 }
 
 impl Default for Troubles {
-    /// Hours of Shanghai; silent after 15 minutes, where gateways beat every ten; a cycle of doors takes 8 s; 20 changes; 100 runs; ten minutes; three losses in 30 days; doors held for a minute, or turned back three
+    /// Hours of Shanghai; silent after 15 minutes, where gateways beat every ten; a cycle of doors takes 8 s; 20 changes; 100 runs; a quarter of an hour; three losses in 30 days; doors held for a minute, or turned back three
     /// times; once in fifty hours, believed for three days; one hour in 100,000 (a false one in ten days of 400 lifts). All but the cycle of doors and the minute are assumptions.
     fn default() -> Self {
         Troubles {
@@ -95,7 +96,7 @@ impl Default for Troubles {
             closed_ms: 8_000,
             flaps: 20,
             constant_runs: 100,
-            joined_ms: 600_000,
+            joined_ms: 900_000,
             losses: 3,
             losses_days: 30,
             held_ms: 60_000,
@@ -140,17 +141,24 @@ struct News {
 }
 
 impl Troubles {
-    /// What a lift tells of itself. Late if it told something newer before.
-    fn own(&self, of: &mut Watched, says: &LiftSays, at_ms: i64, told: &mut Vec<News>) -> Verdict {
+    /// What a lift tells of itself, in the order of its time. Late if it told something newer before.
+    fn own(&self, of: &mut Watched, says: &LiftSays, (at_ms, quiet_ms): (i64, i64), told: &mut Vec<News>) -> Verdict {
+        if of.link.heard(at_ms, quiet_ms, told) {
+            of.misuse.set_back();
+        }
+        let is_normal = of.work.is_normal(at_ms);
         let verdict = match says {
             LiftSays::Status(status) => {
                 let verdict = of.link.status(self, status, at_ms, told);
-                if verdict == Verdict::Applied && of.work.is_normal(at_ms) {
+                if verdict == Verdict::Applied {
+                    of.link.alive(quiet_ms);
+                }
+                if verdict == Verdict::Applied && is_normal {
                     of.misuse.status(self, status, at_ms, told);
                 }
                 verdict
             }
-            LiftSays::Trip(trip) if of.work.is_normal(at_ms) => of.misuse.trip(self, trip, at_ms, told),
+            LiftSays::Trip(trip) => of.misuse.trip(self, trip, (at_ms, is_normal), told),
             _ => Verdict::Applied,
         };
         if verdict == Verdict::Applied {
@@ -162,10 +170,12 @@ impl Troubles {
     /// Losses of power up to the watermark, and what is no longer so by then.
     fn settle(&self, st: &mut TroublesState, cx: Cx<'_, '_>) {
         let mut told = Vec::new();
-        let watermark_ms = cx.watermark_ms();
-        st.power.settle(self, watermark_ms, &mut told);
+        let (watermark_ms, arrival_ms) = (cx.watermark_ms(), cx.arrival_ms());
+        // Before the first tick there is no clock of ours.
+        let now_ms = if arrival_ms == i64::MIN { watermark_ms } else { watermark_ms.min(arrival_ms) };
+        st.power.settle(self, (watermark_ms, now_ms), &mut told);
         if watermark_ms < END_MS {
-            st.power.recover(self, watermark_ms, &mut told);
+            st.power.recover(self, now_ms, &mut told);
         }
         tell(None, told, cx);
         if let Some(due_ms) = st.power.due_ms(self) {
@@ -198,29 +208,28 @@ impl Detector for Troubles {
     }
 
     fn on_row(&self, st: &mut TroublesState, row: &LiftRow, cx: Cx<'_, '_>) -> Verdict {
-        if !(-TIME_MAX_MS..=TIME_MAX_MS).contains(&row.at_ms) {
-            return Verdict::Late;
-        }
         // Of a lift whose clock is ahead the engine knows better.
         let at_ms = row.at_ms.min(cx.event_time_ms());
-        if matches!(&row.says, LiftSays::Power { lost: true })
-            || matches!(&row.says, LiftSays::Code(coded) if coded.code == LiftCode::PowerLost)
-        {
+        if !(-TIME_MAX_MS..=TIME_MAX_MS).contains(&at_ms) {
+            return Verdict::Late;
+        }
+        let is_lost = matches!(&row.says, LiftSays::Power { lost: true })
+            || matches!(&row.says, LiftSays::Code(coded) if coded.code == LiftCode::PowerLost);
+        if is_lost {
             st.power.lost(at_ms);
         }
-        let mut told = Vec::new();
-        let is_own = matches!(
-            row.says,
-            LiftSays::Status(_) | LiftSays::Code(_) | LiftSays::Trip(_) | LiftSays::Totals(_) | LiftSays::Intercom
-        );
-        let mut verdict = Verdict::Applied;
+        let (mut told, mut verdict) = (Vec::new(), Verdict::Applied);
         // A meter tells of the power of the building, whatever becomes of the lift.
         if !matches!(row.says, LiftSays::Power { .. }) {
             let of = st.lifts.entry(row.lift).or_default();
             of.work.hear(&row.says, at_ms);
-            if is_own {
-                of.link.heard(at_ms, cx.quiet_ms(), &mut told);
-                verdict = self.own(of, &row.says, at_ms, &mut told);
+            match &row.says {
+                // What waits for nothing has overtaken what was before it.
+                LiftSays::Code(_) if row.says.is_urgent() => of.link.alive(cx.quiet_ms()),
+                LiftSays::Status(_) | LiftSays::Code(_) | LiftSays::Trip(_) | LiftSays::Totals(_) => {
+                    verdict = self.own(of, &row.says, (at_ms, cx.quiet_ms()), &mut told);
+                }
+                _ => {}
             }
         }
         tell(Some(row.lift), told, cx);

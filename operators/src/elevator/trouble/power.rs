@@ -30,17 +30,22 @@ impl Power {
         }
     }
 
-    /// Counts all up to the watermark.
-    pub(super) fn settle(&mut self, config: &Troubles, watermark_ms: i64, told: &mut Vec<News>) {
+    /// Counts all up to the watermark. Nothing is forgotten by a clock that is ahead of ours.
+    pub(super) fn settle(&mut self, config: &Troubles, (watermark_ms, now_ms): (i64, i64), told: &mut Vec<News>) {
         let by_now = self.waiting.partition_point(|at_ms| *at_ms <= watermark_ms);
         let over = self.waiting.len().saturating_sub(WAITING_MAX);
         for at_ms in self.waiting.drain(..by_now.max(over)).collect::<Vec<_>>() {
-            self.recover(config, at_ms, told);
-            match self.losses.last_mut() {
-                Some((_, last_ms)) if at_ms.saturating_sub(*last_ms) <= config.joined_ms => {
-                    *last_ms = at_ms.max(*last_ms);
+            self.recover(config, at_ms.min(now_ms), told);
+            let is_of = |(from_ms, last_ms): &&mut (i64, i64)| {
+                let near_ms = from_ms.saturating_sub(config.joined_ms)..=last_ms.saturating_add(config.joined_ms);
+                near_ms.contains(&at_ms)
+            };
+            match self.losses.iter_mut().find(is_of) {
+                Some((from_ms, last_ms)) => (*from_ms, *last_ms) = ((*from_ms).min(at_ms), (*last_ms).max(at_ms)),
+                None => {
+                    let place = self.losses.partition_point(|(from_ms, _)| *from_ms < at_ms);
+                    self.losses.insert(place, (at_ms, at_ms));
                 }
-                _ => self.losses.push((at_ms, at_ms)),
             }
             if self.losses.len() > LOSSES_MAX {
                 self.losses.remove(0);

@@ -22,11 +22,10 @@ fn state() -> TroublesState {
             floor,
             ..LiftStatus::default()
         };
-        of.link.heard(second * 1_000, 5_000, &mut told);
-        assert_eq!(config.own(of, &LiftSays::Status(status), second * 1_000, &mut told), Verdict::Applied);
+        assert_eq!(config.own(of, &LiftSays::Status(status), (second * 1_000, 5_000), &mut told), Verdict::Applied);
     }
-    [0, 60_000, 900_000, 900_001].into_iter().for_each(|at_ms| st.power.lost(at_ms));
-    st.power.settle(&Troubles { losses: 2, ..Troubles::default() }, 900_000, &mut told);
+    [0, 60_000, 9_000_000, 9_000_001].into_iter().for_each(|at_ms| st.power.lost(at_ms));
+    st.power.settle(&Troubles { losses: 2, ..Troubles::default() }, (9_000_000, 9_000_000), &mut told);
     assert_eq!(told.len(), 3, "it flaps, says the same, and power was lost");
     st
 }
