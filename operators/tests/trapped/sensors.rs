@@ -60,8 +60,8 @@ fn a_lift_that_is_locked_is_looked_into_where_nobody_can_know() {
         rows.extend(then);
         raised_of(rows)
     };
-    let of = by_code(None);
-    assert!(matches!(of[..], [(of, 80..=85)] if of == locked), "{of:?}");
+    let (of, since_code) = (by_code(None), (Trap::Possibly, TrapCause::Closed, Some(Doubt::PersonUnknown), 25));
+    assert!(matches!(of[..], [(of, 85..=90)] if of == since_code), "{of:?}");
     assert_eq!(by_code(Some(code(3, 30 * S, "40"))), []);
     let mut opened = parks(LiftMode::Normal);
     opened.retain(|row| row.at_ms < 40 * S);

@@ -32,7 +32,7 @@ pub use told::{Ails, Trouble};
 /// - **People** ([`Ails::Misused`]) hold doors open, or keep them from closing, more often than is to be expected of that lift at that hour of the day. What people at work do is none of it.
 ///
 /// Rows must come in order ([`LiftRow::in_order`] before): a status or trip that is older than the last of its lift is [`Late`](Verdict::Late), until two of them that rise are older by more than a minute, which is a clock that was set back. The end of the input ends no trouble: no more news is no good news. Per
-/// row: O(lifts of the site). Memory per lift: 864 bytes.
+/// row: O(lifts of the site). Memory per lift: 896 bytes.
 ///
 /// # Examples
 /// ```
