@@ -46,6 +46,10 @@ fn book() -> Arc<LiftBook> {
 
 fn said(mut rows: Vec<LiftRow>) -> (Vec<Trouble>, u64) {
     rows.sort_by_key(|row| row.at_ms);
+    as_they_come(&rows)
+}
+
+fn as_they_come(rows: &[LiftRow]) -> (Vec<Trouble>, u64) {
     let mut running = job(Troubles::default(), book()).start().unwrap();
     let sender = running.sender::<LiftRow>("lifts").unwrap();
     rows.chunks(500).for_each(|rows| sender.send(rows.to_vec()).unwrap());
@@ -237,6 +241,26 @@ fn what_cannot_be_is_late_and_what_comes_again_counts_once() {
     rows.push(LiftRow { at_ms: i64::MIN, ..status(1, 0, Doors::Open, None) });
     rows.push(LiftRow { at_ms: i64::MAX, ..status(1, 0, Doors::Open, None) });
     assert_eq!(said(rows).0, straight.0);
+}
+
+/// Its gateway starts anew, eight hours behind, and lift 9, elsewhere, says what time it is.
+#[test]
+fn a_lift_whose_clock_is_set_back_is_heard() {
+    let at = |second: i64| if second < 40_000 { second } else { second - 28_800 };
+    let rows = |stops: i64| -> Vec<LiftRow> {
+        let both = |second: i64| {
+            let person = Some(second < 39_300 && second % 2 == 0);
+            let is = (second < stops).then(|| status(1, at(second), Doors::Closed, person));
+            is.into_iter().chain([status(9, second, Doors::Closed, None)])
+        };
+        (39_000..42_000).flat_map(both).collect()
+    };
+    let silent = |of: &[Trouble]| of.iter().filter(|of| of.ails == Ails::Silent).count();
+    let (heard, _) = as_they_come(&rows(42_000));
+    assert_eq!(silent(&heard), 0, "{heard:?}");
+    assert!(!heard.is_empty() && heard.iter().all(|of| of.from_ms <= of.at_ms), "{heard:?}");
+    let (gone, _) = as_they_come(&rows(40_500));
+    assert_eq!(silent(&gone), 1, "{gone:?}");
 }
 
 proptest! {

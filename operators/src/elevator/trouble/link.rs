@@ -139,6 +139,10 @@ impl Link {
     ) {
         let changes = was.person.zip(is.person).is_some_and(|(was, is)| was != is);
         let is_closed = [was.doors, is.doors] == [Some(Doors::Closed); 2] && at_ms - was_ms <= config.closed_ms;
+        // Nothing to fade on most rows.
+        if !(changes && is_closed) && self.flaps.is_none() {
+            return;
+        }
         let left = (-(at_ms.saturating_sub(self.changed_ms).max(0) as f64) / DAY_MS).exp();
         let limit = f64::from(config.flaps.max(1));
         if changes && is_closed {

@@ -193,6 +193,8 @@ impl Troubles {
 fn tell(lift: Option<u32>, told: Vec<News>, cx: Cx<'_, '_>) {
     let site = *cx.key();
     for News { from_ms, at_ms, over, ails } in told {
+        // What began by a clock that was set back since did not begin after it ended.
+        let from_ms = from_ms.min(at_ms);
         cx.emit(Trouble { site, lift, from_ms, at_ms, over, ails });
     }
 }
