@@ -97,3 +97,47 @@ fn a_lift_that_is_locked_is_looked_into_where_nobody_can_know() {
     let of = raised_of(parked);
     assert!(of.is_empty(), "the end of the input proves nothing: {of:?}");
 }
+
+/// Polled every 10 s, its sensor misses whoever is in the car three times. With a fault told nobody waits for it any longer once it sees them.
+#[test]
+fn who_is_seen_late_in_a_car_with_a_fault_was_in_it_all_the_time() {
+    let seen_from = |seen_s: i64, raw: Option<&str>| {
+        let of = move |at_ms| LiftStatus { person: Some(at_ms >= seen_s * S), ..stands(true, Doors::Closed) };
+        let mut rows = ride(1, 120 * S, of);
+        rows.retain(|row| row.at_ms % (10 * S) == 0);
+        // Another lift goes on, and time with it.
+        let parks = |second: i64| LiftStatus { person: Some(false), ..stands(second % 8 != 0, Doors::Open) };
+        rows.extend((0..120).map(|second| status(2, second * S, parks(second))));
+        rows.extend(raw.map(|raw| code(1, 22 * S, raw)));
+        raised(&told(rows)).into_iter().filter(|(_, cause, ..)| *cause == TrapCause::Closed).collect::<Vec<_>>()
+    };
+    let sure = |at: &[(Trap, TrapCause, Option<Doubt>, i64, i64)]| at.iter().position(|of| of.0 == Trap::Trapped);
+    let (without, with) = (seen_from(60, None), seen_from(60, Some("03")));
+    assert!(without.iter().all(|of| of.4 >= 90), "{without:?}");
+    let [(Trap::Possibly, TrapCause::Closed, Some(_), 20, 60..=65), ..] = with[..] else { panic!("{with:?}") };
+    assert!(sure(&with) != Some(0), "one reading after three of nobody proves nothing: {with:?}");
+    // Locked is as good as a fault; and nobody is seen, so nobody is raised.
+    let [(Trap::Possibly, TrapCause::Closed, Some(_), 20, 60..=65), ..] = seen_from(60, Some("42"))[..] else {
+        panic!("{:?}", seen_from(60, Some("42")))
+    };
+    assert_eq!(seen_from(1_000, Some("03")), []);
+}
+
+/// Between floors with a fault told it takes no longer where the sensor says nobody: a mechanic has to come anyway.
+#[test]
+fn between_floors_with_a_fault_a_sensor_that_says_nobody_is_no_reason_to_wait() {
+    let nobody = |raw: Option<&str>| {
+        let mut rows = ride(1, 150 * S, |_| LiftStatus { person: Some(false), ..stands(false, Doors::Closed) });
+        rows.iter_mut().for_each(|row| {
+            if let LiftSays::Status(status) = &mut row.says {
+                status.person = Some(false);
+            }
+        });
+        rows.extend(raw.map(|raw| code(1, 22 * S, raw)));
+        raised(&told(rows))
+    };
+    let absent = Some(Doubt::PersonAbsent);
+    let (slow, fast) = (nobody(None), nobody(Some("04")));
+    assert!(matches!(slow[..], [(Trap::Possibly, TrapCause::OffLevel, of, 20, 110..=115)] if of == absent), "{slow:?}");
+    assert!(matches!(fast[..], [(Trap::Possibly, TrapCause::OffLevel, of, 20, 65..=70)] if of == absent), "{fast:?}");
+}

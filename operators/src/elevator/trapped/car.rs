@@ -197,10 +197,10 @@ impl Car {
         }
     }
 
-    /// Whoever was in the car is in it still, although nobody looked for a while: it is seen again, or the car stands between floors, or a fault stands; and whoever was not in it,
-    /// when people have said so.
+    /// Whoever was in the car is in it still, although nobody looked for a while: it is seen again, or the car stands between floors or with something wrong; and whoever was not in
+    /// it, when people have said so.
     fn holds(&self, status: &LiftStatus) -> bool {
-        let stands = self.stands_since_ms.is_some() && (status.level == Some(false) || self.fault_ms.is_some());
+        let stands = self.stands_since_ms.is_some() && (status.level == Some(false) || self.is_wrong());
         match self.inside {
             Inside::Somebody => stands || status.person == Some(true),
             _ => self.excused_ms.is_some(),
@@ -283,7 +283,8 @@ impl Car {
     pub(super) fn next(&self, config: &TrapConfig, senses_people: bool, raised: Option<Trap>) -> Option<Case> {
         let heard = self.heard.filter(|_| self.excused_ms.is_none())?;
         let is_new = |case: &Case| raised.is_none_or(|raised| case.trap > raised);
-        let cases = [self.standing(config, &heard, senses_people), self.never_opened(config)];
+        let standing = self.standing(config, &heard, senses_people);
+        let cases = [standing, standing.and_then(|case| self.appeared(&case)), self.never_opened(config)];
         // Of two that become due at once the surer one.
         let order = |case: &Case| (case.due_ms, std::cmp::Reverse(case.trap));
         cases.into_iter().flatten().filter(is_new).min_by_key(order)
@@ -310,16 +311,35 @@ impl Car {
         let person = self.person_doubt(config, heard);
         let doors = self.doors_doubt(config, heard, since_ms.saturating_add(hold_ms)).filter(|_| !off_level);
         let moving = self.moving_unknown.then_some(Doubt::MovingUnknown);
-        // Where the answer is missing it takes twice as long; where it is only weak, no longer.
-        let missing = [person, moving, doors].into_iter().flatten().find(|doubt| !doubt.is_weak());
+        // Where the answer is missing it takes twice as long; no longer where it is only weak, or where something is wrong and the sensor says nobody.
+        let unsure = person.filter(|_| !(self.is_wrong() && self.inside == Inside::Nobody));
+        let missing = [unsure, moving, doors].into_iter().flatten().find(|doubt| !doubt.is_weak());
         let due_ms = since_ms.saturating_add(if missing.is_some() { hold_ms.saturating_mul(2) } else { hold_ms });
         // Where one row alone says so, the next may say otherwise: it is awaited.
-        let next_ms = heard.at_ms.saturating_add(self.gap_ms.min(AWAITED_MAX_MS) * 5 / 4 + 1);
+        let next_ms = heard.at_ms.saturating_add(self.next_row_ms() + 1);
         let due_ms = if self.stands_rows < 2 { due_ms.max(next_ms) } else { due_ms };
         let unseen = self.unseen || due_ms.saturating_sub(heard.at_ms) > config.gap_max_ms;
         let doubt = missing.or(person).or(doors).or(unseen.then_some(Doubt::Unseen));
         let trap = if doubt.is_some() { Trap::Possibly } else { Trap::Trapped };
         Some(Case { due_ms, trap, cause, since_ms, doubt })
+    }
+
+    /// Something is wrong with it: a fault stands, or it is taken out of service. It needs somebody anyway, so a sensor that may lie is no reason to wait.
+    fn is_wrong(&self) -> bool {
+        self.fault_ms.is_some() || self.locked_ms.is_some()
+    }
+
+    /// Somebody is seen first in a car that has stood for a while, and something is wrong with it: nobody appears in a closed car, so they were in it all the time.
+    fn appeared(&self, standing: &Case) -> Option<Case> {
+        let stands_ms = self.stands_since_ms.filter(|_| self.is_wrong() && self.inside == Inside::Somebody)?;
+        let earlier_ms = standing.since_ms.saturating_sub(stands_ms);
+        (earlier_ms > 0).then(|| Case {
+            due_ms: standing.due_ms.saturating_sub(earlier_ms),
+            trap: Trap::Possibly,
+            since_ms: stands_ms,
+            doubt: standing.doubt.or(Some(Doubt::PersonAppears)),
+            ..*standing
+        })
     }
 
     /// Nobody says that nobody is in it; or that is not good enough.
@@ -374,10 +394,15 @@ impl Car {
         })
     }
 
+    /// How long after the last row the next is awaited: as long as that one was, and a quarter more.
+    fn next_row_ms(&self) -> i64 {
+        self.gap_ms.min(AWAITED_MAX_MS) * 5 / 4
+    }
+
     /// How long after the power was lost its silence is a reason to look; none if nobody is in it.
     pub(super) fn silent_after_ms(&self, config: &TrapConfig) -> Option<(i64, Option<Doubt>)> {
         // The next row was still awaited.
-        let after_ms = config.silent_ms.max(self.gap_ms.min(AWAITED_MAX_MS).saturating_add(config.slack_ms));
+        let after_ms = config.silent_ms.max(self.next_row_ms().saturating_add(config.slack_ms));
         match self.inside {
             _ if self.excused_ms.is_some() => None,
             Inside::Somebody => Some((after_ms, None)),

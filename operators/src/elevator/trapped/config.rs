@@ -28,7 +28,8 @@ pub struct TrapConfig {
     pub ride_max_ms: i64,
     /// A sensor that has seen nobody through so many runs is not believed any more.
     pub empty_runs_max: u16,
-    /// What holds on a lift's clock is acted upon when so much more has passed on ours without a row that tells otherwise, milliseconds: more than rows are out of order.
+    /// What holds on a lift's clock is acted upon when so much more has passed on ours without a row that tells otherwise, milliseconds: rows have been put in order by
+    /// then, so this is for what is later yet.
     pub slack_ms: i64,
     /// A lift of which nothing is heard for so long after the power of its building is lost is silent; milliseconds.
     pub silent_ms: i64,
@@ -41,7 +42,7 @@ pub struct TrapConfig {
 }
 
 impl Default for TrapConfig {
-    /// 45 s off level, where 30 s have proven too short; 30 s at a floor; sensors flap with periods below 10 s; a cycle of doors of 8 s (2 to open, 3.5 open, 2.5 to close); rides of 5 minutes, which is more than six times what a motor's run-time limiter lets through
+    /// 45 s off level, where 30 s have proven too short; 30 s at a floor; sensors flap with periods below 10 s; a cycle of doors of 8 s (2 to open, 3.5 open, 2.5 to close); a second for what is later yet; rides of 5 minutes, which is more than six times what a motor's run-time limiter lets through
     /// (45 s, EN 81-20); a shift of 12 hours, a week.
     fn default() -> Self {
         TrapConfig {
@@ -52,7 +53,7 @@ impl Default for TrapConfig {
             gap_max_ms: 8_000,
             ride_max_ms: 300_000,
             empty_runs_max: 30,
-            slack_ms: 2_000,
+            slack_ms: 1_000,
             on_site_max_ms: 43_200_000,
             sensor_out_max_ms: 7 * 86_400_000,
             silent_ms: 30_000,

@@ -29,6 +29,7 @@ use site::Turn;
 /// - **What is not known**, or not to be believed, is not taken for safe: it is told as [`Possibly`](Trap::Possibly), with the [`Doubt`]. Where an answer is missing
 ///   after twice as long, where it is only weak after no longer. Of a car between floors a sensor that says nobody is not enough. Where no sensor is fitted,
 ///   a car that is parked is no reason to look, but one that stands between floors is, one that has told a fault, and one that is taken out of service with its doors closed, until they open.
+///   In a car that has told a fault, or is out of service, nobody waits for a sensor that may lie: one that says nobody makes it no longer, and whom it sees late was in it all the time.
 /// - **The button, the intercom, and a controller that says so** are told at once, in every mode.
 /// - **Whoever works on the lift** (inspection, maintenance, fire) is told first, if it is known who; whoever dispatches, when they do not
 ///   [answer](ResponseConfig::answer_ms) in time. Nothing is dropped.

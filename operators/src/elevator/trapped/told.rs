@@ -159,6 +159,8 @@ pub enum Doubt {
     PersonConstant,
     /// The sensor has seen somebody, and sees nobody any more, although no doors have opened.
     PersonGone,
+    /// The sensor sees somebody in a car that has stood for a while with something wrong, and had not before, although no doors have opened.
+    PersonAppears,
     /// The sensor says that nobody is in the car: of a car between floors that is not enough.
     PersonAbsent,
     /// Whether the car moves is not known.
@@ -174,7 +176,10 @@ pub enum Doubt {
 impl Doubt {
     /// There is an answer, and only little trust in it.
     pub(super) fn is_weak(self) -> bool {
-        matches!(self, Doubt::PersonConstant | Doubt::PersonGone | Doubt::DoorsFlicker | Doubt::Unseen)
+        matches!(
+            self,
+            Doubt::PersonConstant | Doubt::PersonGone | Doubt::PersonAppears | Doubt::DoorsFlicker | Doubt::Unseen
+        )
     }
 }
 
