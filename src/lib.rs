@@ -8,7 +8,9 @@
 
 pub use watchfire_connectors as connect;
 pub use watchfire_engine::*;
-pub use watchfire_operators::{alarm, calendar, crane, detect, dispatch, elevator, geo, pattern, road, window};
+pub use watchfire_operators::{
+    alarm, calendar, crane, detect, dispatch, elevator, geo, pattern, road, window, wristband,
+};
 
 /// The how-to pages: their programs run as documentation tests.
 #[cfg(doctest)]

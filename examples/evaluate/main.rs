@@ -1,6 +1,7 @@
 //! What the shipped detectors are worth on a set of data, run through the engine, beside plain baselines.
 //!
 //! ```text
+//! cargo run --release --example evaluate -- bidmc ../shared/data/bidmc/numerics.tar.gz
 //! cargo run --release --example evaluate -- elevators ../shared/data/elevators/daily_counters_dev_units.csv.gz
 //! cargo run --release --example evaluate -- ims ../shared/data/machines/ims_bearing_test2.csv
 //! cargo run --release --example evaluate -- nab ../shared/data/nab/nab.tar.gz
@@ -16,6 +17,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, unreachable_pub)]
 
 mod alarmed;
+mod bidmc;
 mod elevators;
 mod ims;
 mod logistic;
@@ -46,6 +48,11 @@ struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Set {
+    /// People in intensive care: what do their vitals score? A packed archive, or a folder, of tables of a second and what was measured in it, as CSV, one a person.
+    Bidmc {
+        #[arg(default_value = "../shared/data/bidmc/numerics.tar.gz")]
+        path: PathBuf,
+    },
     /// Lifts: do their doors fail tomorrow? A table of a line a lift and day, as CSV, packed by gzip or not.
     Elevators {
         #[arg(default_value = "../shared/data/elevators/daily_counters_dev_units.csv.gz")]
@@ -99,6 +106,7 @@ enum Set {
 fn main() -> ExitCode {
     let Args { set } = Args::parse();
     let done = match &set {
+        Set::Bidmc { path } => bidmc::read(path).and_then(bidmc::evaluate),
         Set::Elevators { path } => elevators::read(path).and_then(|days| elevators::evaluate(days, &elevators::GROWTH)),
         Set::Ims { path } => ims::read(path).and_then(ims::evaluate),
         Set::Nab { path } => nab::read(path).and_then(nab::evaluate),
@@ -126,6 +134,7 @@ fn main() -> ExitCode {
 fn made_up(seed: u64) -> Result<String, Failed> {
     let worn = WearSimConfig { seed, lifts: 40, trips_a_day: 20.0, faults_a_year: 8.0, ..WearSimConfig::default() };
     let all = [
+        bidmc::evaluate(bidmc::drawn(seed))?,
         elevators::evaluate(elevators::drawn(seed), &train::FEW)?,
         ims::evaluate(ims::drawn(seed))?,
         nitrogen::evaluate(nitrogen::drawn(seed), &train::FEW)?,

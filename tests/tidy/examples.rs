@@ -4,7 +4,8 @@ use crate::source::Source;
 use crate::{Breach, checkout, found_at, none};
 
 /// Rooms in which every public item does; in the others some are shown by what they belong to alone.
-const ROOMS: [&str; 3] = ["operators/src/detect", "operators/src/elevator", "operators/src/pattern"];
+const ROOMS: [&str; 4] =
+    ["operators/src/detect", "operators/src/elevator", "operators/src/pattern", "operators/src/wristband"];
 
 /// The name, visibility and attributes of what a module gives away by itself.
 fn given(item: &syn::Item) -> Option<(&syn::Ident, &syn::Visibility, &[syn::Attribute])> {
