@@ -62,21 +62,7 @@ impl std::fmt::Debug for News2Vitals {
 /// let on_oxygen = News2Vitals { oxygen: Some(Supply::Oxygen), ..vitals }.score();
 /// assert_eq!((on_oxygen.partial, on_oxygen.lowest, on_oxygen.highest, on_oxygen.red), (5, 5, 5, true));
 /// ```
-#[derive(
-    Clone,
-    Copy,
-    Default,
-    PartialEq,
-    Eq,
-    PartialOrd,
-    Ord,
-    Serialize,
-    Deserialize,
-    rkyv::Archive,
-    rkyv::Serialize,
-    rkyv::Deserialize,
-)]
-#[rkyv(crate = rkyv)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct News2Score {
     /// What is known adds up to so much, 0 to 20. What is missing counts for nothing here: with [`missing`](News2Score::missing), or not at all, is it to be shown.
     pub partial: u8,

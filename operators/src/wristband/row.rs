@@ -1,7 +1,7 @@
 //! What is told of the vitals of a person, by bands, monitors and clinicians.
 
 use serde::{Deserialize, Serialize};
-use watchfire_engine::{Error, EventTime, OnSkew, Timed, rkyv};
+use watchfire_engine::{Error, EventTime, OnSkew, Timed};
 
 use super::{Measured, Spo2Scale};
 use crate::alarm::Private;
@@ -74,22 +74,8 @@ pub enum VitalSays {
 /// assert_eq!(Clinician::new(" ").unwrap_err().code(), "E0631");
 /// # Ok::<(), watchfire_engine::Error>(())
 /// ```
-#[derive(
-    Clone,
-    Debug,
-    PartialEq,
-    Eq,
-    PartialOrd,
-    Ord,
-    Hash,
-    Serialize,
-    Deserialize,
-    rkyv::Archive,
-    rkyv::Serialize,
-    rkyv::Deserialize,
-)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-#[rkyv(crate = rkyv)]
 pub struct Clinician(Private);
 
 impl Clinician {

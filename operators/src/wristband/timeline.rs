@@ -51,6 +51,10 @@ pub(super) struct Timeline {
 }
 
 impl Timeline {
+    /// What an entry takes.
+    #[cfg(test)]
+    pub(super) const ENTRY_BYTES: usize = size_of::<Entry>();
+
     /// Entries are no farther apart than this.
     const SPAN_MAX_MS: i64 = u32::MAX as i64;
 

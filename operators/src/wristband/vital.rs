@@ -3,7 +3,6 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
-use watchfire_engine::rkyv;
 
 /// One of the seven that NEWS2 adds up.
 ///
@@ -14,23 +13,8 @@ use watchfire_engine::rkyv;
 /// assert_eq!(serde_json::to_string(&Vital::Spo2)?, r#""spo2""#);
 /// # Ok::<(), serde_json::Error>(())
 /// ```
-#[derive(
-    Clone,
-    Copy,
-    Debug,
-    PartialEq,
-    Eq,
-    PartialOrd,
-    Ord,
-    Hash,
-    Serialize,
-    Deserialize,
-    rkyv::Archive,
-    rkyv::Serialize,
-    rkyv::Deserialize,
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-#[rkyv(crate = rkyv)]
 pub enum Vital {
     /// Breaths a minute.
     Respiration,
@@ -77,23 +61,8 @@ impl Vital {
 /// assert_eq!(serde_json::to_string(&known)?, r#"["spo2","pulse"]"#);
 /// # Ok::<(), serde_json::Error>(())
 /// ```
-#[derive(
-    Clone,
-    Copy,
-    Default,
-    PartialEq,
-    Eq,
-    PartialOrd,
-    Ord,
-    Hash,
-    Serialize,
-    Deserialize,
-    rkyv::Archive,
-    rkyv::Serialize,
-    rkyv::Deserialize,
-)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(from = "Vec<Vital>", into = "Vec<Vital>")]
-#[rkyv(crate = rkyv)]
 pub struct VitalSet(u8);
 
 impl VitalSet {
@@ -153,23 +122,8 @@ impl From<VitalSet> for Vec<Vital> {
 /// assert_eq!(serde_json::from_str::<Supply>(r#""air""#)?, Supply::Air);
 /// # Ok::<(), serde_json::Error>(())
 /// ```
-#[derive(
-    Clone,
-    Copy,
-    Debug,
-    PartialEq,
-    Eq,
-    PartialOrd,
-    Ord,
-    Hash,
-    Serialize,
-    Deserialize,
-    rkyv::Archive,
-    rkyv::Serialize,
-    rkyv::Deserialize,
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-#[rkyv(crate = rkyv)]
 pub enum Supply {
     /// None is: somebody breathes air.
     Air,
@@ -185,23 +139,8 @@ pub enum Supply {
 /// let of = |consciousness| News2Vitals { consciousness: Some(consciousness), ..News2Vitals::default() }.score().partial;
 /// assert_eq!((of(Consciousness::Alert), of(Consciousness::Confused)), (0, 3));
 /// ```
-#[derive(
-    Clone,
-    Copy,
-    Debug,
-    PartialEq,
-    Eq,
-    PartialOrd,
-    Ord,
-    Hash,
-    Serialize,
-    Deserialize,
-    rkyv::Archive,
-    rkyv::Serialize,
-    rkyv::Deserialize,
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-#[rkyv(crate = rkyv)]
 pub enum Consciousness {
     /// Awake.
     Alert,
@@ -234,24 +173,8 @@ impl Consciousness {
 /// let of = |scale| News2Vitals { scale, spo2_pct: Some(90), oxygen: Some(Supply::Air), ..News2Vitals::default() };
 /// assert_eq!((of(Spo2Scale::One).score().partial, of(Spo2Scale::Two).score().partial), (3, 0));
 /// ```
-#[derive(
-    Clone,
-    Copy,
-    Debug,
-    Default,
-    PartialEq,
-    Eq,
-    PartialOrd,
-    Ord,
-    Hash,
-    Serialize,
-    Deserialize,
-    rkyv::Archive,
-    rkyv::Serialize,
-    rkyv::Deserialize,
-)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-#[rkyv(crate = rkyv)]
 pub enum Spo2Scale {
     /// 96 % and more is as it should be.
     #[default]
