@@ -3,6 +3,7 @@
 //! ```text
 //! cargo run --release --example evaluate -- bidmc ../shared/data/bidmc/numerics.tar.gz
 //! cargo run --release --example evaluate -- elevators ../shared/data/elevators/daily_counters_dev_units.csv.gz
+//! cargo run --release --example evaluate -- fitbit ../shared/data/fitbit
 //! cargo run --release --example evaluate -- ims ../shared/data/machines/ims_bearing_test2.csv
 //! cargo run --release --example evaluate -- nab ../shared/data/nab/nab.tar.gz
 //! cargo run --release --example evaluate -- nitrogen ../shared/data/machines
@@ -19,6 +20,8 @@
 mod alarmed;
 mod bidmc;
 mod elevators;
+mod fitbit;
+mod fitbit_episodes;
 mod ims;
 mod logistic;
 mod metrics;
@@ -57,6 +60,15 @@ enum Set {
     Elevators {
         #[arg(default_value = "../shared/data/elevators/daily_counters_dev_units.csv.gz")]
         path: PathBuf,
+    },
+    /// People with bands: how often would they be troubled for nothing, and would it be seen that they are unwell? A folder of `NAME_hr.csv` and `NAME_steps.csv`, as they are or each in a `.zip`: tables with the columns
+    /// `datetime` and `heartrate` or `steps`.
+    Fitbit {
+        #[arg(default_value = "../shared/data/fitbit")]
+        path: PathBuf,
+        /// From which it is drawn when they are unwell.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
     },
     /// Bearings that run until one fails. A table of a time and a column a bearing, as CSV.
     Ims {
@@ -108,6 +120,9 @@ fn main() -> ExitCode {
     let done = match &set {
         Set::Bidmc { path } => bidmc::read(path).and_then(bidmc::evaluate),
         Set::Elevators { path } => elevators::read(path).and_then(|days| elevators::evaluate(days, &elevators::GROWTH)),
+        Set::Fitbit { path, seed } => {
+            fitbit::read(path).and_then(|people| fitbit::evaluate(people, &fitbit_episodes::FULL, *seed))
+        }
         Set::Ims { path } => ims::read(path).and_then(ims::evaluate),
         Set::Nab { path } => nab::read(path).and_then(nab::evaluate),
         Set::Nitrogen { path } => nitrogen::read(path).and_then(|parts| nitrogen::evaluate(parts, &nitrogen::GROWTH)),
@@ -136,6 +151,7 @@ fn made_up(seed: u64) -> Result<String, Failed> {
     let all = [
         bidmc::evaluate(bidmc::drawn(seed))?,
         elevators::evaluate(elevators::drawn(seed), &train::FEW)?,
+        fitbit::evaluate(fitbit::drawn(seed), &fitbit_episodes::FEW, seed)?,
         ims::evaluate(ims::drawn(seed))?,
         nitrogen::evaluate(nitrogen::drawn(seed), &train::FEW)?,
         nab::evaluate(nab::drawn(seed))?,

@@ -1,14 +1,24 @@
 //! What bands tell of old people who live alone: scores, and what is wrong with them.
 //!
-//! [`News2`] scores what is known of their vitals. What a person's body tells is nobody's business who does not care for them: it is in no `Debug`.
+//! [`News2`] scores what is known of their vitals; [`PulseWatch`] learns what pulse is usual of each, and tells where it is not; [`NoSignal`] tells of whom nothing is heard for longer than is usual. What a person's body tells is nobody's business who does not care for them: it is in no `Debug`.
 
 mod chart;
+mod concern;
+mod minute;
 mod news2;
+mod no_signal;
+mod pulse;
 mod row;
+mod slots;
 mod timeline;
 mod vital;
+mod worn;
 
 pub use chart::{News2Risk, News2Score, News2Vitals};
+pub use concern::{Concern, Evidence, Grade, Sign};
 pub use news2::{EarlyWarning, Missing, News2, News2Input, News2State, Validity};
+pub use no_signal::{NoSignal, NoSignalState};
+pub use pulse::{Above, Lasting, PulseState, PulseTells, PulseWatch, Watched};
 pub use row::{Clinician, VitalRow, VitalSays};
 pub use vital::{Consciousness, Measured, Spo2Scale, Supply, Vital, VitalSet};
+pub use worn::{BandSays, Wearer, WornRow};

@@ -1,0 +1,175 @@
+//! Of whom nothing is heard: after how long that is told, and what takes it back.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use proptest::prelude::*;
+use watchfire_engine::{Change, EventTime, Job, Running, TickSource};
+use watchfire_operators::wristband::{BandSays, Concern, Evidence, Measured, NoSignal, Sign, Supply, Wearer, WornRow};
+
+const MIN: i64 = 60_000;
+const HOUR: i64 = 60 * MIN;
+const DAY: i64 = 24 * HOUR;
+
+const PERSON: Wearer = Wearer::Person(7);
+/// Somebody whose rows move the clock.
+const OTHER: Wearer = Wearer::Person(8);
+
+fn job(watch: NoSignal) -> Job {
+    let job = Job::new(move |flow| {
+        let any_time = EventTime { max_skew_ms: 400 * DAY, ..WornRow::EVENT_TIME };
+        let rows = flow.channel::<WornRow>("bands").key_by(|row| row.wearer).event_time(any_time);
+        rows.detect("no signal", watch.clone()).out.to_channel("concerns");
+    });
+    job.ticks(TickSource::FromEvents { interval_ms: MIN, max_jump_ms: 400 * DAY })
+}
+
+/// What is told of the person, and whether it was taken back.
+fn taken(running: &mut Running) -> Vec<(Concern, bool)> {
+    let concerns = running.receiver::<Change<Concern>>("concerns").unwrap();
+    let told = concerns.rows().map(|change| match change {
+        Change::Insert(of) => (of, false),
+        Change::Retract(of) => (of, true),
+    });
+    let told = told.filter(|(of, _)| of.wearer == PERSON).collect();
+    running.wait().unwrap();
+    told
+}
+
+fn watched(watch: NoSignal, rows: &[WornRow]) -> Vec<(Concern, bool)> {
+    let mut running = job(watch).start().unwrap();
+    let sender = running.sender::<WornRow>("bands").unwrap();
+    rows.chunks(500).for_each(|rows| sender.send(rows.to_vec()).unwrap());
+    drop(sender);
+    taken(&mut running)
+}
+
+/// Since when and after how many hours, when it was told, and whether it was taken back.
+fn hours(told: &[(Concern, bool)]) -> Vec<(i64, i64, i64, bool)> {
+    let of = |(of, back): &(Concern, bool)| match of.evidence {
+        Evidence::Silence { since_ms, after_ms, .. } => {
+            assert_eq!(of.sign, Sign::NoSignal);
+            (since_ms / HOUR, after_ms / HOUR, of.at_ms / HOUR, *back)
+        }
+        Evidence::Pulse { .. } => panic!("no pulse is looked at"),
+    };
+    told.iter().map(of).collect()
+}
+
+fn row(at_ms: i64, says: BandSays) -> WornRow {
+    WornRow { wearer: PERSON, at_ms, says }
+}
+
+fn pulse(at_ms: i64) -> WornRow {
+    row(at_ms, BandSays::Measured(Measured::Pulse { per_min: Some(70.0) }))
+}
+
+/// The person is heard every five minutes in which it is asked for, and the other always.
+fn while_it(is_heard: impl Fn(i64) -> bool, days: i64) -> Vec<WornRow> {
+    let five = (0..days * DAY / (5 * MIN)).map(|nth| nth * 5 * MIN);
+    five.flat_map(|at_ms| {
+        [Some(pulse(at_ms)).filter(|_| is_heard(at_ms)), Some(WornRow { wearer: OTHER, ..pulse(at_ms) })]
+    })
+    .flatten()
+    .collect()
+}
+
+#[test]
+fn after_half_a_day_of_those_who_are_always_heard_and_of_those_who_are_new() {
+    let days = |until: i64| while_it(move |at_ms| at_ms < until, until / DAY + 2);
+    assert_eq!(hours(&watched(NoSignal::default(), &days(3 * DAY))), [(72, 12, 84, false)]);
+    assert_eq!(hours(&watched(NoSignal::default(), &days(2 * HOUR))), [(2, 12, 14, false)]);
+}
+
+#[test]
+fn who_takes_it_off_every_night_is_not_sought_every_morning() {
+    // Heard from 7 to 21: ten hours are not.
+    let by_day = |at_ms: i64| (7..21).contains(&(at_ms % DAY / HOUR));
+    assert_eq!(hours(&watched(NoSignal::default(), &while_it(by_day, 8))), []);
+    let gone = |at_ms: i64| by_day(at_ms) && at_ms < 8 * DAY;
+    let told = watched(NoSignal::default(), &while_it(gone, 10));
+    assert_eq!(hours(&told), [(7 * 24 + 21, 15, 8 * 24 + 12, false)], "one and a half of their longest silence");
+    // Who is heard one day a week only is sought after three days.
+    let weekly = |at_ms: i64| at_ms / DAY % 7 == 0 && by_day(at_ms);
+    let told = watched(NoSignal::default(), &while_it(weekly, 21));
+    assert_eq!(hours(&told).iter().map(|of| of.1).collect::<Vec<_>>(), [12, 72, 72], "at first they are new");
+}
+
+#[test]
+fn what_a_band_tells_of_itself_is_no_sign_of_life() {
+    let silent_with = |says: &dyn Fn(i64) -> Option<BandSays>| {
+        let mut rows = while_it(|at_ms| at_ms < DAY, 3);
+        rows.extend((DAY / HOUR..3 * DAY / HOUR).filter_map(|hour| Some(row(hour * HOUR, says(hour - 24)?))));
+        rows.sort_by_key(|row| row.at_ms);
+        hours(&watched(NoSignal::default(), &rows)).first().map(|of| of.2)
+    };
+    let told = Some(36);
+    assert_eq!(silent_with(&|_| None), told);
+    assert_eq!(silent_with(&|_| Some(BandSays::Steps { total: 900 })), told, "a counter that stands still");
+    let counts = |hour: i64| Some(BandSays::Steps { total: 900 + hour as u32 });
+    assert_eq!(silent_with(&counts), None, "somebody walks");
+    let lost = BandSays::Measured(Measured::Pulse { per_min: None });
+    assert_eq!(silent_with(&|_| Some(lost)), told, "no pulse");
+    let skin = BandSays::Measured(Measured::SkinTemperature { celsius: Some(21.0) });
+    assert_eq!(silent_with(&|_| Some(skin)), told, "the temperature of a table");
+    let off = |hour: i64| match hour {
+        4 => Some(BandSays::Worn(false)),
+        _ => Some(BandSays::Measured(Measured::Pulse { per_min: Some(120.0) })),
+    };
+    assert_eq!(silent_with(&off), Some(24 + 4 + 12), "a pulse of a band that was taken off is none");
+    let oxygen = BandSays::Measured(Measured::Oxygen(Some(Supply::Air)));
+    assert_eq!(silent_with(&|_| Some(oxygen)), None, "somebody has seen to them");
+}
+
+#[test]
+fn a_sign_of_life_that_comes_late_takes_it_back_and_the_silence_counts_from_there() {
+    let mut rows = while_it(|at_ms| at_ms < DAY, 3);
+    // At 38 hours it comes out that they were heard at 30: so it is told at 42.
+    let at = rows.iter().position(|row| row.at_ms >= 38 * HOUR).unwrap();
+    rows.insert(at, pulse(30 * HOUR - MIN));
+    assert_eq!(
+        hours(&watched(NoSignal::default(), &rows)),
+        [(24, 12, 36, false), (24, 12, 36, true), (30, 12, 42, false)]
+    );
+    // That they were heard at 37 is no word of the half day before, which is one of their silences from now on.
+    rows[at] = pulse(37 * HOUR - MIN);
+    assert_eq!(hours(&watched(NoSignal::default(), &rows)), [(24, 12, 36, false), (37, 19, 56, false)]);
+    // Back, and only then is the day uploaded.
+    let mut rows = while_it(|at_ms| !(DAY..2 * DAY).contains(&at_ms), 3);
+    let at = rows.iter().position(|row| row.at_ms >= 49 * HOUR).unwrap();
+    let bulk: Vec<WornRow> = (0..24 * 12).map(|nth| pulse(DAY + nth * 5 * MIN)).collect();
+    rows.splice(at..at, bulk);
+    assert_eq!(hours(&watched(NoSignal::default(), &rows)), [(24, 12, 36, false), (24, 12, 36, true)]);
+}
+
+#[test]
+fn that_it_was_taken_off_is_told_and_excuses_nobody() {
+    let mut rows = while_it(|at_ms| at_ms < DAY, 2);
+    rows.push(row(DAY - MIN, BandSays::Worn(false)));
+    rows.sort_by_key(|row| row.at_ms);
+    let told = watched(NoSignal::default(), &rows);
+    assert!(matches!(told[..], [(Concern { evidence: Evidence::Silence { taken_off: true, .. }, .. }, false)]));
+    assert!(!format!("{told:?}").contains("since"), "when somebody was away is nobody's business");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 12, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// However rows were cut, on however many workers, and with every state read back.
+    #[test]
+    fn it_is_the_same_however_it_was_cut(on in prop::collection::vec(any::<bool>(), 40), late in prop::collection::vec((0_usize..2_000, 0_usize..300), 0..8), seed in any::<u64>()) {
+        let watch = NoSignal { after_ms: 2 * HOUR, most_ms: 6 * HOUR, days: 1, ..NoSignal::default() };
+        let mut rows = while_it(|at_ms| on[(at_ms / (2 * HOUR)) as usize % on.len()], 3);
+        for (at, by) in late {
+            let (at, to) = (at % rows.len(), (at + by) % rows.len());
+            let row = rows.remove(at.min(to));
+            rows.insert(at.max(to).min(rows.len()), row);
+        }
+        let mut running = job(watch.clone()).record().start().unwrap();
+        let sender = running.sender::<WornRow>("bands").unwrap();
+        rows.chunks(50).for_each(|rows| sender.send(rows.to_vec()).unwrap());
+        drop(sender);
+        let told = taken(&mut running);
+        let recording = running.recording().unwrap();
+        let mut again = job(watch).workers(2).rehearse_recovery(1).replay(&recording.recut(seed, 9)).unwrap();
+        prop_assert_eq!(taken(&mut again), told);
+    }
+}
