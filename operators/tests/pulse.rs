@@ -267,8 +267,8 @@ fn usual(periods: &BTreeMap<i64, Period>, period: i64, days: i64) -> [Option<(f3
     all
 }
 
-/// All that is told of a person, by the definitions alone, minute by minute over all rows.
-fn reference(watch: &PulseWatch, wearer: Wearer, rows: &[WornRow]) -> Vec<PulseTells> {
+/// What was told of each minute of a person.
+fn told_of(wearer: Wearer, rows: &[WornRow]) -> BTreeMap<i64, Of> {
     let mut told: BTreeMap<i64, Of> = BTreeMap::new();
     for row in rows.iter().filter(|row| row.wearer == wearer) {
         let of = told.entry(row.at_ms.div_euclid(MIN)).or_default();
@@ -282,16 +282,17 @@ fn reference(watch: &PulseWatch, wearer: Wearer, rows: &[WornRow]) -> Vec<PulseT
             BandSays::Measured(_) => {}
         }
     }
-    let (Some(first), Some(last)) = (told.keys().next(), told.keys().last()) else { return Vec::new() };
-    let offset = (wearer.stable_hash() >> 32) as i64 % 120;
-    let first = (first + offset).div_euclid(120) * 120 - offset;
-    let (mut counter, mut unheard, mut off, mut still, mut per_min) =
-        (None::<u32>, 0_u32, false, 1_000_000_u32, 0.0_f32);
-    let (mut known, mut high, mut low, mut lasted) = (Vec::new(), Vec::new(), Vec::new(), [None::<i64>; 3]);
-    let (mut periods, mut all) = (BTreeMap::new(), Vec::new());
-    let mut levels = usual(&periods, (first + offset) / 120, i64::from(watch.days));
-    let (mut of_period, mut judged): (Vec<(usize, f32)>, u8) = (Vec::new(), 0);
-    for minute in first..=*last {
+    told
+}
+
+/// A minute: at rest or how much they walked lately, and the lowest and highest pulse of a band that is worn.
+type Seen = (usize, Option<(f32, f32)>);
+
+/// Minute by minute, from one to another.
+fn seen(told: &BTreeMap<i64, Of>, minutes: std::ops::RangeInclusive<i64>, rest_minutes: u8) -> Vec<Seen> {
+    let (mut counter, mut unheard, mut off) = (None::<u32>, 0_u32, false);
+    let (mut still, mut per_min) = (1_000_000_u32, 0.0_f32);
+    let one = |minute: i64| {
         let of = told.get(&minute).copied().unwrap_or_default();
         unheard += 1;
         let steps = match (counter, of.total) {
@@ -304,64 +305,77 @@ fn reference(watch: &PulseWatch, wearer: Wearer, rows: &[WornRow]) -> Vec<PulseT
         per_min = per_min * 0.818_730_8 + steps as f32 * (1.0 - 0.818_730_8);
         per_min = if per_min < 0.01 { 0.0 } else { per_min };
         off = of.wear.map_or(off, |(_, is_on)| !is_on);
-        let at_rest = still >= u32::from(watch.rest_minutes);
-        let level = if at_rest { 0 } else { 1 + [2.0, 10.0, 30.0].iter().filter(|from| per_min >= **from).count() };
-        let pulse = of.pulse.filter(|_| !off);
-        let above = if at_rest { watch.at_rest } else { watch.moving };
-        let is_high = pulse.is_some_and(|(lowest, _)| {
-            let far = |(middle, spread): (f32, f32)| {
-                lowest - middle >= above.per_min && lowest - middle >= above.spreads * spread
-            };
-            levels[level].is_some_and(far) || at_rest && lowest >= f32::from(watch.high_per_min)
-        });
+        let walks = 1 + [2.0, 10.0, 30.0].iter().filter(|from| per_min >= **from).count();
+        (if still >= u32::from(rest_minutes) { 0 } else { walks }, of.pulse.filter(|_| !off))
+    };
+    minutes.map(one).collect()
+}
+
+/// Whether a pulse is high, by what is usual.
+fn is_high(watch: &PulseWatch, level: usize, usual: Option<(f32, f32)>, lowest: f32) -> bool {
+    let above = if level == 0 { watch.at_rest } else { watch.moving };
+    let far =
+        |(middle, spread): (f32, f32)| lowest - middle >= above.per_min && lowest - middle >= above.spreads * spread;
+    usual.is_some_and(far) || level == 0 && lowest >= f32::from(watch.high_per_min)
+}
+
+/// Whether it is so for long enough at the end of these minutes.
+fn lasts(lasting: Lasting, known: &[bool], so: &[bool]) -> bool {
+    let count = |of: &[bool], minutes: u8| of.iter().rev().take(usize::from(minutes)).filter(|is| **is).count() as f64;
+    let (in_all, is_so) = (count(known, lasting.minutes), count(so, lasting.minutes));
+    is_so > 0.0
+        && is_so / in_all >= f64::from(lasting.share_pct) / 100.0
+        && count(known, lasting.known_minutes) / f64::from(lasting.known_minutes)
+            >= f64::from(lasting.known_pct) / 100.0
+}
+
+/// What the minutes of a period were like.
+fn period_of(minutes: &[Seen]) -> Period {
+    std::array::from_fn(|level| {
+        let middle = |(lowest, highest): (f32, f32)| ((lowest + highest) / 2.0 + 0.5).floor();
+        let of: Vec<f32> = minutes.iter().filter(|of| of.0 == level).filter_map(|of| of.1.map(middle)).collect();
+        (of.len() >= 10).then(|| median_and_mad(&of, true))
+    })
+}
+
+/// All that is told of a person, by the definitions alone, minute by minute over all rows.
+fn reference(watch: &PulseWatch, wearer: Wearer, rows: &[WornRow]) -> Vec<PulseTells> {
+    let told = told_of(wearer, rows);
+    let (Some(first), Some(last)) = (told.keys().next(), told.keys().last()) else { return Vec::new() };
+    let offset = (wearer.stable_hash() >> 32) as i64 % 120;
+    let first = (first + offset).div_euclid(120) * 120 - offset;
+    let minutes = seen(&told, first..=*last, watch.rest_minutes);
+    let (mut known, mut high, mut low, mut lasted) = (Vec::new(), Vec::new(), Vec::new(), [None::<i64>; 3]);
+    let (mut periods, mut all, mut judged) = (BTreeMap::new(), Vec::new(), 0);
+    let mut levels = usual(&periods, (first + offset) / 120, i64::from(watch.days));
+    for (nth, (level, pulse)) in minutes.iter().copied().enumerate() {
+        let minute = first + nth as i64;
         known.push(pulse.is_some());
-        high.push(is_high);
+        high.push(pulse.is_some_and(|(lowest, _)| is_high(watch, level, levels[level], lowest)));
         low.push(pulse.is_some_and(|(_, highest)| highest <= f32::from(watch.low_per_min)));
-        if let Some((lowest, highest)) = pulse {
-            of_period.push((level, ((lowest + highest) / 2.0 + 0.5).floor()));
-            judged += u8::from(levels[level].is_some());
-        }
+        judged += u8::from(pulse.is_some() && levels[level].is_some());
         let rules = [(watch.call_back, &high), (watch.urgent, &high), (watch.low, &low)];
-        for (nth, (lasting, so)) in rules.into_iter().enumerate() {
-            let count =
-                |of: &[bool], minutes: u8| of.iter().rev().take(usize::from(minutes)).filter(|is| **is).count() as f64;
-            let (in_all, is_so) = (count(&known, lasting.minutes), count(so, lasting.minutes));
-            let known_share = count(&known, lasting.known_minutes) / f64::from(lasting.known_minutes);
-            let holds = is_so > 0.0
-                && is_so / in_all >= f64::from(lasting.share_pct) / 100.0
-                && known_share >= f64::from(lasting.known_pct) / 100.0;
-            if !holds {
-                continue;
-            }
-            if lasted[nth].is_none_or(|last: i64| minute - last > i64::from(watch.quiet_minutes)) {
+        for (rule, _) in rules.into_iter().enumerate().filter(|(_, (of, so))| lasts(*of, &known, so)) {
+            if lasted[rule].is_none_or(|last: i64| minute - last > i64::from(watch.quiet_minutes)) {
                 let (lowest, highest) = pulse.unwrap_or((0.0, 0.0));
-                all.push(PulseTells::Concern(Concern {
-                    wearer,
-                    at_ms: (minute + 1) * MIN,
-                    sign: if nth == 2 { Sign::PulseLow } else { Sign::PulseHigh },
-                    grade: if nth == 0 { Grade::CallBack } else { Grade::Urgent },
-                    evidence: Evidence::Pulse {
-                        per_min: if nth == 2 { highest } else { lowest } as u8,
-                        usual_per_min: levels[level].map(|(middle, _)| middle.round() as u8),
-                        at_rest,
-                    },
-                }));
+                let per_min = if rule == 2 { highest } else { lowest } as u8;
+                let usual_per_min = levels[level].map(|(middle, _)| middle.round() as u8);
+                let sign = if rule == 2 { Sign::PulseLow } else { Sign::PulseHigh };
+                let grade = if rule == 0 { Grade::CallBack } else { Grade::Urgent };
+                let evidence = Evidence::Pulse { per_min, usual_per_min, at_rest: level == 0 };
+                all.push(PulseTells::Concern(Concern { wearer, at_ms: (minute + 1) * MIN, sign, grade, evidence }));
             }
-            lasted[nth] = Some(minute);
+            lasted[rule] = Some(minute);
         }
         if (minute + 1 + offset).rem_euclid(120) == 0 {
-            let period = (minute + offset).div_euclid(120);
-            if !of_period.is_empty() {
-                let (known_minutes, judged_minutes) = (of_period.len() as u8, judged);
+            let (period, of_period) = ((minute + offset).div_euclid(120), &minutes[nth - 119..=nth]);
+            let known_minutes = of_period.iter().filter(|of| of.1.is_some()).count() as u8;
+            let judged_minutes = std::mem::take(&mut judged);
+            if known_minutes > 0 {
                 let (from_ms, until_ms) = ((minute - 119) * MIN, (minute + 1) * MIN);
                 all.push(PulseTells::Watched(Watched { wearer, from_ms, until_ms, known_minutes, judged_minutes }));
-                let of_level = |level: usize| {
-                    let of: Vec<f32> = of_period.iter().filter(|of| of.0 == level).map(|of| of.1).collect();
-                    (of.len() >= 10).then(|| median_and_mad(&of, true))
-                };
-                periods.insert(period, std::array::from_fn(of_level));
+                periods.insert(period, period_of(of_period));
             }
-            (of_period, judged) = (Vec::new(), 0);
             levels = usual(&periods, period + 1, i64::from(watch.days));
         }
     }
