@@ -140,6 +140,14 @@ fn a_sign_of_life_that_comes_late_takes_it_back_and_the_silence_counts_from_ther
     assert_eq!(hours(&watched(NoSignal::default(), &rows)), [(24, 12, 36, false), (24, 12, 36, true)]);
 }
 
+/// A row of the beginning of time takes no memory.
+#[test]
+fn rows_that_are_far_apart_are_borne() {
+    let mut rows = while_it(|at_ms| at_ms < DAY, 2);
+    rows.insert(0, pulse(-(1 << 60)));
+    assert_eq!(hours(&watched(NoSignal::default(), &rows)).last(), Some(&(24, 12, 36, false)));
+}
+
 #[test]
 fn that_it_was_taken_off_is_told_and_excuses_nobody() {
     let mut rows = while_it(|at_ms| at_ms < DAY, 2);

@@ -185,25 +185,50 @@ fn what_comes_late_corrects_what_was_told() {
     );
 }
 
-/// The clock tells of somebody whose band says nothing more, before another row does.
+/// The clock tells of somebody whose band says nothing more, before another row does; also where something came late just before.
 #[test]
 fn the_last_minute_does_not_wait_for_the_next_row() {
-    let rows = after_two_days(30, |minute| if (10..21).contains(&minute) { 110.0 } else { 70.0 });
-    let until = rows[..START as usize + 21].to_vec();
-    let others = (0..10).map(|minute| WornRow { wearer: Wearer::Band(8), ..pulse(START + 21 + minute, 70.0) });
-    let job = job(PulseWatch::default(), MIN);
-    let mut running = job.start().unwrap();
-    let sender = running.sender::<WornRow>("bands").unwrap();
-    let told = running.receiver::<Change<PulseTells>>("told").unwrap();
-    sender.send(until).unwrap();
-    sender.send(others.collect()).unwrap();
-    let first = told.rows().find_map(|change| match change {
-        Change::Insert(PulseTells::Concern(of)) => Some(of),
-        _ => None,
-    });
-    assert_eq!(first.map(|of| (of.wearer, of.at_ms)), Some((PERSON, (START + 21) * MIN)), "while the job goes on");
-    drop(sender);
-    running.wait().unwrap();
+    for late in [None, Some(pulse(START + 3, 68.0))] {
+        let rows = after_two_days(30, |minute| if (10..21).contains(&minute) { 110.0 } else { 70.0 });
+        let mut until = rows[..START as usize + 21].to_vec();
+        let last = until.len() - 1;
+        until.splice(last..last, late);
+        let others = (0..10).map(|minute| WornRow { wearer: Wearer::Band(8), ..pulse(START + 21 + minute, 70.0) });
+        let mut running = job(PulseWatch::default(), MIN).start().unwrap();
+        let sender = running.sender::<WornRow>("bands").unwrap();
+        let told = running.receiver::<Change<PulseTells>>("told").unwrap();
+        sender.send(until).unwrap();
+        sender.send(others.collect()).unwrap();
+        let first = told.rows().find_map(|change| match change {
+            Change::Insert(PulseTells::Concern(of)) => Some(of),
+            _ => None,
+        });
+        assert_eq!(first.map(|of| (of.wearer, of.at_ms)), Some((PERSON, (START + 21) * MIN)), "while the job goes on");
+        drop(sender);
+        running.wait().unwrap();
+    }
+}
+
+/// Minutes of which nothing is known make the others fewer, and tell of nobody.
+#[test]
+fn nothing_is_told_of_a_minute_of_which_nothing_is_known() {
+    // Ten of thirteen are high, and then nothing: of the twelve that are left ten would be enough.
+    let high = |minute: i64| (3..13).contains(&minute);
+    let mut rows = after_two_days(13, |minute| if high(minute) { 110.0 } else { 70.0 });
+    rows.push(pulse(START + 40, 70.0));
+    assert_eq!(short(&watched(&PulseWatch::default(), &rows).0), []);
+    rows.insert(START as usize + 13, pulse(START + 14, 110.0));
+    let told = [(Sign::PulseHigh, Grade::CallBack, START + 15)];
+    assert_eq!(short(&watched(&PulseWatch::default(), &rows).0), told);
+}
+
+/// Rows of the beginning of time, and of months apart, take neither memory nor time.
+#[test]
+fn rows_that_are_far_apart_are_borne() {
+    let far = [-(1 << 44), -(1 << 43), 0, 1_440 * 20, 1_440 * 400, 1_440 * 800];
+    let rows: Vec<WornRow> = far.iter().flat_map(|minute| (0..30).map(move |nth| pulse(minute + nth, 140.0))).collect();
+    let told = short(&watched(&PulseWatch::default(), &rows).0);
+    assert_eq!(told.iter().map(|of| of.2 - 8).collect::<Vec<_>>(), far, "a stranger each time, and never forgotten");
 }
 
 #[test]
@@ -304,7 +329,7 @@ fn seen(told: &BTreeMap<i64, Of>, minutes: std::ops::RangeInclusive<i64>, rest_m
         still = if steps > 0 { 0 } else { still + 1 };
         per_min = per_min * 0.818_730_8 + steps as f32 * (1.0 - 0.818_730_8);
         per_min = if per_min < 0.01 { 0.0 } else { per_min };
-        off = of.wear.map_or(off, |(_, is_on)| !is_on);
+        off = of.wear.map_or(off && steps == 0, |(_, is_on)| !is_on);
         let walks = 1 + [2.0, 10.0, 30.0].iter().filter(|from| per_min >= **from).count();
         (if still >= u32::from(rest_minutes) { 0 } else { walks }, of.pulse.filter(|_| !off))
     };
@@ -323,7 +348,8 @@ fn is_high(watch: &PulseWatch, level: usize, usual: Option<(f32, f32)>, lowest: 
 fn lasts(lasting: Lasting, known: &[bool], so: &[bool]) -> bool {
     let count = |of: &[bool], minutes: u8| of.iter().rev().take(usize::from(minutes)).filter(|is| **is).count() as f64;
     let (in_all, is_so) = (count(known, lasting.minutes), count(so, lasting.minutes));
-    is_so > 0.0
+    known.last() == Some(&true)
+        && is_so > 0.0
         && is_so / in_all >= f64::from(lasting.share_pct) / 100.0
         && count(known, lasting.known_minutes) / f64::from(lasting.known_minutes)
             >= f64::from(lasting.known_pct) / 100.0
@@ -344,7 +370,8 @@ fn reference(watch: &PulseWatch, wearer: Wearer, rows: &[WornRow]) -> Vec<PulseT
     let (Some(first), Some(last)) = (told.keys().next(), told.keys().last()) else { return Vec::new() };
     let offset = (wearer.stable_hash() >> 32) as i64 % 120;
     let first = (first + offset).div_euclid(120) * 120 - offset;
-    let minutes = seen(&told, first..=*last, watch.rest_minutes);
+    let until = (last + offset).div_euclid(120) * 120 - offset + 120;
+    let minutes = seen(&told, first..=until - 1, watch.rest_minutes);
     let (mut known, mut high, mut low, mut lasted) = (Vec::new(), Vec::new(), Vec::new(), [None::<i64>; 3]);
     let (mut periods, mut all, mut judged) = (BTreeMap::new(), Vec::new(), 0);
     let mut levels = usual(&periods, (first + offset) / 120, i64::from(watch.days));
@@ -357,7 +384,7 @@ fn reference(watch: &PulseWatch, wearer: Wearer, rows: &[WornRow]) -> Vec<PulseT
         let rules = [(watch.call_back, &high), (watch.urgent, &high), (watch.low, &low)];
         for (rule, _) in rules.into_iter().enumerate().filter(|(_, (of, so))| lasts(*of, &known, so)) {
             if lasted[rule].is_none_or(|last: i64| minute - last > i64::from(watch.quiet_minutes)) {
-                let (lowest, highest) = pulse.unwrap_or((0.0, 0.0));
+                let (lowest, highest) = pulse.unwrap();
                 let per_min = if rule == 2 { highest } else { lowest } as u8;
                 let usual_per_min = levels[level].map(|(middle, _)| middle.round() as u8);
                 let sign = if rule == 2 { Sign::PulseLow } else { Sign::PulseHigh };

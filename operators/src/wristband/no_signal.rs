@@ -15,11 +15,12 @@ const A_DAY: i64 = 24 * HOUR_MS / SLOT_MS;
 
 /// Tells of people of whom nothing is heard for longer than is usual of them.
 ///
-/// - **A sign of life** is a vital that somebody has, more steps than before, and the band being put on or taken off. A pulse of a band that is off is none, nor is anything that a band tells of itself.
+/// - **A sign of life** is a vital that somebody has, more steps than before, and the band being put on or taken off. A pulse of a band that is off is none, nor is anything that a band tells of itself,
+///   nor a count of steps that comes after a later one; that it is off counts for what comes after that is told.
 /// - **Whoever is heard** in [`regular_pct`](NoSignal::regular_pct) of the quarters of an hour of the last [`days`](NoSignal::days) wears it always: a silence of theirs is told after [`after_ms`](NoSignal::after_ms). So is
 ///   that of somebody who is new. Of others it is told after [`of_longest_pct`](NoSignal::of_longest_pct) of the longest silence of those days, from `after_ms` to [`most_ms`](NoSignal::most_ms): who takes it off every
 ///   night is not sought every morning.
-/// - **Measured** from the end of the quarter of an hour of the last sign of life, on the quiet clock of its split: it stands still while the source is disconnected or behind, and goes on where it was, so an outage of ours
+/// - **Measured** in quarters of an hour, rounded up, from the end of the quarter of an hour of the last sign of life, on the quiet clock of its split: it stands still while the source is disconnected or behind, and goes on where it was, so an outage of ours
 ///   is no silence of theirs, and nobody who was silent before it gains more than its length. A sign of life that comes late counts from when it was.
 /// - **Told once**, as [`Grade::CallBack`], and retracted if rows that come late, up to [`late_ms`](NoSignal::late_ms), show that they were heard in that time. That a band was taken off excuses nobody; it is told with it.
 ///
@@ -83,6 +84,11 @@ impl Default for NoSignal {
     }
 }
 
+/// Rounded up to quarters of an hour.
+fn whole_slots(ms: i64) -> i64 {
+    (ms + SLOT_MS - 1) / SLOT_MS * SLOT_MS
+}
+
 /// A silence that was told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
 #[rkyv(crate = rkyv)]
@@ -116,7 +122,7 @@ pub struct NoSignalState {
     is_told: bool,
     /// Put on or taken off last: when, and which.
     wear: Option<(i64, bool)>,
-    /// The highest count of steps since the counter began.
+    /// What the counter of steps came to last, and when.
     steps: Option<(i64, u32)>,
     /// What may yet be retracted, the oldest first.
     told: Vec<Told>,
@@ -194,39 +200,49 @@ impl NoSignal {
         Err(Error::new("E0634", what).at(at).remedy("take a number within those of its documentation"))
     }
 
-    fn days(&self) -> i64 {
+    fn days_kept(&self) -> i64 {
         i64::from(self.days.clamp(1, 365)) * A_DAY
     }
 
-    fn late_ms(&self) -> i64 {
+    fn lateness_ms(&self) -> i64 {
         self.late_ms.clamp(0, 31 * 24 * HOUR_MS)
     }
 
+    /// After how long at least a silence is told.
+    fn shortest_ms(&self) -> i64 {
+        whole_slots(self.after_ms.clamp(SLOT_MS, 31 * 24 * HOUR_MS))
+    }
+
     /// After how long a silence that begins with a slot is told.
-    fn after_ms(&self, st: &NoSignalState, since: i64) -> i64 {
-        let after_ms = self.after_ms.clamp(SLOT_MS, 31 * 24 * HOUR_MS);
-        let from = (since - self.days()).max(st.heard.oldest().unwrap_or(since));
+    fn told_after_ms(&self, st: &NoSignalState, since: i64) -> i64 {
+        let after_ms = self.shortest_ms();
+        let from = (since - self.days_kept()).max(st.heard.oldest().unwrap_or(since));
         let (heard, longest) = st.heard.share_and_gap(from, since);
         if heard * 100 >= (since - from) * i64::from(self.regular_pct.clamp(1, 100)) {
             return after_ms;
         }
         let usual_ms = longest * SLOT_MS / 100 * i64::from(self.of_longest_pct.clamp(100, 1_000));
-        usual_ms.clamp(after_ms, self.most_ms.clamp(after_ms, 31 * 24 * HOUR_MS))
+        whole_slots(usual_ms.clamp(after_ms, self.most_ms.clamp(after_ms, 32 * 24 * HOUR_MS)))
     }
 
     /// Somebody was heard in a slot.
     fn heard(&self, st: &mut NoSignalState, slot: i64, cx: Cx<'_, '_>) {
-        st.heard.set(slot);
         if st.newest.is_none_or(|newest| slot > newest) {
             st.newest = Some(slot);
             // A silence may begin so long ago, and what is usual is looked up before it.
-            let silence = self.most_ms.clamp(SLOT_MS, 31 * 24 * HOUR_MS).max(self.late_ms());
-            st.heard.forget_before(slot - self.days() - (silence + self.late_ms()) / SLOT_MS);
-            (st.quiet_ms, st.is_told) = (i64::MIN, false);
+            let silence = self.most_ms.clamp(SLOT_MS, 31 * 24 * HOUR_MS).max(self.lateness_ms());
+            st.heard.forget_before(slot - self.days_kept() - (silence + self.lateness_ms()) / SLOT_MS);
+            let was_ms = std::mem::replace(&mut st.quiet_ms, i64::MIN);
+            st.is_told = false;
             Self::anchor(st, cx);
+            if was_ms != i64::MIN {
+                // Silent since now is no longer than silent since before: what an outage of ours took was taken off already.
+                st.quiet_ms = st.quiet_ms.max(was_ms.min(cx.quiet_ms()));
+            }
         }
+        st.heard.set(slot);
         let wearer = *cx.key();
-        let oldest = st.newest_ms.saturating_sub(self.late_ms());
+        let oldest = st.newest_ms.saturating_sub(self.lateness_ms());
         st.told.retain(|of| {
             let until_ms = (of.since * SLOT_MS).saturating_add(of.after_ms);
             let is_wrong = slot >= of.since && (slot + 1) * SLOT_MS <= until_ms;
@@ -260,16 +276,20 @@ impl Detector for NoSignal {
     fn on_row(&self, st: &mut NoSignalState, row: &WornRow, cx: Cx<'_, '_>) -> Verdict {
         // Of a band whose clock is ahead the engine knows better.
         let at_ms = row.at_ms.min(cx.event_time_ms());
-        let is_late = st.newest_ms != i64::MIN && at_ms < st.newest_ms.saturating_sub(self.late_ms());
+        let is_late = st.newest_ms != i64::MIN && at_ms < st.newest_ms.saturating_sub(self.lateness_ms());
         if is_late || !(-TIME_MAX_MS..=TIME_MAX_MS).contains(&at_ms) {
             return Verdict::Late;
         }
         st.newest_ms = st.newest_ms.max(at_ms);
         if st.is_life(row.says, at_ms) {
             self.heard(st, at_ms.div_euclid(SLOT_MS), cx);
-            if !st.is_told {
-                cx.wake_at_quiet_ms(st.quiet_ms.saturating_add(self.after_ms));
-            }
+        }
+        if st.quiet_ms > cx.quiet_ms().saturating_add(SLOT_MS) {
+            // Of another split, whose clock was frozen for longer: by the arrival clock, which is no later.
+            Self::anchor(st, cx);
+        }
+        if st.newest.is_some() && !st.is_told {
+            cx.wake_at_quiet_ms(st.quiet_ms.saturating_add(self.shortest_ms()));
         }
         Verdict::Applied
     }
@@ -280,11 +300,11 @@ impl Detector for NoSignal {
             Self::anchor(st, cx);
         }
         // Nobody has waited yet who has not waited for the shortest time: what is usual is not looked up before.
-        let shortest_ms = st.quiet_ms.saturating_add(self.after_ms.clamp(SLOT_MS, 31 * 24 * HOUR_MS));
+        let shortest_ms = st.quiet_ms.saturating_add(self.shortest_ms());
         if cx.quiet_ms() < shortest_ms {
             return cx.wake_at_quiet_ms(shortest_ms);
         }
-        let after_ms = self.after_ms(st, since);
+        let after_ms = self.told_after_ms(st, since);
         let due_ms = st.quiet_ms.saturating_add(after_ms);
         if cx.quiet_ms() < due_ms {
             return cx.wake_at_quiet_ms(due_ms);

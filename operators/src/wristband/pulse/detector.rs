@@ -74,8 +74,8 @@ pub struct PulseState {
     told: Vec<Told>,
     /// Something has come of minutes that were judged.
     is_stale: bool,
-    /// The arrival clock is asked for.
-    is_asked: bool,
+    /// When it is to be looked at again, on the arrival clock.
+    asks_ms: Option<i64>,
 }
 
 impl Default for PulseState {
@@ -90,7 +90,7 @@ impl Default for PulseState {
             newest_ms: i64::MIN,
             told: Vec::new(),
             is_stale: false,
-            is_asked: false,
+            asks_ms: None,
         }
     }
 }
@@ -145,11 +145,15 @@ impl PulseWatch {
         usual.is_some_and(|usual| f32::from(lowest) - usual.per_min >= per_min.max(spreads * usual.spread))
     }
 
-    fn days(&self) -> u16 {
+    fn days_kept(&self) -> u16 {
         self.days.clamp(1, DAYS_MAX)
     }
 
-    fn late_ms(&self) -> i64 {
+    pub(super) fn still_minutes(&self) -> u8 {
+        self.rest_minutes.clamp(1, u8::MAX - 1)
+    }
+
+    fn lateness_ms(&self) -> i64 {
         self.late_ms.clamp(0, LATE_MAX_MS)
     }
 
@@ -169,12 +173,12 @@ impl PulseWatch {
                 continue;
             }
             let period = periods.of_minute(minute);
-            let (is, (known, judged)) = judge.run.end_period(minutes.between(begins, next), self.rest_minutes);
+            let (is, (known, judged)) = judge.run.end_period(minutes.between(begins, next), self.still_minutes());
             if known > 0 {
                 habit.put(period, is);
                 tell(Told { minute: begins, what: What::Period { known, judged } });
             }
-            judge.usual = habit.usual(period + 1, self.days());
+            judge.usual = habit.usual(period + 1, self.days_kept());
             (begins, next) = (next, next + PERIOD_MINUTES);
         }
     }
@@ -189,7 +193,7 @@ impl PulseWatch {
         if std::mem::take(&mut st.is_stale) {
             let period = periods.of_minute(from);
             st.habit.forget_from(period);
-            st.judge = Judge { run: st.before, usual: st.habit.usual(period, self.days()) };
+            st.judge = Judge { run: st.before, usual: st.habit.usual(period, self.days_kept()) };
             was = std::mem::take(&mut st.told);
         }
         let PulseState { minutes, habit, judge, told, .. } = st;
@@ -203,7 +207,7 @@ impl PulseWatch {
     /// Forgets minutes of which nothing can come any more.
     fn settle(&self, st: &mut PulseState, cx: Cx<'_, '_>) {
         let periods = Periods::of(*cx.key());
-        let oldest = st.newest_ms.saturating_sub(self.late_ms()).div_euclid(MINUTE_MS);
+        let oldest = st.newest_ms.saturating_sub(self.lateness_ms()).div_euclid(MINUTE_MS);
         let (from, until) = (st.minutes.first(), periods.begin(oldest.min(st.next)));
         if until <= from {
             return;
@@ -212,14 +216,14 @@ impl PulseWatch {
             self.advance(st, st.next, cx);
         }
         let period = periods.of_minute(from);
-        let mut judge = Judge { run: st.before, usual: st.habit.usual(period, self.days()) };
+        let mut judge = Judge { run: st.before, usual: st.habit.usual(period, self.days_kept()) };
         // What the periods were like is known already: it is only gone through, not learned.
         let mut habit = st.habit.clone();
         self.walk((&st.minutes, &mut habit, periods), &mut judge, (from, until), |_| {});
         (st.before, st.is_first) = (judge.run, false);
         st.minutes.forget_before(until);
         st.told.retain(|of| of.minute >= until);
-        st.habit.settle(periods.of_minute(until), self.days());
+        st.habit.settle(periods.of_minute(until), self.days_kept());
     }
 
     /// Begins with a minute, after so long a time that nothing before it says anything of it.
@@ -236,28 +240,54 @@ impl PulseWatch {
     /// A row is newer than all others.
     fn go_on(&self, st: &mut PulseState, at_ms: i64, cx: Cx<'_, '_>) {
         let minute = at_ms.div_euclid(MINUTE_MS);
-        let forgotten = i64::from(self.days()) * 1_440 + self.late_ms() / MINUTE_MS + PERIOD_MINUTES;
+        let forgotten = i64::from(self.days_kept()) * 1_440 + self.lateness_ms() / MINUTE_MS + PERIOD_MINUTES;
         if st.newest_ms == i64::MIN {
             self.begin(st, minute, cx);
         } else if minute - st.newest_ms.div_euclid(MINUTE_MS) > forgotten {
-            self.advance(st, st.newest_ms.div_euclid(MINUTE_MS) + 1, cx);
+            self.finish(st, cx);
             self.begin(st, minute, cx);
         }
         st.newest_ms = at_ms;
         let passed = cx.watermark_ms().div_euclid(MINUTE_MS);
-        if passed > st.next && !st.is_stale {
+        // What is stale waits for the next tick, if not too much comes before it.
+        if passed > st.next && (!st.is_stale || passed - st.next > PERIOD_MINUTES) {
             self.advance(st, passed, cx);
         }
         self.settle(st, cx);
     }
 
-    /// Whether what is known of the minutes that are not judged yet would tell of somebody.
-    fn would_tell(&self, st: &PulseState) -> bool {
-        let (mut judge, mut tells) = (st.judge, false);
+    /// Whether what is known of the minutes that are not judged yet may tell of somebody.
+    fn may_tell(&self, st: &PulseState, periods: Periods) -> bool {
+        if periods.of_minute(st.next) != periods.of_minute(st.minutes.end() - 1) {
+            // Something else will be usual.
+            return true;
+        }
+        let (mut run, mut tells) = (st.judge.run, false);
         for minute in st.next..st.minutes.end() {
-            judge.run.next(self, &judge.usual, st.minutes.get(minute), |_| tells = true);
+            run.next(self, &st.judge.usual, st.minutes.get(minute), |_| tells = true);
         }
         tells
+    }
+
+    /// Asks to be woken where something is to be judged before another row comes. Wishes are dear: one that comes soon enough is left alone.
+    fn ask(&self, st: &mut PulseState, cx: Cx<'_, '_>) {
+        let asks_ms = if st.is_stale {
+            cx.arrival_ms().saturating_add(1)
+        } else if st.next < st.minutes.end() && self.may_tell(st, Periods::of(*cx.key())) {
+            st.minutes.end() * MINUTE_MS
+        } else {
+            return;
+        };
+        if st.asks_ms.is_none_or(|asked_ms| asks_ms < asked_ms) {
+            st.asks_ms = Some(asks_ms);
+            cx.wake_at_arrival_ms(asks_ms);
+        }
+    }
+
+    /// Judges all that is known, to the end of its period.
+    fn finish(&self, st: &mut PulseState, cx: Cx<'_, '_>) {
+        let until = Periods::of(*cx.key()).begin(st.minutes.end() - 1) + PERIOD_MINUTES;
+        self.advance(st, until, cx);
     }
 
     /// What a row tells of its minute; none if it is nothing of this.
@@ -286,7 +316,7 @@ impl Detector for PulseWatch {
     fn on_row(&self, st: &mut PulseState, row: &WornRow, cx: Cx<'_, '_>) -> Verdict {
         // Of a band whose clock is ahead the engine knows better.
         let at_ms = row.at_ms.min(cx.event_time_ms());
-        let is_late = st.newest_ms != i64::MIN && at_ms < st.newest_ms.saturating_sub(self.late_ms());
+        let is_late = st.newest_ms != i64::MIN && at_ms < st.newest_ms.saturating_sub(self.lateness_ms());
         if is_late || !(-TIME_MAX_MS..=TIME_MAX_MS).contains(&at_ms) {
             return Verdict::Late;
         }
@@ -305,30 +335,27 @@ impl Detector for PulseWatch {
         if minute < st.next {
             st.is_stale = true;
         }
-        if !st.is_asked {
-            let asks_ms = if st.is_stale {
-                Some(cx.arrival_ms().saturating_add(1))
-            } else {
-                self.would_tell(st).then(|| st.minutes.end() * MINUTE_MS)
-            };
-            if let Some(asks_ms) = asks_ms {
-                st.is_asked = true;
-                cx.wake_at_arrival_ms(asks_ms);
-            }
-        }
+        self.ask(st, cx);
         Verdict::Applied
     }
 
     fn on_watermark(&self, st: &mut PulseState, cx: Cx<'_, '_>) {
         if cx.watermark_ms() == END_MS && st.newest_ms != i64::MIN {
-            self.advance(st, st.minutes.end(), cx);
+            self.finish(st, cx);
         }
     }
 
     fn on_arrival(&self, st: &mut PulseState, cx: Cx<'_, '_>) {
-        if std::mem::take(&mut st.is_asked) {
-            let passed = cx.arrival_ms().div_euclid(MINUTE_MS);
-            self.advance(st, passed.min(st.minutes.end()), cx);
+        match st.asks_ms {
+            Some(asks_ms) if asks_ms <= cx.arrival_ms() => {
+                st.asks_ms = None;
+                let passed = cx.arrival_ms().div_euclid(MINUTE_MS);
+                self.advance(st, passed.min(st.minutes.end()), cx);
+                self.ask(st, cx);
+            }
+            // Another detector of the operator was woken.
+            Some(asks_ms) => cx.wake_at_arrival_ms(asks_ms),
+            None => {}
         }
     }
 }
@@ -340,7 +367,7 @@ mod tests {
     /// What is said of the memory of a person, and what is stored of them.
     #[test]
     fn states_take_so_many_bytes_and_are_stored_as_ever() {
-        assert_eq!((size_of::<PulseState>(), Habit::PERIOD_BYTES), (368, 2));
+        assert_eq!((size_of::<PulseState>(), Habit::PERIOD_BYTES), (384, 2));
         let mut state = PulseState { is_first: false, next: 241, newest_ms: 14_460_000, ..PulseState::default() };
         state.minutes.begin(0);
         let (watch, periods) = (PulseWatch { days: 2, ..PulseWatch::default() }, Periods { offset: 0 });
@@ -357,7 +384,7 @@ mod tests {
         let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
         assert_eq!(
             (bytes.len(), hex.stable_hash()),
-            (1_600, 2_597_948_141_567_718_899),
+            (1_616, 16_174_399_400_560_368_970),
             "a new layout needs a new version"
         );
     }

@@ -57,9 +57,8 @@ impl Gait {
         let per_min = self.per_min * LEFT + f32::from(steps) * (1.0 - LEFT);
         // Numbers that are nearly nothing are slow to reckon with, and never become nothing.
         self.per_min = if per_min < 0.01 { 0.0 } else { per_min };
-        if let Some(is_on) = minute.is_on() {
-            self.is_off = !is_on;
-        }
+        // Who walks with it has put it on, although that may not have been heard.
+        self.is_off = minute.is_on().map_or(self.is_off && steps == 0, |is_on| !is_on);
         let level = if self.still >= rest_minutes {
             AT_REST
         } else {

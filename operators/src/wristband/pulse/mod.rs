@@ -26,11 +26,11 @@ const LATE_MAX_MS: i64 = 31 * 86_400_000;
 ///   At rest three periods are enough; until then only [`high_per_min`](PulseWatch::high_per_min) and [`low_per_min`](PulseWatch::low_per_min) hold.
 /// - **At rest** is who has made no step for [`rest_minutes`](PulseWatch::rest_minutes), as far as anybody knows: a band that counts no steps is one of somebody at rest, for what is missing excuses nothing.
 /// - **High** is a minute whose lowest pulse is so far above it: so many beats, and so many spreads. **Low** is one whose highest pulse is not above [`low_per_min`](PulseWatch::low_per_min).
-/// - **Told** is what [lasts](Lasting), once: what is so again within [`quiet_minutes`](PulseWatch::quiet_minutes) is the same. A pulse counts only while the band is [worn](BandSays::Worn); one that no person has counts for none.
+/// - **Told** is what [lasts](Lasting), once: what is so again within [`quiet_minutes`](PulseWatch::quiet_minutes) is the same. Only minutes in which a pulse is known tell. A pulse counts only while the band is [worn](super::BandSays::Worn), and steps say that it is; one that no person has counts for none.
 /// - **Rows may come in any order, and twice**: of each minute the lowest and highest pulse, the last that was told of wear and the highest count of steps are kept, so neither makes a difference. What late rows make untrue is retracted, at the next tick.
-///   What is older than [`late_ms`](PulseWatch::late_ms) before the newest is [`Late`](Verdict::Late).
+///   What is older than [`late_ms`](PulseWatch::late_ms) before the newest is [`Late`](watchfire_engine::Verdict::Late).
 ///
-/// A minute is judged when the watermark has passed it, or the clock if it would tell of somebody. The changes add up to what is true of all rows that were not late. Steps count in the minute in which they are told, so
+/// A minute is judged when a row comes after the watermark has passed it, or when the clock has, if it may tell of somebody. The changes add up to what is true of all rows that were not late. Steps count in the minute in which they are told, so
 /// they are to be told minute by minute; a counter that goes backwards has begun anew. A person wears one band at a time.
 ///
 /// A row in order costs O(1), and O(days) every two hours; late rows O(minutes within `late_ms`) a tick. Memory a person: 800 bytes, 5 a minute within `late_ms` and the two hours before, 24 a day of [`days`](PulseWatch::days).
@@ -146,7 +146,7 @@ impl Timed for PulseTells {
     }
 }
 
-/// How far somebody was watched over in two hours: told at their end, where anything was known.
+/// How far somebody was watched over in two hours in which anything was known: told with the first row after their end, and at the end of all.
 ///
 /// # Examples
 /// ```

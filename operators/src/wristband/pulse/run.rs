@@ -48,9 +48,10 @@ impl Lasting {
     #[inline]
     fn holds(&self, known: u128, so: u128) -> bool {
         let (of, is_so) = (newest(known, self.minutes), newest(so, self.minutes));
+        let known_minutes = self.known_minutes.clamp(1, 128);
         is_so > 0
-            && is_so * 100 >= of * u32::from(self.share_pct)
-            && newest(known, self.known_minutes) * 100 >= u32::from(self.known_minutes) * u32::from(self.known_pct)
+            && is_so * 100 >= of * u32::from(self.share_pct.min(100))
+            && newest(known, known_minutes) * 100 >= u32::from(known_minutes) * u32::from(self.known_pct.min(100))
     }
 }
 
@@ -112,7 +113,7 @@ impl Run {
     /// The next minute, and what it tells.
     #[inline]
     pub(super) fn next(&mut self, watch: &PulseWatch, usual: &UsualOf, minute: Minute, mut tell: impl FnMut(Onset)) {
-        let (level, pulse) = self.gait.next(minute, watch.rest_minutes);
+        let (level, pulse) = self.gait.next(minute, watch.still_minutes());
         let usual = usual[level];
         let (is_high, is_low) = pulse.map_or((false, false), |(lowest, highest)| {
             (watch.is_high(lowest, level == AT_REST, usual), highest <= watch.low_per_min)
@@ -121,18 +122,18 @@ impl Run {
         self.known = self.known << 1 | u128::from(is_known);
         self.high = self.high << 1 | u128::from(is_high);
         self.low = self.low << 1 | u128::from(is_low);
-        self.known_minutes += u8::from(is_known);
-        self.judged_minutes += u8::from(is_judged);
+        self.known_minutes = self.known_minutes.saturating_add(is_known.into());
+        self.judged_minutes = self.judged_minutes.saturating_add(is_judged.into());
         let of = [(&watch.call_back, false), (&watch.urgent, false), (&watch.low, true)];
         for (nth, (lasting, of_low)) in of.into_iter().enumerate() {
             let since = &mut self.since[nth];
             let so = if of_low { self.low } else { self.high };
-            if !lasting.holds(self.known, so) {
+            // A minute of which nothing is known tells of nobody: it only makes those before it fewer.
+            let Some((lowest, highest)) = pulse.filter(|_| lasting.holds(self.known, so)) else {
                 *since = if *since == 0 { 0 } else { since.saturating_add(1) };
                 continue;
-            }
-            let (lowest, highest) = pulse.unwrap_or_default();
-            if *since == 0 || *since > watch.quiet_minutes {
+            };
+            if *since == 0 || *since > watch.quiet_minutes.min(u8::MAX - 1) {
                 let per_min = if of_low { highest } else { lowest };
                 let usual_per_min = usual.map_or(0, |of| of.per_min.round() as u8);
                 let (is_urgent, at_rest) = (nth > 0, level == AT_REST);
