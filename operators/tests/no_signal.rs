@@ -1,8 +1,14 @@
 //! Of whom nothing is heard: after how long that is told, and what takes it back.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[path = "support/played.rs"]
+mod played;
+
+use std::sync::mpsc::SyncSender;
+
+use played::{Json, Played, Scene};
 use proptest::prelude::*;
-use watchfire_engine::{Change, EventTime, Job, Running, TickSource};
+use watchfire_engine::{Change, EventTime, Job, Running, Sender, TickSource};
 use watchfire_operators::wristband::{BandSays, Concern, Evidence, Measured, NoSignal, Sign, Supply, Wearer, WornRow};
 
 const MIN: i64 = 60_000;
@@ -138,6 +144,118 @@ fn a_sign_of_life_that_comes_late_takes_it_back_and_the_silence_counts_from_ther
     let bulk: Vec<WornRow> = (0..24 * 12).map(|nth| pulse(DAY + nth * 5 * MIN)).collect();
     rows.splice(at..at, bulk);
     assert_eq!(hours(&watched(NoSignal::default(), &rows)), [(24, 12, 36, false), (24, 12, 36, true)]);
+}
+
+/// Bands behind a gateway that can be cut off, and somebody else whose rows move the clock.
+struct Gateway {
+    running: Running,
+    stage: SyncSender<Scene<WornRow>>,
+    host: Sender<WornRow>,
+    sent: u64,
+    now_ms: i64,
+}
+
+impl Gateway {
+    fn new() -> Self {
+        let (played, stage) = Played::new();
+        let job = Job::new(move |flow| {
+            let any_time = EventTime { max_skew_ms: 400 * DAY, ..WornRow::EVENT_TIME };
+            let bands = flow.source::<WornRow, _, _>("bands", played.clone(), Json).rows;
+            let rows = bands.union(flow.channel("host")).key_by(|row| row.wearer).event_time(any_time);
+            rows.detect("no signal", NoSignal::default()).out.to_channel("concerns");
+        });
+        let ticks = TickSource::FromEvents { interval_ms: MIN, max_jump_ms: 400 * DAY };
+        let mut running = job.ticks(ticks).start().unwrap();
+        let host = running.sender("host").unwrap();
+        Gateway { running, stage, host, sent: 0, now_ms: 0 }
+    }
+
+    /// The gateway does these things, and all of them have entered the job.
+    fn plays(&mut self, scenes: Vec<Scene<WornRow>>) {
+        for scene in scenes {
+            if let Scene::Rows(rows) = &scene {
+                self.sent += rows.len() as u64;
+            }
+            self.stage.send(scene).unwrap();
+        }
+        while self.running.metrics().sources["bands"].rows < self.sent {
+            assert!(!self.running.failed());
+            std::thread::yield_now();
+        }
+    }
+
+    /// The clock goes on until then.
+    fn until(&mut self, to_ms: i64) {
+        let rows: Vec<WornRow> = (self.now_ms..=to_ms)
+            .step_by(5 * MIN as usize)
+            .map(|at_ms| WornRow { wearer: OTHER, ..pulse(at_ms) })
+            .collect();
+        let sent = self.running.metrics().sources["host"].rows + rows.len() as u64;
+        self.host.send(rows).unwrap();
+        while self.running.metrics().sources["host"].rows < sent {
+            std::thread::yield_now();
+        }
+        self.now_ms = to_ms;
+    }
+
+    /// The person is heard every five minutes, and the clock goes on beside it.
+    fn hears(&mut self, from_ms: i64, to_ms: i64) {
+        for from_ms in (from_ms..to_ms).step_by(HOUR as usize) {
+            let rows = (from_ms..from_ms + HOUR).step_by(5 * MIN as usize).map(pulse).collect();
+            self.plays(vec![Scene::Rows(rows)]);
+            self.until(from_ms + HOUR);
+        }
+    }
+
+    /// Cut off, with a last row that was under way, so that this has surely entered the job.
+    fn is_lost(&mut self) {
+        let last = WornRow { wearer: Wearer::Person(9), ..pulse(self.now_ms) };
+        self.plays(vec![Scene::Lost, Scene::Rows(vec![last])]);
+    }
+
+    /// Back, with these.
+    fn is_back(&mut self, rows: Vec<WornRow>) {
+        let heard = WornRow { wearer: Wearer::Person(9), ..pulse(self.now_ms) };
+        self.plays(vec![Scene::Rows(rows), Scene::Idle, Scene::Rows(vec![heard])]);
+    }
+
+    fn end(mut self) -> Vec<(i64, i64, i64, bool)> {
+        drop((self.stage, self.host));
+        hours(&taken(&mut self.running))
+    }
+}
+
+#[test]
+fn an_outage_of_ours_is_no_silence_of_theirs_and_who_was_silent_before_keeps_the_time() {
+    // Silent from 26 h on; cut off from 34 h to 54 h: 8 of the 12 hours were over, and 4 are to come.
+    let mut gateway = Gateway::new();
+    gateway.plays(vec![Scene::Idle]);
+    gateway.hears(0, 26 * HOUR);
+    gateway.until(34 * HOUR);
+    gateway.is_lost();
+    gateway.until(54 * HOUR);
+    gateway.is_back(Vec::new());
+    gateway.until(60 * HOUR);
+    assert_eq!(gateway.end(), [(26, 12, 58, false)]);
+}
+
+#[test]
+fn what_a_gateway_brings_after_an_outage_is_no_word_of_a_silence_before_it() {
+    // Cut off from 26 h to 46 h, and all is brought then, the oldest first and an hour at a time.
+    let mut gateway = Gateway::new();
+    gateway.plays(vec![Scene::Idle]);
+    gateway.hears(0, 26 * HOUR);
+    gateway.is_lost();
+    gateway.until(46 * HOUR);
+    for hour in 26..46 {
+        let rows = (0..12).map(|nth| pulse(hour * HOUR + nth * 5 * MIN)).collect();
+        gateway.plays(vec![Scene::Rows(rows)]);
+        gateway.until(46 * HOUR + (hour - 25) * MIN);
+    }
+    gateway.is_back(Vec::new());
+    gateway.until(60 * HOUR);
+    let told = gateway.end();
+    assert!(matches!(told[..], [(46, 12, 58, false)]), "after 12 hours, of which the outage was none: {told:?}");
 }
 
 /// A row of the beginning of time takes no memory.

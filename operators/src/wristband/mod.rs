@@ -4,6 +4,7 @@
 
 mod chart;
 mod concern;
+mod late;
 mod minute;
 mod news2;
 mod no_signal;

@@ -4,9 +4,9 @@ use serde::{Deserialize, Serialize};
 use watchfire_engine::{Change, Context, Describe, Detector, Error, State, Timed, Verdict, rkyv};
 
 use super::chart::Charted;
+use super::late::in_time;
 use super::timeline::{SCALE, Standing, Standings, Timeline, Told, vital_of};
 use super::{News2Score, News2Vitals, Vital, VitalRow, VitalSays};
-use crate::window::TIME_MAX_MS;
 
 /// Scores people by NEWS2 (Royal College of Physicians, 2017), as far as their vitals are known, and tells each change of the score.
 ///
@@ -399,11 +399,9 @@ impl Detector for News2 {
     }
 
     fn on_row(&self, st: &mut News2State, row: &VitalRow, cx: Cx<'_, '_>) -> Verdict {
-        // Of a device whose clock is ahead the engine knows better.
-        let at_ms = row.at_ms.min(cx.event_time_ms());
-        if at_ms < st.told_ms.saturating_sub(self.keep_ms()) || !(-TIME_MAX_MS..=TIME_MAX_MS).contains(&at_ms) {
+        let Some(at_ms) = in_time(row.at_ms, cx.event_time_ms(), st.told_ms, self.keep_ms()) else {
             return Verdict::Late;
-        }
+        };
         let Some(told) = Self::told(&row.says) else { return Verdict::Applied };
         if at_ms > st.told_ms {
             st.timeline.forget_before(at_ms.saturating_sub(self.keep_ms()));

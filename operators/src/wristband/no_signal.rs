@@ -4,9 +4,9 @@ use serde::{Deserialize, Serialize};
 use watchfire_engine::{Change, Context, Describe, Detector, Error, State, Verdict, rkyv};
 
 use super::chart::Charted;
+use super::late::in_time;
 use super::slots::{SLOT_MS, Slots};
 use super::{BandSays, Concern, Evidence, Grade, Sign, Wearer, WornRow};
-use crate::window::TIME_MAX_MS;
 
 const HOUR_MS: i64 = 3_600_000;
 
@@ -274,12 +274,9 @@ impl Detector for NoSignal {
     }
 
     fn on_row(&self, st: &mut NoSignalState, row: &WornRow, cx: Cx<'_, '_>) -> Verdict {
-        // Of a band whose clock is ahead the engine knows better.
-        let at_ms = row.at_ms.min(cx.event_time_ms());
-        let is_late = st.newest_ms != i64::MIN && at_ms < st.newest_ms.saturating_sub(self.lateness_ms());
-        if is_late || !(-TIME_MAX_MS..=TIME_MAX_MS).contains(&at_ms) {
+        let Some(at_ms) = in_time(row.at_ms, cx.event_time_ms(), st.newest_ms, self.lateness_ms()) else {
             return Verdict::Late;
-        }
+        };
         st.newest_ms = st.newest_ms.max(at_ms);
         if st.is_life(row.says, at_ms) {
             self.heard(st, at_ms.div_euclid(SLOT_MS), cx);

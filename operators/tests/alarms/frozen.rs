@@ -1,84 +1,17 @@
 //! A source that is cut off: its silence means nothing, but people's time goes on.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver as Script, SyncSender as Stage, sync_channel};
-use std::sync::{Mutex, PoisonError};
+use std::sync::mpsc::SyncSender as Stage;
 
+use super::played::{Json, Played, Scene};
 use super::*;
-use watchfire_engine::decode::Decoder;
-use watchfire_engine::source::{Failure, Fut, KeyPlacement, Next, Opened, RawRow, Reader, Replay, Source};
-use watchfire_engine::{Context, Describe, Detector, Error, Receiver, Running, Sender, Verdict};
-
-/// What the outside does next.
-enum Scene {
-    Rows(Vec<SiteRow>),
-    Idle,
-    Lost,
-}
-
-/// A source that plays what the test says.
-#[derive(Clone)]
-struct Played(Arc<Mutex<Script<Scene>>>);
-
-impl Source for Played {
-    type Split = u8;
-    type Offset = u64;
-
-    fn replay(&self) -> Replay {
-        Replay::None
-    }
-
-    fn key_placement(&self) -> KeyPlacement {
-        KeyPlacement::OneSplit
-    }
-
-    fn bounded(&self) -> bool {
-        false
-    }
-
-    fn discover(&self) -> Fut<'_, Result<Vec<u8>, Failure>> {
-        Box::pin(async { Ok(vec![0]) })
-    }
-
-    fn open(&self, _split: u8, _from: Option<u64>) -> Fut<'_, Opened<u64>> {
-        let reader: Box<dyn Reader<u64>> = Box::new(self.clone());
-        Box::pin(async { Ok(reader) })
-    }
-}
-
-impl Reader<u64> for Played {
-    fn next(&mut self, _room: usize) -> Fut<'_, Result<Next<u64>, Failure>> {
-        // The reader has a thread of its own, so it may simply wait.
-        let scene = self.0.lock().unwrap_or_else(PoisonError::into_inner).recv();
-        Box::pin(async {
-            match scene {
-                Ok(Scene::Rows(rows)) => {
-                    let raw = |row| RawRow { body: serde_json::to_vec(row).unwrap().into(), ..RawRow::default() };
-                    Ok(Next::Rows { rows: rows.iter().map(raw).collect(), after: 0 })
-                }
-                Ok(Scene::Idle) => Ok(Next::Idle),
-                Ok(Scene::Lost) => Err(Failure::Retry(Error::new("E0499", "the line is cut"))),
-                Err(_) => Ok(Next::End),
-            }
-        })
-    }
-}
-
-struct Json;
-
-impl Decoder<SiteRow> for Json {
-    fn decode(&self, raw: &RawRow, out: &mut Vec<SiteRow>) -> Result<(), Error> {
-        let row = serde_json::from_slice(&raw.body);
-        out.push(row.map_err(|e| Error::new("E0498", "not a row").because(e))?);
-        Ok(())
-    }
-}
+use watchfire_engine::{Context, Describe, Detector, Receiver, Running, Sender, Verdict};
 
 /// Cranes behind a line that can be cut, and a host that keeps the clock and passes on what people do.
 struct Line {
     job: Job,
     running: Running,
-    stage: Stage<Scene>,
+    stage: Stage<Scene<SiteRow>>,
     host: Sender<SiteRow>,
     alarms: Receiver<Alarm<u32>>,
     sent: u64,
@@ -87,8 +20,7 @@ struct Line {
 
 impl Line {
     fn new() -> Self {
-        let (stage, script) = sync_channel(1_024);
-        let played = Played(Arc::new(Mutex::new(script)));
+        let (played, stage) = Played::new();
         let job = Job::new(move |flow| {
             let cranes = flow.source::<SiteRow, _, _>("cranes", played.clone(), Json).rows;
             let rows = cranes.union(flow.channel("host")).key_by(SiteRow::crane);
@@ -101,7 +33,7 @@ impl Line {
     }
 
     /// The outside does these things, and all of them have entered the job.
-    fn play(&mut self, scenes: Vec<Scene>) {
+    fn play(&mut self, scenes: Vec<Scene<SiteRow>>) {
         for scene in scenes {
             if let Scene::Rows(rows) = &scene {
                 self.sent += rows.len() as u64;

@@ -4,6 +4,8 @@
 mod frozen;
 mod golden;
 mod people;
+#[path = "../support/played.rs"]
+mod played;
 mod rules;
 mod silence;
 mod site;

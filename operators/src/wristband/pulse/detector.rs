@@ -7,6 +7,7 @@ use super::run::{Onset, Run, UsualOf};
 use super::{Above, DAYS_MAX, LATE_MAX_MS, PulseTells, PulseWatch, Watched};
 use crate::window::TIME_MAX_MS;
 use crate::wristband::chart::Charted;
+use crate::wristband::late::in_time;
 use crate::wristband::minute::{MINUTE_MS, Minute, Minutes};
 use crate::wristband::{BandSays, Concern, Measured, Vital, Wearer, WornRow};
 
@@ -314,12 +315,9 @@ impl Detector for PulseWatch {
     }
 
     fn on_row(&self, st: &mut PulseState, row: &WornRow, cx: Cx<'_, '_>) -> Verdict {
-        // Of a band whose clock is ahead the engine knows better.
-        let at_ms = row.at_ms.min(cx.event_time_ms());
-        let is_late = st.newest_ms != i64::MIN && at_ms < st.newest_ms.saturating_sub(self.lateness_ms());
-        if is_late || !(-TIME_MAX_MS..=TIME_MAX_MS).contains(&at_ms) {
+        let Some(at_ms) = in_time(row.at_ms, cx.event_time_ms(), st.newest_ms, self.lateness_ms()) else {
             return Verdict::Late;
-        }
+        };
         let Some(told) = Self::told(row.says, at_ms) else { return Verdict::Applied };
         // Granted at the end alone: what is judged before then rows and the arrival clock bring about.
         cx.wake_at_event_ms(TIME_MAX_MS);
