@@ -3,10 +3,8 @@
 //! Nothing is learned, and nothing is foretold: this shows that the chart is read as it is printed, and that only changes are told.
 
 use std::collections::BTreeMap;
-use std::io::Read;
 use std::path::Path;
 
-use flate2::read::MultiGzDecoder;
 use tabled::Table;
 use tabled::builder::Builder;
 use tabled::settings::object::Columns;
@@ -15,7 +13,7 @@ use watchfire::connect::datagen::Draw;
 use watchfire::wristband::{EarlyWarning, Measured, News2, News2Risk, VitalRow, VitalSays};
 use watchfire::{Change, Job, TickSource};
 
-use crate::Failed;
+use crate::{Failed, archive};
 
 /// What is read of a person, by the heads of columns: the pulse by the electrocardiogram, breaths, and the saturation.
 const COLUMNS: [&str; 3] = ["HR", "RESP", "SpO2"];
@@ -106,45 +104,19 @@ pub fn read(path: &Path) -> Result<People, Failed> {
 }
 
 fn read_tables(path: &Path) -> Result<People, Failed> {
-    let tables = if path.is_dir() { of_folder(path)? } else { of_archive(path)? };
+    let tables = archive::texts(path, is_table)?;
     if tables.is_empty() {
         return Err("no table of the name ..._Numerics.csv".into());
     }
     let people = (1..).zip(&tables).map(|(person, (name, table))| {
-        let seconds = read_person(table).map_err(|e| format!("{name}: {e}"))?;
+        let seconds = read_person(table).map_err(|e| format!("{}: {e}", name.display()))?;
         Ok((person, seconds))
     });
     people.collect()
 }
 
-fn is_table(name: &str) -> bool {
-    name.ends_with("_Numerics.csv")
-}
-
-fn of_folder(path: &Path) -> Result<BTreeMap<String, String>, Failed> {
-    let mut tables = BTreeMap::new();
-    for entry in std::fs::read_dir(path)? {
-        let entry = entry?;
-        if let Some(name) = entry.file_name().to_str().filter(|name| is_table(name)) {
-            tables.insert(name.to_owned(), std::fs::read_to_string(entry.path())?);
-        }
-    }
-    Ok(tables)
-}
-
-fn of_archive(path: &Path) -> Result<BTreeMap<String, String>, Failed> {
-    let mut archive = tar::Archive::new(MultiGzDecoder::new(std::fs::File::open(path)?));
-    let mut tables = BTreeMap::new();
-    for entry in archive.entries()? {
-        let mut entry = entry?;
-        let at = entry.path()?.into_owned();
-        if let Some(name) = at.file_name().and_then(|name| name.to_str()).filter(|name| is_table(name)) {
-            let mut text = String::new();
-            entry.read_to_string(&mut text)?;
-            tables.insert(name.to_owned(), text);
-        }
-    }
-    Ok(tables)
+fn is_table(path: &Path) -> bool {
+    path.file_name().and_then(|name| name.to_str()).is_some_and(|name| name.ends_with("_Numerics.csv"))
 }
 
 /// A table of a second and what was measured in it: what is no number was not.

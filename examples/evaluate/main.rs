@@ -9,6 +9,7 @@
 //! cargo run --release --example evaluate -- nitrogen ../shared/data/machines
 //! cargo run --release --example evaluate -- trapped                       people in lifts, simulated: no public data hold this
 //! cargo run --release --example evaluate -- wear                          lifts that wear for a year, simulated
+//! cargo run --release --example evaluate -- weda ../shared/data/weda_fall/accel_50hz.tar.gz
 //! cargo run --release --example evaluate -- made-up 7                     all of them, on data drawn from a seed
 //! ```
 //!
@@ -18,12 +19,12 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, unreachable_pub)]
 
 mod alarmed;
+mod archive;
 mod bidmc;
 mod elevators;
 mod fitbit;
 mod fitbit_episodes;
 mod ims;
-mod logistic;
 mod metrics;
 mod nab;
 mod nab_scoring;
@@ -32,6 +33,7 @@ mod train;
 mod trapped;
 mod wear;
 mod wear_tables;
+mod weda;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -111,6 +113,15 @@ enum Set {
         #[arg(long)]
         keep: Option<PathBuf>,
     },
+    /// People who fall on purpose: is it told which is a fall, at the wrist? A packed archive, or a folder, of tables `F01/U01_R01_accel.csv`, F for falls, D for what is none, U for the person: a time in seconds, and three
+    /// accelerations in m/s².
+    Weda {
+        #[arg(default_value = "../shared/data/weda_fall/accel_50hz.tar.gz")]
+        path: PathBuf,
+        /// From which people and trials are drawn.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+    },
     /// All sets, on data that are drawn from a seed: what comes of it says nothing but that it works.
     MadeUp { seed: u64 },
 }
@@ -132,6 +143,7 @@ fn main() -> ExitCode {
                 WearSimConfig { seed: *seed, lifts: *lifts, faults_a_year: *faults_a_year, ..WearSimConfig::default() };
             wear::evaluate(config, *days, &wear::GROWTH, keep.as_deref())
         }
+        Set::Weda { path, seed } => weda::read(path).and_then(|trials| weda::evaluate(&trials, *seed)),
         Set::MadeUp { seed } => made_up(*seed),
     };
     match done {
@@ -157,6 +169,7 @@ fn made_up(seed: u64) -> Result<String, Failed> {
         nab::evaluate(nab::drawn(seed))?,
         trapped::evaluate(seed, 12, 4.0)?,
         wear::evaluate(worn, 110, &train::FEW, None)?,
+        weda::evaluate(&weda::drawn(seed), seed)?,
     ];
     Ok(all.join("\n"))
 }

@@ -7,10 +7,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
-use std::io::Read as _;
 use std::path::Path;
 
-use flate2::read::MultiGzDecoder;
 use serde::{Deserialize, Serialize};
 use tabled::builder::Builder;
 use tabled::settings::object::Columns;
@@ -21,9 +19,9 @@ use watchfire::connect::datagen::Draw;
 use watchfire::detect::{Discord, DiscordWhy, Finding, Reading, Scored, Scores};
 use watchfire::{Job, TickSource, Timed};
 
-use crate::Failed;
 use crate::metrics::bootstrap;
 use crate::nab_scoring::{Marked, Window, WindowedGaussian, probation, sweep};
+use crate::{Failed, archive};
 
 /// One series, in the order of time.
 struct Series {
@@ -284,16 +282,15 @@ pub fn read(path: &Path) -> Result<Corpus, Failed> {
 
 /// An archive or a folder with `labels/combined_windows.json` and `data/<family>/<name>.csv`. What has no label is left out.
 fn read_layout(path: &Path) -> Result<Corpus, Failed> {
-    let labels_of = |text: &str| serde_json::from_str::<Labels>(text);
-    let (labels, tables) = if path.is_dir() {
-        let labels = labels_of(&std::fs::read_to_string(path.join("labels/combined_windows.json"))?)?;
-        let table = |of: &String| Some((of.clone(), std::fs::read_to_string(path.join("data").join(of)).ok()?));
-        let tables = labels.keys().filter_map(table).collect();
-        (labels, tables)
-    } else {
-        let (labels, tables) = unpacked(path)?;
-        (labels_of(&labels)?, tables)
-    };
+    let (mut labels, mut tables) = (None, BTreeMap::new());
+    for (at, text) in archive::texts(path, |at| at.extension().is_some_and(|of| of == "csv" || of == "json"))? {
+        match at.iter().filter_map(|part| part.to_str()).collect::<Vec<_>>()[..] {
+            [.., "labels", "combined_windows.json"] => labels = Some(serde_json::from_str::<Labels>(&text)?),
+            [.., "data", family, name] => drop(tables.insert(format!("{family}/{name}"), text)),
+            _ => {}
+        }
+    }
+    let labels = labels.ok_or("no labels/combined_windows.json in it")?;
     let mut series = Vec::new();
     for (of, spans) in labels {
         let wrong = |e: &dyn std::fmt::Display| format!("{of}: {e}");
@@ -304,28 +301,6 @@ fn read_layout(path: &Path) -> Result<Corpus, Failed> {
         return Err("no series".into());
     }
     Ok(Corpus { series, settings: grid() })
-}
-
-/// The labels in an archive, and its tables by family and name.
-fn unpacked(path: &Path) -> Result<(String, BTreeMap<String, String>), Failed> {
-    let mut archive = tar::Archive::new(MultiGzDecoder::new(std::fs::File::open(path)?));
-    let (mut labels, mut tables) = (None, BTreeMap::new());
-    for entry in archive.entries()? {
-        let mut entry = entry?;
-        let at = entry.path()?.into_owned();
-        let parts: Vec<&str> = at.iter().filter_map(|part| part.to_str()).collect();
-        let mut text = String::new();
-        if let [.., "labels", "combined_windows.json"] = parts[..] {
-            entry.read_to_string(&mut text)?;
-            labels = Some(text);
-        } else if let [.., "data", family, name] = parts[..]
-            && name.ends_with(".csv")
-        {
-            entry.read_to_string(&mut text)?;
-            tables.insert(format!("{family}/{name}"), text);
-        }
-    }
-    Ok((labels.ok_or("no labels/combined_windows.json in it")?, tables))
 }
 
 /// A table of a time and a value, and its windows.

@@ -21,7 +21,6 @@ use watchfire::{Compose, Job, TickSource, Timed};
 
 use crate::Failed;
 use crate::alarmed::{self, MINUTE_MS, Part};
-use crate::logistic::Logistic;
 use crate::metrics::{self, Ranked, bootstrap};
 use crate::train::{self, Growth, Known, Model};
 
@@ -157,7 +156,7 @@ impl Run {
             })
             .collect();
         let models = [
-            ("logistic on windows", Model::Line(Logistic::fit(known))),
+            ("logistic on windows", Model::Line(train::line(&features, known)?)),
             ("logistic on bins of windows", Model::Trees(train::bins(&features, known)?)),
             ("trees on windows", Model::Trees(train::grow(growth, &features, known)?)),
         ];

@@ -4,11 +4,10 @@ use std::collections::BTreeMap;
 
 use forust_ml::objective::ObjectiveType;
 use forust_ml::{GradientBooster, Matrix};
-use watchfire::detect::{Example, Foretold, Frozen, Node, Split, Tree, Trees};
+use watchfire::detect::{self, Example, Foretold, Frozen, Logistic, Node, Split, Tree, Trees};
 use watchfire::{Job, TickSource};
 
 use crate::Failed;
-use crate::logistic::Logistic;
 
 /// What is known of something, and whether it happened.
 pub type Known<'k> = [(&'k [f64], bool)];
@@ -28,6 +27,16 @@ pub struct Growth {
 
 /// Few, for data that are drawn.
 pub const FEW: Growth = Growth { trees: 12, depth: 3, rate: 0.3, leaf: 5.0, l2: 1.0 };
+
+/// How strongly weights of a line are kept small.
+const LINE_L2: f64 = 100.0;
+
+/// A weight for each feature.
+pub fn line(features: &[String], known: &Known<'_>) -> Result<Logistic, Failed> {
+    let known: Vec<detect::Known<'_>> =
+        known.iter().map(|(features, happened)| detect::Known { features, happened: *happened, weight: 1.0 }).collect();
+    Ok(Logistic::fit(features.to_vec(), &known, LINE_L2)?)
+}
 
 /// Trees on what is known, one after another: each puts right what those before it miss.
 pub fn grow(growth: &Growth, features: &[String], known: &Known<'_>) -> Result<Trees, Failed> {

@@ -55,7 +55,7 @@ fn hours(told: &[(Concern, bool)]) -> Vec<(i64, i64, i64, bool)> {
             assert_eq!(of.sign, Sign::NoSignal);
             (since_ms / HOUR, after_ms / HOUR, of.at_ms / HOUR, *back)
         }
-        Evidence::Pulse { .. } => panic!("no pulse is looked at"),
+        other => panic!("{other:?} of what is not looked at"),
     };
     told.iter().map(of).collect()
 }

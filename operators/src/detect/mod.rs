@@ -30,6 +30,8 @@
 //! | [`Foretells`] | a regression that learns while it runs ([`Ftrl`]) | 32 bytes a feature |
 //! | [`Frozen`] | trees that were grown before, on what [`Horizon`] has told ([`Trees`]) | none |
 //!
+//! Of few examples, all known at once, a [`Logistic`] learns, and from fewer still of something a little different.
+//!
 //! What a device counts and never begins anew, a [`Meter`] makes into what was counted in between.
 //!
 //! Each takes O(1) a value, whatever it has seen before (but [`RobustZ`], which looks at what it keeps of that part of the day, and [`Discord`], which looks at all it keeps). All depend on the order of
@@ -81,6 +83,7 @@ mod half_space;
 mod holt;
 mod horizon;
 mod in_order;
+mod logistic;
 mod meter;
 mod page_hinkley;
 mod rate;
@@ -105,6 +108,7 @@ pub use half_space::{HalfSpaceTrees, HalfSpaceTreesState, HalfSpaceTreesWhy};
 pub use holt::{Holt, HoltState, HoltWhy};
 pub use horizon::{Example, Horizon, HorizonState, Label, Observed};
 pub use in_order::{InOrder, InOrderState};
+pub use logistic::{Known, Logistic};
 pub use meter::{Meter, MeterState};
 pub use page_hinkley::{PageHinkley, PageHinkleyState, PageHinkleyWhy};
 pub use rate::{Rate, RateState, RateWhy};

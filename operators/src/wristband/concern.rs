@@ -52,6 +52,8 @@ pub enum Sign {
     PulseLow,
     /// Nothing is heard of them.
     NoSignal,
+    /// They have fallen.
+    Fall,
 }
 
 /// How strongly something speaks for somebody being unwell.
@@ -92,6 +94,15 @@ pub enum Evidence {
         /// The band was taken off before it.
         taken_off: bool,
     },
+    /// A fall.
+    Fall {
+        /// When they hit the ground, milliseconds since 1970-01-01 UTC.
+        impact_ms: i64,
+        /// How hard, thousandths of g.
+        impact_mg: u16,
+        /// By how much down is another direction of the band afterwards; none if nobody knows.
+        tilt_deg: Option<u8>,
+    },
 }
 
 impl fmt::Debug for Evidence {
@@ -99,6 +110,7 @@ impl fmt::Debug for Evidence {
         match self {
             Evidence::Pulse { .. } => f.write_str("Pulse(..)"),
             Evidence::Silence { .. } => f.write_str("Silence(..)"),
+            Evidence::Fall { .. } => f.write_str("Fall(..)"),
         }
     }
 }

@@ -1,11 +1,13 @@
 //! What bands tell of old people who live alone: scores, and what is wrong with them.
 //!
-//! [`News2`] scores what is known of their vitals; [`PulseWatch`] learns what pulse is usual of each, and tells where it is not; [`NoSignal`] tells of whom nothing is heard for longer than is usual. What a person's body tells is nobody's business who does not care for them: it is in no `Debug`.
+//! [`News2`] scores what is known of their vitals; [`PulseWatch`] learns what pulse is usual of each, and tells where it is not; [`NoSignal`] tells of whom nothing is heard for longer than is usual; [`FallWatch`] tells who has fallen. What a person's body tells is nobody's business who does not care for them: it is in no `Debug`.
 
 mod chart;
 mod concern;
+mod fall;
 mod late;
 mod minute;
+mod motion;
 mod news2;
 mod no_signal;
 mod pulse;
@@ -17,6 +19,8 @@ mod worn;
 
 pub use chart::{News2Risk, News2Score, News2Vitals};
 pub use concern::{Concern, Evidence, Grade, Sign};
+pub use fall::{FallModel, FallRule, FallState, FallTells, FallTrial, FallWatch, Scale};
+pub use motion::{Acceleration, MotionRow, STANDARD_GRAVITY_M_S2};
 pub use news2::{EarlyWarning, Missing, News2, News2Input, News2State, Validity};
 pub use no_signal::{NoSignal, NoSignalState};
 pub use pulse::{Above, Lasting, PulseState, PulseTells, PulseWatch, Watched};
