@@ -8,11 +8,13 @@ mod dispatched;
 mod flows;
 mod foretold;
 mod lifts;
+mod people;
 mod unreplayed;
 
 use dispatched::Dispatched;
 use flows::{Cranes, ManySplits, Visits};
 use lifts::Lifts;
+use people::People;
 use watchfire::Job;
 use watchfire::testing::{Lives, World};
 
@@ -96,6 +98,12 @@ fn lifts() {
     let flow = Lifts::new();
     // What is held goes on when a building is silent.
     outlives("lifts", false, |world| flow.job(world));
+}
+
+#[test]
+fn people() {
+    let flow = People::new();
+    outlives("people", true, |world| flow.job(world));
 }
 
 #[test]

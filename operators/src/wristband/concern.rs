@@ -3,7 +3,7 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
-use watchfire_engine::Timed;
+use watchfire_engine::{Timed, rkyv};
 
 use super::Wearer;
 
@@ -19,7 +19,21 @@ use super::Wearer;
 /// assert!(!format!("{concern:?}").contains("131"), "health data do not reach a log");
 /// assert!(Grade::Urgent > Grade::CallBack);
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Serialize,
+    Deserialize,
+    rkyv::Archive,
+    rkyv::Serialize,
+    rkyv::Deserialize,
+)]
+#[rkyv(crate = rkyv)]
 pub struct Concern {
     /// Who it is about.
     pub wearer: Wearer,
@@ -43,7 +57,22 @@ impl Timed for Concern {
 ///
 /// # Examples
 /// See [`Concern`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    rkyv::Archive,
+    rkyv::Serialize,
+    rkyv::Deserialize,
+)]
+#[rkyv(crate = rkyv)]
 #[serde(rename_all = "snake_case")]
 pub enum Sign {
     /// The pulse is far higher than usual.
@@ -60,7 +89,22 @@ pub enum Sign {
 ///
 /// # Examples
 /// See [`Concern`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    rkyv::Archive,
+    rkyv::Serialize,
+    rkyv::Deserialize,
+)]
+#[rkyv(crate = rkyv)]
 #[serde(rename_all = "snake_case")]
 pub enum Grade {
     /// They are asked, by the band and by telephone; somebody goes if they do not answer.
@@ -73,7 +117,20 @@ pub enum Grade {
 ///
 /// # Examples
 /// See [`Concern`].
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Serialize,
+    Deserialize,
+    rkyv::Archive,
+    rkyv::Serialize,
+    rkyv::Deserialize,
+)]
+#[rkyv(crate = rkyv)]
 #[serde(rename_all = "snake_case")]
 pub enum Evidence {
     /// A pulse.

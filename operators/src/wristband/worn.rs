@@ -3,7 +3,7 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
-use watchfire_engine::{EventTime, Key, Timed};
+use watchfire_engine::{EventTime, Key, Timed, rkyv};
 
 use super::{Measured, VitalRow};
 
@@ -17,8 +17,23 @@ use super::{Measured, VitalRow};
 /// assert_ne!(Wearer::Person(7).stable_hash(), Wearer::Band(7).stable_hash());
 /// # Ok::<(), serde_json::Error>(())
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    rkyv::Archive,
+    rkyv::Serialize,
+    rkyv::Deserialize,
+)]
 #[serde(rename_all = "snake_case")]
+#[rkyv(crate = rkyv)]
 pub enum Wearer {
     /// A person who is known.
     Person(u32),

@@ -1,5 +1,5 @@
 //! A source that plays what a test says, and can be cut off.
-#![allow(unreachable_pub, clippy::unwrap_used)]
+#![allow(unreachable_pub, dead_code, clippy::unwrap_used)]
 
 use std::sync::mpsc::{Receiver as Script, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
