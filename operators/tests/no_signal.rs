@@ -276,6 +276,26 @@ fn that_it_was_taken_off_is_told_and_excuses_nobody() {
     assert!(!format!("{told:?}").contains("since"), "when somebody was away is nobody's business");
 }
 
+/// Whoever has handed the band back is not missed, until another band of theirs says something.
+#[test]
+fn who_has_handed_the_band_back_is_not_missed() {
+    let (back, again) = (DAY - 5 * MIN + 1, 3 * DAY);
+    let mut rows = while_it(|at_ms| at_ms < DAY || (again..again + HOUR).contains(&at_ms), 7);
+    rows.push(row(back, BandSays::Returned));
+    rows.sort_by_key(|row| row.at_ms);
+    let told = hours(&watched(NoSignal::default(), &rows));
+    assert_eq!(told, [(73, 72, 145, false)], "of the other band, by the longest silence so far");
+    // Recorded late, it takes back what was told.
+    let mut rows = while_it(|at_ms| at_ms < DAY, 3);
+    let at = rows.iter().position(|row| row.at_ms > 2 * DAY).unwrap();
+    rows.insert(at, row(back, BandSays::Returned));
+    assert_eq!(hours(&watched(NoSignal::default(), &rows)), [(24, 12, 36, false), (24, 12, 36, true)]);
+    // What was heard after it counts.
+    let mut rows = while_it(|at_ms| at_ms < DAY, 3);
+    rows.insert(5, row(HOUR, BandSays::Returned));
+    assert_eq!(hours(&watched(NoSignal::default(), &rows)), [(24, 12, 36, false)]);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 12, failure_persistence: None, ..ProptestConfig::default() })]
 

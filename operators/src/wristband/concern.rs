@@ -151,6 +151,8 @@ pub enum Evidence {
         /// The band was taken off before it.
         taken_off: bool,
     },
+    /// The band says so of itself, and not why.
+    Band,
     /// A fall.
     Fall {
         /// When they hit the ground, milliseconds since 1970-01-01 UTC.
@@ -167,6 +169,7 @@ impl fmt::Debug for Evidence {
         match self {
             Evidence::Pulse { .. } => f.write_str("Pulse(..)"),
             Evidence::Silence { .. } => f.write_str("Silence(..)"),
+            Evidence::Band => f.write_str("Band"),
             Evidence::Fall { .. } => f.write_str("Fall(..)"),
         }
     }

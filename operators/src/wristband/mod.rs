@@ -1,7 +1,8 @@
 //! What bands tell of old people who live alone: scores, and what is wrong with them.
 //!
-//! [`News2`] scores what is known of their vitals; [`PulseWatch`] learns what pulse is usual of each, and tells where it is not; [`NoSignal`] tells of whom nothing is heard for longer than is usual; [`FallWatch`] tells who has fallen. All of them tell [`Concern`]s: [`Confirm`] finds out whether these people are well, and [`sends_to`] them whom [`dispatch`](crate::dispatch) finds. What a person's body tells is nobody's business who does not care for them: it is in no `Debug`.
+//! [`Bands`] tells whose the rows of a band are. [`News2`] scores what is known of their vitals; [`PulseWatch`] learns what pulse is usual of each, and tells where it is not; [`NoSignal`] tells of whom nothing is heard for longer than is usual; [`FallWatch`] tells who has fallen. All of them tell [`Concern`]s: [`Confirm`] finds out whether these people are well, and [`sends_to`] them whom [`dispatch`](crate::dispatch) finds. What a person's body tells is nobody's business who does not care for them: it is in no `Debug`.
 
+mod bands;
 mod care;
 mod chart;
 mod concern;
@@ -18,6 +19,7 @@ mod timeline;
 mod vital;
 mod worn;
 
+pub use bands::{BandRow, BandState, BandTold, Bands, Misread, Sends};
 pub use care::{
     Answer, Ask, CareRow, CareSays, CareState, CareTally, CareTells, CareTold, Cause, Confirm, FalseBudget, Home,
     Press, Refusal, ReviewWhy, SentWhy, Step, StepTally, UNWELL, sends_to, unwell_demand,

@@ -124,6 +124,9 @@ pub struct NoSignalState {
     wear: Option<(i64, bool)>,
     /// What the counter of steps came to last, and when.
     steps: Option<(i64, u32)>,
+    /// When they were heard last, and when their band was handed back last.
+    life_ms: i64,
+    returned_ms: i64,
     /// What may yet be retracted, the oldest first.
     told: Vec<Told>,
 }
@@ -139,6 +142,8 @@ impl Default for NoSignalState {
             is_told: false,
             wear: None,
             steps: None,
+            life_ms: i64::MIN,
+            returned_ms: i64::MIN,
             told: Vec::new(),
         }
     }
@@ -150,6 +155,11 @@ impl State for NoSignalState {
 }
 
 impl NoSignalState {
+    /// Whether they have a band, as far as anybody has said.
+    fn is_watched(&self) -> bool {
+        self.life_ms > self.returned_ms
+    }
+
     /// Whether a row is a sign of life. What is told of the time before the last of its kind is taken to be in order.
     fn is_life(&mut self, says: BandSays, at_ms: i64) -> bool {
         match says {
@@ -169,6 +179,7 @@ impl NoSignalState {
                 let is_possible = |vital| Charted::of(vital, &measured).number().is_some();
                 !is_off && measured.vital().is_some_and(is_possible)
             }
+            BandSays::Returned => false,
         }
     }
 }
@@ -253,6 +264,22 @@ impl NoSignal {
         });
     }
 
+    /// Their band was handed back: a silence that was told after that was none.
+    fn returned(&self, st: &mut NoSignalState, at_ms: i64, cx: Cx<'_, '_>) {
+        st.returned_ms = st.returned_ms.max(at_ms);
+        if st.is_watched() {
+            return;
+        }
+        let wearer = *cx.key();
+        st.told.retain(|of| {
+            let is_wrong = at_ms < (of.since * SLOT_MS).saturating_add(of.after_ms);
+            if is_wrong {
+                cx.emit(Change::Retract(of.of(wearer)));
+            }
+            !is_wrong
+        });
+    }
+
     /// Where on the quiet clock the slot of the newest sign of life ends, once that clock can be read.
     fn anchor(st: &mut NoSignalState, cx: Cx<'_, '_>) {
         let Some(newest) = st.newest.filter(|_| cx.arrival_ms() != i64::MIN && cx.quiet_ms() != i64::MIN) else {
@@ -278,21 +305,25 @@ impl Detector for NoSignal {
             return Verdict::Late;
         };
         st.newest_ms = st.newest_ms.max(at_ms);
+        if row.says == BandSays::Returned {
+            self.returned(st, at_ms, cx);
+        }
         if st.is_life(row.says, at_ms) {
+            st.life_ms = st.life_ms.max(at_ms);
             self.heard(st, at_ms.div_euclid(SLOT_MS), cx);
         }
         if st.quiet_ms > cx.quiet_ms().saturating_add(SLOT_MS) {
             // Of another split, whose clock was frozen for longer: by the arrival clock, which is no later.
             Self::anchor(st, cx);
         }
-        if st.newest.is_some() && !st.is_told {
+        if st.newest.is_some() && !st.is_told && st.is_watched() {
             cx.wake_at_quiet_ms(st.quiet_ms.saturating_add(self.shortest_ms()));
         }
         Verdict::Applied
     }
 
     fn on_quiet(&self, st: &mut NoSignalState, cx: Cx<'_, '_>) {
-        let Some(since) = st.newest.filter(|_| !st.is_told).map(|newest| newest + 1) else { return };
+        let Some(since) = st.newest.filter(|_| !st.is_told && st.is_watched()).map(|newest| newest + 1) else { return };
         if st.quiet_ms == i64::MIN {
             Self::anchor(st, cx);
         }
@@ -338,7 +369,7 @@ mod tests {
         let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
         assert_eq!(
             (size_of::<NoSignalState>(), bytes.len(), hex.stable_hash()),
-            (136, 176, 11_992_482_387_259_338_083),
+            (152, 192, 11_230_082_644_451_635_994),
             "a new layout needs a new version"
         );
     }

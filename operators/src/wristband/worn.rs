@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use watchfire_engine::{EventTime, Key, Timed, rkyv};
 
-use super::{Measured, VitalRow};
+use super::{Measured, VitalRow, VitalSays};
 
 /// Who wears a band: a person, or whoever it is where nobody knows who has it. The key of all that watches over people.
 ///
@@ -79,6 +79,26 @@ impl Timed for WornRow {
 impl WornRow {
     /// How rows of bands are taken: as those of [vitals](VitalRow::EVENT_TIME).
     pub const EVENT_TIME: EventTime = VitalRow::EVENT_TIME;
+
+    /// What it says of the vitals of a person who is known.
+    ///
+    /// # Examples
+    /// ```
+    /// use watchfire_operators::wristband::{BandSays, Measured, Wearer, WornRow};
+    /// let says = BandSays::Measured(Measured::Spo2 { pct: Some(96.0) });
+    /// let row = WornRow { wearer: Wearer::Person(7), at_ms: 0, says };
+    /// assert_eq!(row.vital().map(|row| row.person), Some(7));
+    /// assert_eq!(WornRow { wearer: Wearer::Band(12), ..row }.vital(), None);
+    /// ```
+    #[must_use]
+    pub fn vital(&self) -> Option<VitalRow> {
+        match (self.wearer, self.says) {
+            (Wearer::Person(person), BandSays::Measured(measured)) => {
+                Some(VitalRow { person, at_ms: self.at_ms, says: VitalSays::Measured(vec![measured]) })
+            }
+            _ => None,
+        }
+    }
 }
 
 /// What a band tells.
@@ -102,6 +122,8 @@ pub enum BandSays {
     },
     /// It is put on, or taken off. Until one of them is told, a band that measures a pulse is worn.
     Worn(bool),
+    /// It was handed back, as somebody has recorded: they are not watched any more, until another band of theirs says something.
+    Returned,
 }
 
 impl fmt::Debug for BandSays {
@@ -110,6 +132,7 @@ impl fmt::Debug for BandSays {
             BandSays::Measured(measured) => fmt::Debug::fmt(measured, f),
             BandSays::Steps { .. } => f.write_str("Steps(..)"),
             BandSays::Worn(worn) => write!(f, "Worn({worn})"),
+            BandSays::Returned => f.write_str("Returned"),
         }
     }
 }

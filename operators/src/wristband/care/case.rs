@@ -126,7 +126,7 @@ impl Turn<'_> {
     fn passes(&self, of: &Concern) -> bool {
         let is_beyond = match of.evidence {
             Evidence::Pulse { per_min, .. } => per_min >= self.config.hard_pulse_per_min,
-            Evidence::Silence { .. } | Evidence::Fall { .. } => false,
+            Evidence::Silence { .. } | Evidence::Fall { .. } | Evidence::Band => false,
         };
         of.grade == Grade::Urgent || of.sign == Sign::PulseLow || is_beyond
     }
