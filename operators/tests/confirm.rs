@@ -94,7 +94,8 @@ fn word(tells: &CareTells) -> String {
         CareTells::Withdrawn { last, .. } => if *last { "all withdrawn" } else { "withdrawn" }.to_owned(),
         CareTells::Review { why } => format!("review {why:?}"),
         CareTells::Escalated { level, sent } => format!("escalated {level} {}", if *sent { "sent" } else { "review" }),
-        CareTells::Closed { step, .. } => format!("closed at {step:?}"),
+        CareTells::Closed { reached, .. } => format!("closed at {reached:?}"),
+        CareTells::Cancelled { age_ms } => format!("cancelled {} ago", age_ms / 1_000),
         CareTells::Muted { .. } => "muted".to_owned(),
         CareTells::Held { .. } => "held".to_owned(),
         CareTells::Unmuted { .. } => "unmuted".to_owned(),
@@ -181,9 +182,20 @@ fn whoever_was_sent_is_called_back_by_people_alone() {
     let all = said(&rows, 1_400);
     assert_eq!(all[4..], ["150 all withdrawn", "170 answered Well", "180 refused NotThis", "1345 escalated 2 sent"]);
     let rows = [rows.to_vec(), vec![(200, closed(200, 1)), (300, withdrawn(10))]].concat();
-    assert_eq!(said(&rows, 3_000)[7..], ["200 closed at Sent"], "nothing more");
+    assert_eq!(said(&rows, 3_000)[7..], ["200 closed at Sent", "300 withdrawn"], "nobody is called back");
     let arrives = of(900, CareSays::Arrived { nth: 1, by: who() });
-    assert_eq!(said(&[(10, told(10)), (900, arrives)], 5_000)[4..], ["900 arrived"], "nobody more is told");
+    let all = run(&[(10, told(10)), (900, arrives.clone())], 3_000);
+    assert_eq!(words(&all)[4..], ["900 arrived", "2700 escalated 2 review"], "it is not closed yet");
+    assert_eq!(all.iter().filter_map(|of| sends_to(1, &BTreeMap::new(), of)).count(), 1, "nobody more is sent");
+    // More comes after that: it is not swallowed by what people have not closed.
+    for (row, why) in [(told(1_000), "Anew"), (sos(1_000, 1), "Sos"), (answer(1_000, None, Answer::Help), "Said")] {
+        let all = said(&[(10, told(10)), (900, arrives.clone()), (1_000, row)], 2_300);
+        assert!(all.contains(&format!("1000 sent {why}")) && all.last().unwrap() == "2200 escalated 2 sent", "{all:?}");
+    }
+    // Who is there before anybody was sent is not who was sent.
+    let early = of(20, CareSays::Arrived { nth: 1, by: who() });
+    let all = said(&[(10, told(10)), (20, early)], 1_400);
+    assert_eq!(all[4..], ["145 sent Unanswered", "1345 escalated 2 sent"]);
 }
 
 #[test]
@@ -213,9 +225,30 @@ fn what_is_taken_back_at_every_step_is_looked_at_by_people() {
     // New evidence asks anew; a person ends the review.
     let again = said(&[(10, told(10)), (20, withdrawn(10)), (30, told(30)), (40, closed(40, 1))], 200);
     assert_eq!(again[4..], ["30 joined", "30 Buzz to 75", "40 closed at Asks(Buzz)"]);
+    let furthest = said(&[(10, told(10)), (60, withdrawn(10)), (70, closed(70, 1))], 200);
+    assert_eq!(furthest[5..], ["70 closed at Asks(Call)"], "they were called for it");
     // Of a case that was closed it is told as well.
     let late = said(&[(10, told(10)), (20, closed(20, 1)), (30, told(30)), (40, withdrawn(10))], 50);
     assert_eq!(late[3..], ["30 opened of 0", "30 Buzz to 75", "40 all withdrawn"]);
+}
+
+/// What is corrected does not begin anew, and what people said before something came does not end that.
+#[test]
+fn what_is_corrected_goes_on_and_what_was_said_before_ends_nothing() {
+    let corrected = |at_s: i64| {
+        let evidence = Evidence::Fall { impact_ms: BEGIN + at_s * 1_000, impact_mg: 3_200, tilt_deg: Some(89) };
+        CareRow::of(Change::Insert(Concern { evidence, ..fell(at_s, Grade::CallBack) }))
+    };
+    let all = said(&[(10, told(10)), (140, corrected(10)), (140, withdrawn(10))], 200);
+    assert_eq!(all[3..], ["140 joined", "140 withdrawn", "145 sent Unanswered"]);
+    // Of a case that was closed nobody is asked again, whichever comes first.
+    let (shut, back, anew) = ((20, closed(20, 1)), (30, withdrawn(10)), (30, corrected(10)));
+    assert_eq!(said(&[(10, told(10)), shut.clone(), anew.clone(), back], 200)[3..], ["30 joined", "30 withdrawn"]);
+    // An answer, and an officer, of before.
+    let all = said(&[(10, told(10)), (95, told(90)), (100, answer(60, Some(1), Answer::Well))], 200);
+    assert_eq!(all[3..], ["95 joined", "100 refused NotThis", "145 sent Unanswered"]);
+    let all = said(&[(10, told(10)), (170, sos(170, 1)), (180, closed(160, 1))], 200);
+    assert_eq!(all[4..], ["170 joined by sos", "170 sent Sos", "180 refused NotThis"]);
 }
 
 #[test]
@@ -224,7 +257,13 @@ fn calls_for_help_pass_every_gate() {
     // Told twice it is one; pressed twice it joins; while they are asked it sends.
     let rows =
         [(10, told(10)), (20, sos(20, 1)), (21, sos(20, 1)), (22, sos(22, 2)), (23, of(23, CareSays::SosCancelled))];
-    assert_eq!(said(&rows, 200)[2..], ["20 joined by sos", "20 sent Sos", "22 joined by sos"]);
+    let expected = ["20 joined by sos", "20 sent Sos", "22 joined by sos", "22 sent Sos", "23 cancelled 0 ago"];
+    assert_eq!(said(&rows, 200)[2..], expected);
+    // It is graver than that for which somebody was sent.
+    assert_eq!(said(&[(10, told(10)), (150, sos(150, 1))], 200)[4..], ["150 joined by sos", "150 sent Sos"]);
+    // A clock that was reset says nothing of how old it is.
+    let reset = [(5, of(5, CareSays::Walked)), (10, sos(-90 * 86_400, 1))];
+    assert_eq!(said(&reset, 100)[1..], ["10 sent Sos"]);
     // Old ones: within a day they send, unless they were well after it.
     let old = -23 * HOUR_S;
     assert_eq!(said(&[(10, sos(old, 1))], 100), ["10 opened by sos of 82810", "10 sent Sos"]);
@@ -281,6 +320,12 @@ fn a_mute_has_an_owner_a_reason_and_an_end() {
     assert_eq!(
         said(&[(5, mute(50, who())), (10, told(10)), (20, ends)], 25)[2..],
         ["20 unmuted", "20 opened of 10", "20 Buzz to 65"]
+    );
+    // Told twice, after it was ended, it does not begin again.
+    let ends = of(20, CareSays::Unmuted { by: who() });
+    assert_eq!(
+        said(&[(5, mute(50, who())), (20, ends), (25, mute(50, who()))], 30)[1..],
+        ["20 unmuted", "25 refused NotThis"]
     );
     // What is urgent, a very low pulse, one beyond hard limits, and calls for help pass.
     let pulse = |sign: Sign, per_min: u8| {
@@ -399,8 +444,9 @@ fn is_safe(rows: &[(i64, CareRow)], told: &[CareTold]) {
                 assert!(step < Step::Sent, "{at_s}: whoever was sent is not called back");
                 (step, asked_ms) = (Step::Review, None);
             }
-            CareTells::Closed { step: at, by, .. } => {
-                assert_eq!((open, step, by.who.reveal()), (of.nth, *at, "officer 7"));
+            CareTells::Closed { reached, by, .. } => {
+                assert_eq!((open, by.who.reveal()), (of.nth, "officer 7"));
+                assert!(*reached >= step);
                 assert!(step < Step::Sent || closes(of.nth), "{at_s}: people alone close what somebody was sent for");
                 (open, asked_ms) = (0, None);
             }
@@ -417,6 +463,7 @@ fn is_safe(rows: &[(i64, CareRow)], told: &[CareTold]) {
         _ => None,
     });
     for (comes_s, cause) in inserts {
+        // Of what was closed it is told as well, when it is corrected.
         let is_told = told.iter().any(|of| match &of.tells {
             CareTells::Opened { cause: is, .. } | CareTells::Joined { cause: is, .. } => *is == cause,
             CareTells::Held { concern, .. } => Cause::Concern(*concern) == cause,

@@ -351,6 +351,10 @@ mod tests {
         assert_eq!(BandState::decode(&bytes).unwrap(), state);
         let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
         assert_eq!((size_of::<BandState>(), size_of::<Event>(), size_of::<(i64, Option<u32>)>()), (88, 24, 16));
-        assert_eq!((bytes.len(), hex.stable_hash()), (112, 4_106_086_707_661_176_892), "a new layout needs a new version");
+        assert_eq!(
+            (bytes.len(), hex.stable_hash()),
+            (112, 4_106_086_707_661_176_892),
+            "a new layout needs a new version"
+        );
     }
 }

@@ -6,6 +6,7 @@ use super::Confirm;
 use super::row::{Answer, Ask, CareRow, CareSays, Press};
 use super::told::{CareTells, Cause, Refusal, ReviewWhy, SentWhy, Step};
 use crate::dispatch::Person;
+use crate::window::TIME_MAX_MS;
 use crate::wristband::{Concern, Evidence, Grade, Sign};
 
 /// So many presses and concerns are kept by name.
@@ -16,15 +17,21 @@ const KEPT_MAX: usize = 64;
 #[rkyv(crate = rkyv)]
 struct Case {
     opened_ms: i64,
+    /// When something came last that speaks for it: what people said before is not about that.
+    joined_ms: i64,
+    /// When that of it which is newest was so.
+    newest_ms: i64,
     step: Step,
+    /// How far it has come.
+    reached: Step,
     /// When the next step is taken, on the arrival clock.
     due_ms: i64,
     /// What speaks for it, and was not taken back.
     concerns: Vec<Concern>,
     /// There was more than is kept by name: it is never all taken back.
     has_more: bool,
-    /// The newest call for help that is part of it.
-    sos_ms: Option<i64>,
+    /// They have called for help.
+    has_sos: bool,
     /// All of it was old when it came: what they did since counts.
     is_old: bool,
     /// Those who would go were told.
@@ -57,6 +64,8 @@ pub struct CareState {
     /// When they were last seen to be well, by whatever there is.
     well_ms: Option<i64>,
     mute: Option<Mute>,
+    /// When people have last said that it begins, or ends.
+    mute_said_ms: Option<i64>,
 }
 
 impl State for CareState {
@@ -95,29 +104,35 @@ impl Turn<'_> {
         self.now_ms.saturating_sub(at_ms)
     }
 
+    /// Whether it is from when it says: a clock that is off by longer says nothing of how old something is, and it is taken for new.
+    fn is_dated(&self, at_ms: i64) -> bool {
+        self.age_ms(at_ms) <= self.config.dated_ms
+    }
+
     fn is_old(&self, at_ms: i64) -> bool {
-        self.age_ms(at_ms) > self.config.old_after_ms
+        self.age_ms(at_ms) > self.config.old_after_ms && self.is_dated(at_ms)
     }
 
     /// They were well after it: a person said so, or it is old and they have moved since.
     fn was_well_after(&self, at_ms: i64) -> bool {
         let since = |well_ms: Option<i64>| well_ms.is_some_and(|well_ms| well_ms > at_ms);
-        since(self.st.answered_ms) || (self.is_old(at_ms) && since(self.st.well_ms))
+        (self.is_dated(at_ms) && since(self.st.answered_ms)) || (self.is_old(at_ms) && since(self.st.well_ms))
     }
 
     pub(super) fn row(&mut self, row: &CareRow) -> Verdict {
+        let at_ms = row.at_ms.clamp(-TIME_MAX_MS, TIME_MAX_MS);
         match &row.says {
             CareSays::Concern(Change::Insert(of)) => self.concern(*of),
             CareSays::Concern(Change::Retract(of)) => self.withdraw(of),
-            CareSays::Sos(press) => return self.sos(row.at_ms, *press),
-            CareSays::SosCancelled | CareSays::Walked => self.seen_well(row.at_ms),
-            CareSays::Answer { nth, is, by } => self.answer(row.at_ms, *nth, *is, by),
+            CareSays::Sos(press) => return self.sos(at_ms, *press),
+            CareSays::SosCancelled => self.cancelled(at_ms),
+            CareSays::Walked => self.seen_well(at_ms),
+            CareSays::Answer { nth, is, by } => self.answer(at_ms, *nth, *is, by),
             CareSays::Failed { nth, ask } => self.failed(*nth, *ask),
             CareSays::Arrived { nth, by } => self.arrived(*nth, by),
-            CareSays::Closed { nth, false_alarm, by } => self.close(*nth, *false_alarm, by),
-            CareSays::Muted { until_ms, by } => self.mute(*until_ms, by),
-            CareSays::Unmuted { by } if by.who.is_blank() => self.refuse(Refusal::Nobody),
-            CareSays::Unmuted { by } => self.unmute(Some(by.clone())),
+            CareSays::Closed { nth, false_alarm, by } => self.close(at_ms, *nth, *false_alarm, by),
+            CareSays::Muted { until_ms, by } => self.mute(at_ms, *until_ms, by),
+            CareSays::Unmuted { by } => self.unmuted(at_ms, by),
         }
         Verdict::Applied
     }
@@ -145,6 +160,14 @@ impl Turn<'_> {
         if self.st.case.as_ref().is_some_and(|case| case.concerns.contains(&of)) {
             return;
         }
+        // Of a case that people have closed it is told what was corrected since: that opens none.
+        let is_same = |was: &&mut Concern| (was.sign, was.grade, was.at_ms) == (of.sign, of.grade, of.at_ms);
+        if let Some(was) = self.st.last.iter_mut().find(is_same) {
+            *was = of;
+            let nth = self.st.nth - u32::from(self.st.case.is_some());
+            let age_ms = self.age_ms(of.at_ms);
+            return self.told.push((nth, CareTells::Joined { cause: Cause::Concern(of), age_ms }));
+        }
         let (is_old, was_well) = (self.is_old(of.at_ms), self.was_well_after(of.at_ms));
         let is_new = self.open_or_join(Cause::Concern(of));
         let Some(case) = &mut self.st.case else { return };
@@ -157,6 +180,7 @@ impl Turn<'_> {
         if !was_well {
             self.ask(is_old);
             self.warn(of.grade);
+            self.again(SentWhy::Anew, false);
         } else if is_new {
             self.tell(CareTells::Review { why: ReviewWhy::SeenWell });
         }
@@ -164,19 +188,24 @@ impl Turn<'_> {
 
     /// Whether a case is opened by it. A person is to look at it, until somebody is asked or sent.
     fn open_or_join(&mut self, cause: Cause) -> bool {
-        let age_ms = cause.at_ms().map_or(0, |at_ms| self.age_ms(at_ms));
-        if self.st.case.is_some() {
+        let at_ms = cause.at_ms().unwrap_or(self.now_ms);
+        let age_ms = self.age_ms(at_ms);
+        if let Some(case) = &mut self.st.case {
+            (case.joined_ms, case.newest_ms) = (self.now_ms, case.newest_ms.max(at_ms));
             self.tell(CareTells::Joined { cause, age_ms });
             return false;
         }
         self.st.nth += 1;
         self.st.case = Some(Case {
             opened_ms: self.now_ms,
+            joined_ms: self.now_ms,
+            newest_ms: at_ms,
             step: Step::Review,
+            reached: Step::Review,
             due_ms: self.now_ms.saturating_add(self.config.review_ms),
             concerns: Vec::new(),
             has_more: false,
-            sos_ms: None,
+            has_sos: false,
             is_old: true,
             warned: false,
             arrived: false,
@@ -201,6 +230,7 @@ impl Turn<'_> {
         let until_ms = from_ms.saturating_add(takes_ms);
         let Some(case) = &mut self.st.case else { return };
         (case.step, case.due_ms) = (Step::Asks(ask), until_ms);
+        case.reached = case.reached.max(case.step);
         self.tell(CareTells::Asks { ask, until_ms });
     }
 
@@ -215,7 +245,19 @@ impl Turn<'_> {
     fn send(&mut self, why: SentWhy) {
         let due_ms = self.now_ms.saturating_add(self.config.arrive_ms);
         let Some(case) = self.st.case.as_mut().filter(|case| case.step < Step::Sent) else { return };
-        (case.step, case.due_ms) = (Step::Sent, due_ms);
+        (case.step, case.reached, case.due_ms, case.arrived) = (Step::Sent, Step::Sent, due_ms, false);
+        self.tell(CareTells::Sent { why });
+    }
+
+    /// More has come while somebody goes there, or after somebody has arrived: those who were sent are told, and are to be there anew. A call for help is graver than what they were sent for.
+    fn again(&mut self, why: SentWhy, is_call: bool) {
+        let due_ms = self.now_ms.saturating_add(self.config.arrive_ms);
+        let Some(case) = self.st.case.as_mut().filter(|case| case.step == Step::Sent) else { return };
+        if std::mem::take(&mut case.arrived) {
+            case.due_ms = due_ms;
+        } else if !is_call {
+            return;
+        }
         self.tell(CareTells::Sent { why });
     }
 
@@ -239,7 +281,7 @@ impl Turn<'_> {
         if let Some(case) = &mut self.st.case
             && remove(&mut case.concerns, of)
         {
-            let last = case.concerns.is_empty() && case.sos_ms.is_none() && !case.has_more;
+            let last = case.concerns.is_empty() && !case.has_sos && !case.has_more;
             self.tell(CareTells::Withdrawn { concern: *of, last });
             if last {
                 self.rest(ReviewWhy::Withdrawn);
@@ -247,6 +289,9 @@ impl Turn<'_> {
         } else if remove(&mut self.st.last, of) {
             let nth = self.st.nth - u32::from(self.st.case.is_some());
             self.told.push((nth, CareTells::Withdrawn { concern: *of, last: self.st.last.is_empty() }));
+        } else {
+            // Of an older case, or of more than is kept by name.
+            self.tell(CareTells::Withdrawn { concern: *of, last: false });
         }
     }
 
@@ -263,29 +308,43 @@ impl Turn<'_> {
         let was_well = is_old && self.was_well_after(at_ms);
         let is_new = self.open_or_join(Cause::Sos { at_ms, press });
         if let Some(case) = &mut self.st.case {
-            case.sos_ms = case.sos_ms.max(Some(at_ms));
+            case.has_sos = true;
             case.is_old &= is_old;
         }
         if was_well {
             if is_new {
                 self.tell(CareTells::Review { why: ReviewWhy::SeenWell });
             }
-        } else if age_ms > self.config.sos_until_ms {
+        } else if is_old && age_ms > self.config.sos_until_ms {
             self.ask(is_old);
         } else {
-            self.send(SentWhy::Sos);
+            self.call_out(SentWhy::Sos);
         }
         Verdict::Applied
+    }
+
+    /// Somebody is to go, or, where somebody was sent already, to know that they are called.
+    fn call_out(&mut self, why: SentWhy) {
+        if self.st.case.as_ref().is_some_and(|case| case.step == Step::Sent) {
+            self.again(why, true);
+        } else {
+            self.send(why);
+        }
+    }
+
+    /// They have taken back that they call for help.
+    fn cancelled(&mut self, at_ms: i64) {
+        if self.st.case.as_ref().is_some_and(|case| case.has_sos) {
+            self.tell(CareTells::Cancelled { age_ms: self.age_ms(at_ms) });
+        }
+        self.seen_well(at_ms);
     }
 
     /// Something shows that they were well then. It stops nothing but what was old when it came.
     fn seen_well(&mut self, at_ms: i64) {
         self.st.well_ms = self.st.well_ms.max(Some(at_ms.min(self.now_ms)));
         let well_ms = self.st.well_ms;
-        let is_after = |case: &Case| {
-            let newest_ms = case.concerns.iter().map(|of| of.at_ms).max().max(case.sos_ms);
-            case.is_old && newest_ms.is_some_and(|newest_ms| well_ms > Some(newest_ms))
-        };
+        let is_after = |case: &Case| case.is_old && well_ms > Some(case.newest_ms);
         if self.st.case.as_ref().is_some_and(is_after) {
             self.rest(ReviewWhy::SeenWell);
         }
@@ -296,18 +355,16 @@ impl Turn<'_> {
             return self.refuse(Refusal::Nobody);
         }
         let at_ms = at_ms.min(self.now_ms);
-        let opened_ms = self.st.case.as_ref().map(|case| case.opened_ms);
-        let is_of_it = match nth {
-            Some(nth) => nth == self.st.nth && opened_ms.is_some(),
-            None => opened_ms.is_some_and(|opened_ms| at_ms >= opened_ms),
-        };
+        // What was said before something else came is not about that.
+        let is_after = self.st.case.as_ref().is_some_and(|case| at_ms >= case.joined_ms);
+        let is_of_it = is_after && nth.is_none_or(|nth| nth == self.st.nth);
         if is == Answer::Help {
             // Whoever needs help is not asked in which case.
             if self.st.case.is_none() {
                 let _ = self.open_or_join(Cause::Said);
             }
             self.tell(CareTells::Answered { is, by: by.clone() });
-            return self.send(SentWhy::Said);
+            return self.call_out(SentWhy::Said);
         }
         self.st.answered_ms = self.st.answered_ms.max(Some(at_ms));
         self.st.well_ms = self.st.well_ms.max(Some(at_ms));
@@ -343,27 +400,40 @@ impl Turn<'_> {
         let Some(case) = self.st.case.as_mut().filter(|_| nth == self.st.nth) else {
             return self.refuse(Refusal::NotThis);
         };
-        case.arrived = true;
+        (case.arrived, case.due_ms) = match case.step {
+            // Whoever is there is not who was sent: the countdown goes on.
+            Step::Review | Step::Asks(_) => (false, case.due_ms),
+            Step::Sent => (true, self.now_ms.saturating_add(self.config.review_ms)),
+        };
         self.tell(CareTells::Arrived { by: by.clone() });
     }
 
-    fn close(&mut self, nth: u32, false_alarm: bool, by: &Person) {
+    fn close(&mut self, at_ms: i64, nth: u32, false_alarm: bool, by: &Person) {
+        // Whoever closed it before something else came has not seen that.
+        let is_it = nth == self.st.nth && self.st.case.as_ref().is_some_and(|case| at_ms >= case.joined_ms);
         if by.who.is_blank() {
             self.refuse(Refusal::Nobody);
-        } else if nth != self.st.nth || self.st.case.is_none() {
-            self.refuse(Refusal::NotThis);
-        } else {
+        } else if is_it {
             self.end(false_alarm, by);
+        } else {
+            self.refuse(Refusal::NotThis);
         }
     }
 
     fn end(&mut self, false_alarm: bool, by: &Person) {
-        let Some(Case { step, concerns, .. }) = self.st.case.take() else { return };
+        let Some(Case { reached, concerns, .. }) = self.st.case.take() else { return };
         self.st.last = concerns;
-        self.tell(CareTells::Closed { step, false_alarm, by: by.clone() });
+        self.tell(CareTells::Closed { reached, false_alarm, by: by.clone() });
     }
 
-    fn mute(&mut self, until_ms: i64, by: &Person) {
+    /// Whether it is not older than what people have said of it last.
+    fn is_last_word(&mut self, at_ms: i64) -> bool {
+        let is_last = self.st.mute_said_ms.is_none_or(|said_ms| at_ms >= said_ms);
+        self.st.mute_said_ms = self.st.mute_said_ms.max(Some(at_ms));
+        is_last
+    }
+
+    fn mute(&mut self, at_ms: i64, until_ms: i64, by: &Person) {
         let longest_ms = self.now_ms.saturating_add(self.config.mute_max_ms);
         if by.who.is_blank() {
             self.refuse(Refusal::Nobody);
@@ -371,10 +441,22 @@ impl Turn<'_> {
             self.refuse(Refusal::NoReason);
         } else if !(self.now_ms + 1..=longest_ms).contains(&until_ms) {
             self.refuse(Refusal::NoEnd);
+        } else if !self.is_last_word(at_ms) {
+            self.refuse(Refusal::NotThis);
         } else {
             let held = self.st.mute.take().map(|mute| mute.held).unwrap_or_default();
             self.st.mute = Some(Mute { until_ms, held });
             self.tell(CareTells::Muted { until_ms, by: by.clone() });
+        }
+    }
+
+    fn unmuted(&mut self, at_ms: i64, by: &Person) {
+        if by.who.is_blank() {
+            self.refuse(Refusal::Nobody);
+        } else if self.is_last_word(at_ms) {
+            self.unmute(Some(by.clone()));
+        } else {
+            self.refuse(Refusal::NotThis);
         }
     }
 
@@ -396,11 +478,8 @@ impl Turn<'_> {
                     let due_ms = case.due_ms;
                     self.unanswered(ask, due_ms);
                 }
-                Step::Sent if case.arrived => {
-                    case.due_ms = i64::MAX;
-                }
                 Step::Review | Step::Sent => {
-                    let sent = case.step == Step::Sent;
+                    let sent = case.step == Step::Sent && !case.arrived;
                     let again_ms = if sent { self.config.arrive_ms } else { self.config.review_ms };
                     case.due_ms = self.now_ms.saturating_add(again_ms.max(1));
                     case.level = case.level.saturating_add(1).min(self.config.levels);
@@ -413,9 +492,10 @@ impl Turn<'_> {
 
     /// Before the first tick there was no clock of ours: no instant lies ahead of it.
     pub(super) fn not_ahead_of(&mut self, now_ms: i64) {
+        [&mut self.st.answered_ms, &mut self.st.well_ms].into_iter().for_each(|of| *of = of.map(|ms| ms.min(now_ms)));
         let Some(case) = self.st.case.as_mut().filter(|case| case.opened_ms > now_ms) else { return };
         case.due_ms = case.due_ms.saturating_sub(case.opened_ms.saturating_sub(now_ms));
-        case.opened_ms = now_ms;
+        (case.opened_ms, case.joined_ms) = (now_ms, now_ms);
     }
 }
 
@@ -446,11 +526,14 @@ mod tests {
             nth: 3,
             case: Some(Case {
                 opened_ms: 1,
+                joined_ms: 1,
+                newest_ms: 4,
+                reached: Step::Sent,
                 step: Step::Asks(Ask::Call),
                 due_ms: 2,
                 concerns: vec![concern(4)],
                 has_more: false,
-                sos_ms: Some(5),
+                has_sos: true,
                 is_old: false,
                 warned: true,
                 arrived: false,
@@ -461,13 +544,14 @@ mod tests {
             answered_ms: Some(11),
             well_ms: None,
             mute: Some(Mute { until_ms: 12, held: vec![concern(13)] }),
+            mute_said_ms: Some(14),
         };
         let bytes = state.encode().unwrap();
         assert_eq!(CareState::decode(&bytes).unwrap(), state);
         let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
         assert_eq!(
             (size_of::<CareState>(), bytes.len(), hex.stable_hash()),
-            (184, 344, 15_709_845_270_495_876_354),
+            (200, 352, 17_368_413_139_376_342_043),
             "a new layout needs a new version"
         );
     }

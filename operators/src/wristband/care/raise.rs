@@ -47,7 +47,7 @@ pub struct Home {
 #[must_use]
 pub fn sends_to(theatre: u32, homes: &BTreeMap<u32, Home>, told: &CareTold) -> Option<Report> {
     let (level, severity) = match told.tells {
-        CareTells::Sent { why: SentWhy::Unanswered } => (1, Severity::Alarm),
+        CareTells::Sent { why: SentWhy::Unanswered | SentWhy::Anew } => (1, Severity::Alarm),
         CareTells::Sent { why: SentWhy::Sos | SentWhy::Said } => (1, Severity::Critical),
         CareTells::Escalated { level, sent: true } => (level, Severity::Critical),
         _ => return None,

@@ -36,7 +36,7 @@ impl Default for FalseBudget {
 /// use watchfire_operators::wristband::{CareTally, CareTells, CareTold, FalseBudget, Step, Wearer};
 /// let mut tally = CareTally::default();
 /// let closed = |step: Step, false_alarm: bool| {
-///     let tells = CareTells::Closed { step, false_alarm, by: Person::named("officer 7", "asleep") };
+///     let tells = CareTells::Closed { reached: step, false_alarm, by: Person::named("officer 7", "asleep") };
 ///     CareTold { wearer: Wearer::Person(7), nth: 1, at_ms: 0, tells }
 /// };
 /// [(Step::Sent, true), (Step::Sent, false)].map(|(step, false_alarm)| tally.take(&closed(step, false_alarm)));
@@ -73,8 +73,8 @@ impl CareTally {
     /// # Examples
     /// See [`CareTally`].
     pub fn take(&mut self, told: &CareTold) {
-        let CareTells::Closed { step, false_alarm, .. } = &told.tells else { return };
-        let of = match step {
+        let CareTells::Closed { reached, false_alarm, .. } = &told.tells else { return };
+        let of = match reached {
             Step::Review => 0,
             Step::Asks(_) => 1,
             Step::Sent => 2,
@@ -92,7 +92,8 @@ impl CareTally {
         let budgets = [budget.review, budget.asked, budget.sent];
         let [a, b, c] = self.steps;
         [(a, budgets[0]), (b, budgets[1]), (c, budgets[2])].map(|((closed, for_nothing), budget)| {
-            let a_person_day = if person_days > 0.0 { for_nothing as f64 / person_days } else { 0.0 };
+            // Of no days at all nothing is in the budget but nothing.
+            let a_person_day = if for_nothing > 0 { for_nothing as f64 / person_days.max(0.0) } else { 0.0 };
             StepTally { closed, for_nothing, a_person_day, budget, is_over: a_person_day > budget }
         })
     }

@@ -103,7 +103,12 @@ pub enum CareTells {
     },
     /// It is urgent: those who would go are told while they are asked.
     Warned,
-    /// Somebody is to go.
+    /// They have taken back on the band that they call for help. Whoever was sent goes on.
+    Cancelled {
+        /// How long ago.
+        age_ms: i64,
+    },
+    /// Somebody is to go. Told again, it is graver than it was, or there is more after somebody had arrived.
     Sent {
         /// Why.
         why: SentWhy,
@@ -141,8 +146,8 @@ pub enum CareTells {
     },
     /// It is over.
     Closed {
-        /// How far it had come.
-        step: Step,
+        /// How far it had come at most.
+        reached: Step,
         /// Nothing was the matter.
         false_alarm: bool,
         /// Who says so.
@@ -191,6 +196,8 @@ pub enum SentWhy {
     Sos,
     /// A person says that they need it.
     Said,
+    /// More has come after somebody had arrived.
+    Anew,
 }
 
 /// Why a person is to look at a case instead of anybody being asked or sent.

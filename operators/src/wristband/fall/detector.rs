@@ -201,18 +201,19 @@ impl FallWatch {
     /// Takes back what was told, and tells what is.
     fn tell(&self, of: &mut Impact, was: Option<Fall>, cx: Cx<'_, '_>) {
         let wearer = *cx.key();
+        of.lies_due_ms = None;
+        if let Some(fall) = of.told {
+            // Before what it corrects is taken back: at no time does nothing speak for it.
+            cx.emit(Change::Insert(fall.told(wearer, Grade::CallBack, AFTER_MS)));
+            // A fall that is old already does not wait for what was a minute later.
+            let left_ms = (of.at_ms.saturating_add(self.lying_ms()) - now_ms(cx)).max(0);
+            of.lies_due_ms = Some(now_ms(cx).saturating_add(left_ms + self.patience_ms()));
+        }
         if let Some(was) = was {
             cx.emit(Change::Retract(was.told(wearer, Grade::CallBack, AFTER_MS)));
             if std::mem::take(&mut of.lies) {
                 cx.emit(Change::Retract(was.told(wearer, Grade::Urgent, self.lying_ms())));
             }
-        }
-        of.lies_due_ms = None;
-        if let Some(fall) = of.told {
-            cx.emit(Change::Insert(fall.told(wearer, Grade::CallBack, AFTER_MS)));
-            // A fall that is old already does not wait for what was a minute later.
-            let left_ms = (of.at_ms.saturating_add(self.lying_ms()) - now_ms(cx)).max(0);
-            of.lies_due_ms = Some(now_ms(cx).saturating_add(left_ms + self.patience_ms()));
         }
     }
 
@@ -233,13 +234,15 @@ impl FallWatch {
 
     /// Whether what is said can be in g. It is told where that changes.
     fn is_plausible(&self, st: &mut FallState, samples: &[Sample], cx: Cx<'_, '_>) -> bool {
-        /// Less says nothing of a mean.
+        /// Less says nothing of what comes after it.
         const ENOUGH: usize = 100;
-        let Some((from_ms, _)) = samples.first().filter(|_| samples.len() >= ENOUGH) else {
-            return !st.is_implausible;
-        };
+        let Some((from_ms, _)) = samples.first() else { return true };
         let mean_mg = samples.iter().map(|of| of.1.norm_mg()).sum::<f64>() / samples.len() as f64;
         let plausible = (self.plausible_g.0..=self.plausible_g.1).contains(&(mean_mg / 1_000.0));
+        if samples.len() < ENOUGH {
+            // A few around an impact are higher than that by rights.
+            return plausible || mean_mg / 1_000.0 < 2.0 * self.plausible_g.1;
+        }
         if plausible == st.is_implausible {
             st.is_implausible = !plausible;
             let scale = Scale { wearer: *cx.key(), from_ms: *from_ms, mean_mg: mean_mg as u32, plausible };
@@ -250,7 +253,9 @@ impl FallWatch {
 
     /// Forgets the piece that was not added to for longest. What could be judged by it is judged for the last time.
     fn forget(&self, st: &mut FallState, cx: Cx<'_, '_>) {
-        let Some(nth) = st.track.too_many(self.pieces_kept()) else { return };
+        let newest_ms = st.newest_ms.unwrap_or(i64::MIN);
+        let now_ms = newest_ms.saturating_sub(self.lying_ms() + BEFORE_MS + AFTER_MS);
+        let Some(nth) = st.track.too_many(self.pieces_kept(), now_ms) else { return };
         let (from_ms, until_ms) = (nth * PIECE_MS, (nth + 1) * PIECE_MS);
         let needs = |of: &Impact| {
             let after_ms = if of.told.is_some() { self.lying_ms() } else { AFTER_MS };
@@ -259,9 +264,7 @@ impl FallWatch {
         self.judge_all(st, |of| of.due_ms.is_some() && needs(of), |_| false, cx);
         self.judge_all(st, |_| false, |of| of.lies_due_ms.is_some() && needs(of), cx);
         st.impacts.retain(|of| !needs(of));
-        self.is_plausible(st, &st.track.between(from_ms, until_ms), cx);
-        let oldest_ms = st.newest_ms.unwrap_or(from_ms).saturating_sub(self.late_ms.max(0));
-        st.track.forget(nth, oldest_ms);
+        st.track.forget(nth, newest_ms.saturating_sub(self.late_ms.max(0)));
     }
 
     /// Asks to be woken when the first is due. Wishes are dear: one that comes soon enough is left alone.
@@ -301,11 +304,17 @@ impl Detector for FallWatch {
         };
         let sample = (at_ms, row.acceleration);
         match st.track.put(sample) {
-            Put::Forgotten => return Verdict::Late,
+            Put::Refused => return Verdict::Late,
             Put::Twice => return Verdict::Duplicate,
             Put::New => {}
         }
         st.newest_ms = Some(newest_ms.max(at_ms));
+        let piece = newest_ms.div_euclid(PIECE_MS);
+        if at_ms.div_euclid(PIECE_MS) > piece && newest_ms != i64::MIN {
+            // Another begins: of that before is known what it was like.
+            let before = st.track.between(piece * PIECE_MS, (piece + 1) * PIECE_MS);
+            self.is_plausible(st, &before, cx);
+        }
         self.forget(st, cx);
         let is_hard = row.acceleration.square() >= IMPACT_MG * IMPACT_MG;
         if is_hard {

@@ -13,6 +13,9 @@ pub(super) const APART_MS: i64 = 1_000;
 const KNOWN_SAMPLES: usize = 5;
 const KNOWN_SHARE: f64 = 0.25;
 
+/// Whoever falls from standing height falls freely for this long, or longer.
+const FREE_FALL_MS: i64 = 200;
+
 /// Changes are told as of this long, whatever the rate of the device; what comes in bursts is not divided by nothing.
 const CHANGE_MS: f64 = 20.0;
 const CHANGE_MIN_MS: i64 = 10;
@@ -88,6 +91,14 @@ impl<'s> Stretch<'s> {
         Stretch { is_known: !self.of.is_empty(), ..self }
     }
 
+    /// The same, not known if nothing was said for so long that somebody may have fallen freely in it: up to a time.
+    fn without_holes(self, until_ms: i64) -> Self {
+        let times = self.of.iter().map(|of| of.at_ms);
+        let next = times.clone().skip(1).chain(std::iter::once(until_ms));
+        let is_whole = times.zip(next).all(|(at_ms, next_ms)| next_ms - at_ms < FREE_FALL_MS);
+        Stretch { is_known: self.is_known && is_whole, ..self }
+    }
+
     fn known(&self, of: impl FnOnce(&[Seen]) -> f64) -> f64 {
         if self.is_known { of(self.of) } else { f64::NAN }
     }
@@ -159,6 +170,7 @@ pub(super) fn features(samples: &[Sample], at: usize) -> Features {
     let stretch = |from_ms: i64, until_ms: i64| Stretch::of(&seen, p + from_ms, p + until_ms);
     let (before, after) = (stretch(-3_000, -1_000), stretch(1_000, 3_500));
     let around = stretch(-1_000, 1_001).whatever();
+    let just_before = stretch(-1_000, 0).without_holes(p);
     let (change_around, change_around_most) = around.changes(far);
     let (down_before, down_after) = (before.axes(), after.axes());
     // Where it hardly moves, the difference between little and less counts as well.
@@ -169,7 +181,7 @@ pub(super) fn features(samples: &[Sample], at: usize) -> Features {
     });
     [
         seen[at].norm,
-        stretch(-1_000, 1).whatever().least(),
+        just_before.least(),
         around.least(),
         log(after.spread()),
         log(before.spread()),

@@ -22,11 +22,11 @@ use super::{Concern, Wearer};
 /// [urgently](super::Grade::Urgent): lying still, or with nothing heard of them.
 ///
 /// Rows may come in any order, and twice: what is told in the end is the same, as long as they come while what is around them is kept. Each [`kept`](FallWatch::kept) ten seconds of a person that were added to last are
-/// kept, the live ones beside those that were brought late. Rows within what is forgotten, or more than [`late_ms`](FallWatch::late_ms) older than the newest, go to the late output. What comes late can take back what was told.
+/// kept, and those of the last minute whatever is brought of the past. Rows within what is forgotten, more than 4,096 in ten seconds, or more than [`late_ms`](FallWatch::late_ms) older than the newest, go to the late output. What comes late can take back what was told.
 ///
-/// Whoever is told of by a band whose numbers cannot be in g (their mean is beyond [`plausible_g`](FallWatch::plausible_g)) is told as a [`FallTells::Scale`], once, and again when they can: meanwhile no falls are told of them.
+/// Whoever is told of by a band whose numbers cannot be in g (their mean is beyond [`plausible_g`](FallWatch::plausible_g)) is told as a [`FallTells::Scale`], once, in the order in which rows come, and again when they can: of impacts among such numbers no falls are told.
 ///
-/// Memory: [`kept`](FallWatch::kept) times ten seconds of samples, each of 8 bytes: 48 KB a person at 50 Hz as it comes. Per row: O(1), and at an impact O(the samples of 7.5 seconds).
+/// Memory: [`kept`](FallWatch::kept) times ten seconds of samples, each of 8 bytes: 48 KB a person at 50 Hz as it comes, 393 KB at most. Per row: O(1), and at an impact O(the samples of 7.5 seconds).
 ///
 /// # Examples
 /// ```

@@ -6,6 +6,7 @@ use watchfire_engine::Error;
 use super::impact::{APART_MS, FEATURES, Features, features, is_peak};
 use super::track::Sample;
 use crate::detect::{Known, Logistic};
+use crate::window::TIME_MAX_MS;
 use crate::wristband::Acceleration;
 
 /// How falls are told on a model of band.
@@ -204,7 +205,8 @@ impl FallModel {
                 let [impact_g, least_g, _, spread_log, _, tilt_deg, ..] = of;
                 let is_still = spread_log.is_nan() || spread_log.exp() - 0.01 <= rule.still_g;
                 let is_turned = tilt_deg.is_nan() || *tilt_deg >= rule.tilt_deg;
-                *impact_g >= rule.impact_g && *least_g <= rule.free_fall_g && is_still && is_turned
+                let falls_freely = least_g.is_nan() || *least_g <= rule.free_fall_g;
+                *impact_g >= rule.impact_g && falls_freely && is_still && is_turned
             }
         }
     }
@@ -223,7 +225,8 @@ struct Seen {
 
 impl Seen {
     fn of(trial: &FallTrial) -> Seen {
-        let mut samples: Vec<Sample> = trial.samples.clone();
+        let is_time = |of: &&Sample| (-TIME_MAX_MS..=TIME_MAX_MS).contains(&of.0);
+        let mut samples: Vec<Sample> = trial.samples.iter().filter(is_time).copied().collect();
         samples.sort_unstable();
         samples.dedup();
         let is_impact =

@@ -28,9 +28,12 @@ pub(super) enum Put {
     New,
     /// It was there already.
     Twice,
-    /// What was around it is forgotten.
-    Forgotten,
+    /// What was around it is forgotten, or there is more than any band can say.
+    Refused,
 }
+
+/// No band says more in ten seconds: what does has a clock that stands still.
+pub(super) const SAMPLES_MAX: usize = 4_096;
 
 /// Pieces in order, each with its samples in order: in whatever order they came, it is the same. That which was not added to for longest is forgotten first.
 #[derive(Clone, Default, PartialEq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
@@ -49,7 +52,7 @@ impl Track {
             Some(last) if last.nth == nth => self.pieces.len() - 1,
             _ => match self.pieces.binary_search_by_key(&nth, |of| of.nth) {
                 Ok(at) => at,
-                Err(_) if self.is_forgotten(nth, nth + 1) => return Put::Forgotten,
+                Err(_) if self.is_forgotten(nth, nth + 1) => return Put::Refused,
                 Err(at) => {
                     self.pieces.insert(at, Piece { nth, touched: 0, samples: Vec::new() });
                     at
@@ -59,6 +62,9 @@ impl Track {
         let (piece, sample) = (&mut self.pieces[at], (at_ms.rem_euclid(PIECE_MS) as u16, acceleration));
         self.rows += 1;
         piece.touched = self.rows;
+        if piece.samples.len() >= SAMPLES_MAX {
+            return if piece.samples.binary_search(&sample).is_ok() { Put::Twice } else { Put::Refused };
+        }
         if piece.samples.last().is_none_or(|last| *last < sample) {
             piece.samples.push(sample);
             return Put::New;
@@ -86,10 +92,14 @@ impl Track {
         self.forgotten.get(at).is_some_and(|(begin, _)| *begin < until)
     }
 
-    /// The piece that is to be forgotten next, if more than so many are kept.
-    pub(super) fn too_many(&self, kept: usize) -> Option<i64> {
-        let oldest = || self.pieces.iter().min_by_key(|of| of.touched).map(|of| of.nth);
-        (self.pieces.len() > kept).then(oldest).flatten()
+    /// The piece that is to be forgotten next, if more than so many are kept: of those before a time, if there are any, so that what is brought of the past takes nothing from now.
+    pub(super) fn too_many(&self, kept: usize, before_ms: i64) -> Option<i64> {
+        if self.pieces.len() <= kept {
+            return None;
+        }
+        let is_past = |of: &&Piece| (of.nth + 1) * PIECE_MS <= before_ms;
+        let oldest = self.pieces.iter().filter(is_past).min_by_key(|of| of.touched);
+        oldest.or(self.pieces.iter().min_by_key(|of| of.touched)).map(|of| of.nth)
     }
 
     /// Forgets a piece, and where no row is taken any more also that it is forgotten.
@@ -126,9 +136,14 @@ mod tests {
         let puts = [5, 25_000, -1, 25_000, 12_000, 7].map(|at_ms| track.put(sample(at_ms)));
         assert_eq!(puts, [Put::New, Put::New, Put::New, Put::Twice, Put::New, Put::New]);
         assert_eq!(track.between(-1, 12_000), [-1, 5, 7].map(sample));
-        assert_eq!((track.too_many(4), track.too_many(3)), (None, Some(-1)), "25,000 came twice, after -1");
+        assert_eq!(
+            (track.too_many(4, i64::MAX), track.too_many(3, i64::MAX)),
+            (None, Some(-1)),
+            "25,000 came twice, after -1"
+        );
         track.forget(-1, -10_000);
-        assert_eq!((track.put(sample(-5_000)), track.too_many(2)), (Put::Forgotten, Some(2)));
+        assert_eq!((track.put(sample(-5_000)), track.too_many(2, i64::MAX)), (Put::Refused, Some(2)));
+        assert_eq!(track.too_many(2, 20_000), Some(1), "2 is of now");
         track.forget(2, -10_000);
         assert_eq!(
             (track.is_forgotten(-1, 0), track.is_forgotten(0, 2), track.is_forgotten(0, 3)),

@@ -201,8 +201,9 @@ impl PulseWatch {
         let kept = told.len();
         self.walk((minutes, habit, periods), judge, (from, until), |of| told.push(of));
         st.next = until;
-        was.iter().filter(|of| !st.told.contains(of)).for_each(|of| cx.emit(Change::Retract(of.of(wearer))));
+        // What is told anew before what it corrects is taken back: at no time does nothing speak for it.
         st.told[kept..].iter().filter(|of| !was.contains(of)).for_each(|of| cx.emit(Change::Insert(of.of(wearer))));
+        was.iter().filter(|of| !st.told.contains(of)).for_each(|of| cx.emit(Change::Retract(of.of(wearer))));
     }
 
     /// Forgets minutes of which nothing can come any more.
