@@ -43,9 +43,10 @@ fn handed(at_ms: i64, to: Option<u32>) -> BandRow {
     row(at_ms, Sends::Handed { to, by: Person::named("officer 3", "new band") })
 }
 
-/// Whose rows they were, and when.
+/// Whose rows they were, and when; and who has handed it back. To whom it was given is told apart.
 fn worn(told: &[BandTold]) -> Vec<(Wearer, i64, bool)> {
     let of = |of: &BandTold| match of {
+        BandTold::Worn(WornRow { says: BandSays::Given, .. }) => None,
         BandTold::Worn(WornRow { wearer, at_ms, says }) => Some((*wearer, *at_ms, *says == BandSays::Returned)),
         _ => None,
     };
@@ -77,7 +78,7 @@ fn rows_are_of_whoever_had_it_then() {
         (nobodys, 3_500, false),
     ];
     assert_eq!(worn(&told), expected);
-    assert_eq!(told.len(), expected.len());
+    assert_eq!(told.len(), expected.len() + 2, "two were given it");
 }
 
 #[test]
@@ -131,7 +132,7 @@ fn steps_that_run_backwards_are_a_counter_that_began_anew() {
     // One from before says nothing of what was made since.
     rows.push(says(500, BandSays::Steps { total: 0 }));
     let walked: Vec<i64> = told(&rows).0.into_iter().filter_map(BandTold::care).map(|of| of.at_ms / 1_000).collect();
-    assert_eq!(walked, [2, 6]);
+    assert_eq!(walked, [0, 4], "as of when they are counted from");
 }
 
 #[test]
@@ -140,6 +141,39 @@ fn what_nobody_has_recorded_and_what_no_band_can_say_does_not_count() {
     let (told, _) = told(&[handed(0, Some(7)), nobody, pulse(1_500), says(1_600, BandSays::Returned), pulse(1_700)]);
     assert!(told.iter().any(|of| matches!(of, BandTold::Refused { band: 12, why: Refusal::Nobody, .. })));
     assert_eq!(worn(&told), [(Wearer::Person(7), 1_500, false), (Wearer::Person(7), 1_700, false)]);
+}
+
+/// Recorded late, in between: nobody is taken to have handed back what they had not.
+#[test]
+fn hand_overs_are_undone_where_they_were_none() {
+    let (told, _) = told(&[handed(1_000, Some(7)), handed(3_000, None), handed(2_000, Some(8))]);
+    let mut bands = std::collections::BTreeMap::new();
+    for of in told.into_iter().filter_map(BandTold::worn) {
+        *bands.entry((of.wearer, of.at_ms)).or_insert(0) += if of.says == BandSays::Given { 1 } else { -1 };
+    }
+    bands.retain(|_, count| *count != 0);
+    let (of_7, of_8) = (Wearer::Person(7), Wearer::Person(8));
+    assert_eq!(
+        bands.into_iter().collect::<Vec<_>>(),
+        [((of_7, 1_000), 1), ((of_7, 2_000), -1), ((of_8, 2_000), 1), ((of_8, 3_000), -1)]
+    );
+}
+
+/// A call of a band whose clock was reset is of whoever has it now.
+#[test]
+fn an_event_without_a_clock_is_of_whoever_has_it() {
+    let begin = 100 * 86_400_000;
+    let mut rows: Vec<BandRow> = (0..20).map(|s| BandRow { band: 13, ..pulse(begin + s * 1_000) }).collect();
+    rows.push(handed(begin + 15_000, Some(7)));
+    rows.push(row(5_000, Sends::Sos));
+    rows.push(handed(begin + 86_400_000, Some(9)));
+    let (told, _) = told(&rows);
+    assert!(
+        told.iter()
+            .any(|of| matches!(of, BandTold::Care(CareRow { wearer: Wearer::Person(7), says: CareSays::Sos(_), .. }))),
+        "{told:?}"
+    );
+    assert!(told.iter().any(|of| matches!(of, BandTold::Refused { why: Refusal::Ahead, .. })), "{told:?}");
 }
 
 /// A clock that is a day fast harms nobody: the error is learned, and rows are of now.

@@ -244,6 +244,22 @@ fn what_is_corrected_goes_on_and_what_was_said_before_ends_nothing() {
     // Of a case that was closed nobody is asked again, whichever comes first.
     let (shut, back, anew) = ((20, closed(20, 1)), (30, withdrawn(10)), (30, corrected(10)));
     assert_eq!(said(&[(10, told(10)), shut.clone(), anew.clone(), back], 200)[3..], ["30 joined", "30 withdrawn"]);
+    // After somebody has arrived it is no more than it was.
+    let arrives = of(150, CareSays::Arrived { nth: 1, by: who() });
+    let all = said(
+        &[(10, told(10)), (150, arrives.clone()), (160, corrected(10)), (160, withdrawn(10)), (170, closed(155, 1))],
+        200,
+    );
+    assert_eq!(all[4..], ["150 arrived", "160 joined", "160 withdrawn", "170 closed at Sent"]);
+    // Without a clock two falls are two.
+    let undated = || told(-90 * 86_400);
+    let all = said(&[(10, undated()), (20, closed(20, 1)), (30, undated())], 40);
+    assert_eq!(all[3], "30 opened of 7776030");
+    // What was said before somebody needed help does not end that, nor who came before something else that.
+    let all = said(&[(10, told(10)), (20, answer(20, None, Answer::Help)), (30, closed(15, 1))], 40);
+    assert_eq!(all[4..], ["30 refused NotThis"]);
+    let all = said(&[(10, told(10)), (150, arrives.clone()), (160, told(160)), (170, arrives)], 1_400);
+    assert_eq!(all[5..], ["160 joined", "160 sent Anew", "170 arrived", "1360 escalated 2 sent"]);
     // An answer, and an officer, of before.
     let all = said(&[(10, told(10)), (95, told(90)), (100, answer(60, Some(1), Answer::Well))], 200);
     assert_eq!(all[3..], ["95 joined", "100 refused NotThis", "145 sent Unanswered"]);

@@ -290,6 +290,18 @@ fn who_has_handed_the_band_back_is_not_missed() {
     let at = rows.iter().position(|row| row.at_ms > 2 * DAY).unwrap();
     rows.insert(at, row(back, BandSays::Returned));
     assert_eq!(hours(&watched(NoSignal::default(), &rows)), [(24, 12, 36, false), (24, 12, 36, true)]);
+    // Of somebody to whom another was given before it is not their last.
+    let mut rows = while_it(|at_ms| at_ms < DAY, 3);
+    rows.insert(5, row(HOUR, BandSays::Given));
+    rows.insert(6, row(HOUR, BandSays::Given));
+    rows.push(row(back, BandSays::Returned));
+    rows.sort_by_key(|row| row.at_ms);
+    assert_eq!(hours(&watched(NoSignal::default(), &rows)), [(24, 12, 36, false)]);
+    // That the old one was off says nothing of the new one.
+    let mut rows = while_it(|at_ms| at_ms < DAY || (2 * DAY..3 * DAY).contains(&at_ms), 5);
+    rows.extend([row(back - 1, BandSays::Worn(false)), row(back, BandSays::Returned)]);
+    rows.sort_by_key(|row| row.at_ms);
+    assert_eq!(hours(&watched(NoSignal::default(), &rows)).len(), 1, "told again of the silence after it");
     // What was heard after it counts.
     let mut rows = while_it(|at_ms| at_ms < DAY, 3);
     rows.insert(5, row(HOUR, BandSays::Returned));

@@ -304,7 +304,7 @@ fn told_of(wearer: Wearer, rows: &[WornRow]) -> BTreeMap<i64, Of> {
             }
             BandSays::Worn(is_on) => of.wear = of.wear.max(Some((row.at_ms.rem_euclid(MIN) / 1_000, is_on))),
             BandSays::Steps { total } => of.total = of.total.max(Some(total)),
-            BandSays::Measured(_) | BandSays::Returned => {}
+            BandSays::Measured(_) | BandSays::Given | BandSays::Returned => {}
         }
     }
     told

@@ -7,6 +7,7 @@ use watchfire_engine::{Change, Context, Describe, Detector, EventTime, State, Ti
 
 use super::{BandSays, CareRow, CareSays, Concern, Evidence, Grade, Press, Refusal, Sign, VitalRow, Wearer, WornRow};
 use crate::dispatch::Person;
+use crate::window::TIME_MAX_MS;
 
 /// Something that a band sends, or that is recorded of it.
 ///
@@ -139,10 +140,11 @@ pub struct Misread {
 /// Makes of what bands send what is known of those who wear them, by who has which band when.
 ///
 /// A band of which nobody knows who has it is watched all the same, as [whoever wears it](Wearer::Band). What is recorded counts from the time that it names. Recorded late, it is told what was taken for somebody else's ([`Misread`]): rows that were
-/// handed on are not called back, and people look at what was told by them. Whoever has had it before is [not watched any more](BandSays::Returned) until another band of theirs says something.
+/// handed on are not called back, and people look at what was told by them. Whoever has had it before is [not watched any more](BandSays::Returned) unless another band is theirs. What is recorded for later than now is refused.
 ///
 /// Calls for help, and falls that a band tells, are dropped where they come twice, by band, times switched on, kind, time and number; [64](Bands::KEPT) of them are remembered. What is measured may come twice: it makes no difference to what
-/// reads it. That somebody has walked, by [`walked_steps`](Bands::walked_steps) or more, is told to those who find out whether they are well.
+/// reads it. A call or a fall of a band whose clock is off by more than [`dated_ms`](Bands::dated_ms) is of whoever has it now. That somebody has walked, by [`walked_steps`](Bands::walked_steps) or more, is told to those who find out whether they are well:
+/// as of the time from which these are counted, for all of them were made after it.
 ///
 /// Per row: O(1). Memory per band: 88 bytes, 24 for each event that is remembered, and 16 for each time that it was handed on, of which as many are kept.
 ///
@@ -173,17 +175,26 @@ pub struct Misread {
 pub struct Bands {
     /// Whoever has made so many steps has walked.
     pub walked_steps: u32,
+    /// An event that is older than this has a clock that is wrong.
+    pub dated_ms: i64,
 }
 
 impl Default for Bands {
+    /// 20 steps, and a week.
     fn default() -> Self {
-        Bands { walked_steps: 20 }
+        Bands { walked_steps: 20, dated_ms: 7 * 86_400_000 }
     }
 }
 
 impl Bands {
     /// So many events of a band are remembered, and so many times that it was handed on.
     pub const KEPT: usize = 64;
+
+    /// Nobody waits longer for somebody to have walked.
+    const WALK_MS: i64 = 600_000;
+
+    /// Clocks of people are no more ahead than this.
+    const AHEAD_MS: i64 = 60_000;
 }
 
 /// An event that must not come twice: when, times switched on, number, and which.
@@ -197,7 +208,7 @@ pub struct BandState {
     handed: Vec<(i64, Option<u32>)>,
     events: Vec<Event>,
     newest_ms: Option<i64>,
-    /// The counter of steps as it was when walking was told, or looked for, and when it was read last.
+    /// The counter of steps from which walking is counted, and when it was read.
     steps: Option<(i64, u32)>,
 }
 
@@ -241,6 +252,9 @@ impl Bands {
         if by.who.is_blank() {
             return cx.emit(BandTold::Refused { band, at_ms, why: Refusal::Nobody });
         }
+        if cx.arrival_ms() != i64::MIN && at_ms > cx.arrival_ms().saturating_add(Self::AHEAD_MS) {
+            return cx.emit(BandTold::Refused { band, at_ms, why: Refusal::Ahead });
+        }
         let was = st.wearer(band, at_ms);
         let nth = st.handed.partition_point(|(from_ms, _)| *from_ms < at_ms);
         match st.handed.get_mut(nth) {
@@ -250,10 +264,18 @@ impl Bands {
         }
         let is = st.wearer(band, at_ms);
         if was == is {
+            if st.handed.len() > Self::KEPT {
+                st.handed.remove(0);
+            }
             return;
         }
-        if let Wearer::Person(_) = was {
-            cx.emit(BandTold::Worn(WornRow { wearer: was, at_ms, says: BandSays::Returned }));
+        st.steps = None;
+        Self::passes((was, is), at_ms, cx);
+        if let Some((next_ms, next)) = st.handed.get(nth + 1).copied() {
+            // It is not from whom it was that it goes on then.
+            let next = next.map_or(Wearer::Band(band), Wearer::Person);
+            Self::passes((next, was), next_ms, cx);
+            Self::passes((is, next), next_ms, cx);
         }
         let next_ms = st.handed.get(nth + 1).map_or(i64::MAX, |of| of.0);
         let until_ms = st.newest_ms.map_or(at_ms, |newest_ms| newest_ms.saturating_add(1).min(next_ms));
@@ -265,19 +287,34 @@ impl Bands {
         }
     }
 
-    /// Whether they have walked since that was looked for.
-    fn has_walked(self, st: &mut BandState, at_ms: i64, total: u32) -> bool {
+    /// It passes from one to another.
+    fn passes((from, to): (Wearer, Wearer), at_ms: i64, cx: Cx<'_, '_>) {
+        for (wearer, says) in [(from, BandSays::Returned), (to, BandSays::Given)] {
+            if from != to && matches!(wearer, Wearer::Person(_)) {
+                cx.emit(BandTold::Worn(WornRow { wearer, at_ms, says }));
+            }
+        }
+    }
+
+    /// Since when they have walked, if they have.
+    fn walked(self, st: &mut BandState, at_ms: i64, total: u32) -> Option<i64> {
         let (before_ms, before) = *st.steps.get_or_insert((at_ms, total));
         if at_ms <= before_ms {
-            return false;
+            return None;
         }
-        // A counter that is less than before has begun anew.
-        let made = total.checked_sub(before).unwrap_or(total);
-        let has_walked = made >= self.walked_steps.max(1);
-        if has_walked || total < before {
+        // Of a counter that is less than before nobody knows when it has begun anew.
+        let made = total.checked_sub(before);
+        let has_walked = made.is_some_and(|made| made >= self.walked_steps.max(1));
+        if has_walked || made.is_none() || at_ms.saturating_sub(before_ms) > Self::WALK_MS {
             st.steps = Some((at_ms, total));
         }
-        has_walked
+        has_walked.then_some(before_ms)
+    }
+
+    /// Whose an event is: that of a clock which is wrong is of whoever has the band now.
+    fn of_event(self, st: &BandState, band: u32, at_ms: i64, arrival_ms: i64) -> Wearer {
+        let is_dated = arrival_ms == i64::MIN || arrival_ms.saturating_sub(at_ms) <= self.dated_ms;
+        st.wearer(band, if is_dated { at_ms } else { i64::MAX })
     }
 }
 
@@ -296,7 +333,7 @@ impl Detector for Bands {
             Self::handed(st, (row.at_ms, *to), by, cx);
             return Verdict::Applied;
         }
-        let at_ms = row.at_ms.min(cx.event_time_ms());
+        let at_ms = row.at_ms.min(cx.event_time_ms()).clamp(-TIME_MAX_MS, TIME_MAX_MS);
         let event = |kind: u8| (row.at_ms, row.boot, row.seq, kind);
         let kind = match row.sends {
             Sends::Sos => Some(0),
@@ -308,17 +345,20 @@ impl Detector for Bands {
             return Verdict::Duplicate;
         }
         st.newest_ms = st.newest_ms.max(Some(at_ms));
-        let wearer = st.wearer(row.band, at_ms);
+        let wearer = match kind {
+            None => st.wearer(row.band, at_ms),
+            Some(_) => self.of_event(st, row.band, at_ms, cx.arrival_ms()),
+        };
         let care = |says: CareSays| BandTold::Care(CareRow { wearer, at_ms, says });
         match row.sends {
-            // Only people can record that it was handed back.
-            Sends::Says(BandSays::Returned) | Sends::Handed { .. } => {}
+            // Only people can record to whom it was handed.
+            Sends::Says(BandSays::Returned | BandSays::Given) | Sends::Handed { .. } => {}
             Sends::Says(says) => {
                 cx.emit(BandTold::Worn(WornRow { wearer, at_ms, says }));
                 if let BandSays::Steps { total } = says
-                    && self.has_walked(st, at_ms, total)
+                    && let Some(at_ms) = self.walked(st, at_ms, total)
                 {
-                    cx.emit(care(CareSays::Walked));
+                    cx.emit(BandTold::Care(CareRow { wearer, at_ms, says: CareSays::Walked }));
                 }
             }
             Sends::Sos => cx.emit(care(CareSays::Sos(Press { band: row.band, boot: row.boot, seq: row.seq }))),

@@ -127,6 +127,8 @@ pub struct NoSignalState {
     /// When they were heard last, and when their band was handed back last.
     life_ms: i64,
     returned_ms: i64,
+    /// How many bands are recorded to be theirs.
+    bands: i32,
     /// What may yet be retracted, the oldest first.
     told: Vec<Told>,
 }
@@ -144,6 +146,7 @@ impl Default for NoSignalState {
             steps: None,
             life_ms: i64::MIN,
             returned_ms: i64::MIN,
+            bands: 0,
             told: Vec::new(),
         }
     }
@@ -157,7 +160,7 @@ impl State for NoSignalState {
 impl NoSignalState {
     /// Whether they have a band, as far as anybody has said.
     fn is_watched(&self) -> bool {
-        self.life_ms > self.returned_ms
+        self.bands > 0 || self.life_ms > self.returned_ms
     }
 
     /// Whether a row is a sign of life. What is told of the time before the last of its kind is taken to be in order.
@@ -179,6 +182,8 @@ impl NoSignalState {
                 let is_possible = |vital| Charted::of(vital, &measured).number().is_some();
                 !is_off && measured.vital().is_some_and(is_possible)
             }
+            // Whoever hands it to them has seen them.
+            BandSays::Given => true,
             BandSays::Returned => false,
         }
     }
@@ -270,7 +275,11 @@ impl NoSignal {
         if st.is_watched() {
             return;
         }
+        // What that band was like says nothing of the next.
+        st.wear = st.wear.filter(|(since_ms, _)| *since_ms > at_ms);
+        st.steps = st.steps.filter(|(read_ms, _)| *read_ms > at_ms);
         let wearer = *cx.key();
+        let told = st.told.len();
         st.told.retain(|of| {
             let is_wrong = at_ms < (of.since * SLOT_MS).saturating_add(of.after_ms);
             if is_wrong {
@@ -278,6 +287,7 @@ impl NoSignal {
             }
             !is_wrong
         });
+        st.is_told &= st.told.len() == told;
     }
 
     /// Where on the quiet clock the slot of the newest sign of life ends, once that clock can be read.
@@ -305,8 +315,13 @@ impl Detector for NoSignal {
             return Verdict::Late;
         };
         st.newest_ms = st.newest_ms.max(at_ms);
-        if row.says == BandSays::Returned {
-            self.returned(st, at_ms, cx);
+        match row.says {
+            BandSays::Given => st.bands = st.bands.saturating_add(1),
+            BandSays::Returned => {
+                st.bands = st.bands.saturating_sub(1);
+                self.returned(st, at_ms, cx);
+            }
+            _ => {}
         }
         if st.is_life(row.says, at_ms) {
             st.life_ms = st.life_ms.max(at_ms);
@@ -369,7 +384,7 @@ mod tests {
         let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
         assert_eq!(
             (size_of::<NoSignalState>(), bytes.len(), hex.stable_hash()),
-            (152, 192, 11_230_082_644_451_635_994),
+            (152, 200, 18_174_873_284_832_700_199),
             "a new layout needs a new version"
         );
     }

@@ -105,6 +105,8 @@ pub enum OutageTells {
         /// Who is unprotected: those of whom nobody has recorded the risk first, then those with the highest; of equals those first who were silent before.
         people: Vec<Unprotected>,
     },
+    /// Somebody more is unprotected, as was recorded meanwhile.
+    Joined(Unprotected),
     /// It is heard again.
     Over {
         /// For how long it was not.
@@ -137,7 +139,7 @@ pub struct Unprotected {
 ///
 /// Whoever was heard through it counts on it, and is forgotten a week after they were heard last unless it is recorded that they do.
 ///
-/// Per row: O(log people). Memory per gateway: 48 bytes, and 32 for each who counts on it.
+/// Per row: O(log people), of somebody new O(people). Memory per gateway: 48 bytes, and 32 for each who counts on it.
 ///
 /// # Examples
 /// ```
@@ -179,6 +181,9 @@ impl Default for Outages {
         Outages { after_ms: 240_000, silent_ms: 3_600_000, forget_ms: 7 * 86_400_000 }
     }
 }
+
+/// With so many more who count on it, those are looked for who do not any more.
+const PRUNED: usize = 256;
 
 /// Somebody who counts on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
@@ -316,12 +321,22 @@ impl Detector for Outages {
         let now_ms = now_ms(cx);
         match row.says {
             GatewaySays::Heard { wearer } => {
-                st.of(wearer).heard_ms = Some(now_ms);
+                if st.of(wearer).heard_ms.replace(now_ms).is_none() && st.served.len().is_multiple_of(PRUNED) {
+                    let oldest_ms = now_ms.saturating_sub(self.forget_ms);
+                    st.served
+                        .retain(|of| of.risk.is_some() || of.heard_ms.is_some_and(|heard_ms| heard_ms >= oldest_ms));
+                }
                 Self::heard(st, now_ms, cx);
             }
             GatewaySays::Alive => Self::heard(st, now_ms, cx),
             GatewaySays::Serves { wearer, risk } => {
-                st.of(wearer).risk = Some(risk);
+                let Served { heard_ms, .. } = *st.of(wearer);
+                let was = st.of(wearer).risk.replace(risk);
+                if st.is_away && was != Some(risk) {
+                    let person = Unprotected { wearer, risk: Some(risk), heard_ms, was_silent: heard_ms.is_none() };
+                    let tells = OutageTells::Joined(person);
+                    cx.emit(OutageTold { gateway: row.gateway, nth: st.nth, at_ms: now_ms, tells });
+                }
                 // Of one that was never heard the time begins here.
                 st.heard_ms.get_or_insert(now_ms);
             }

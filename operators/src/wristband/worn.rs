@@ -122,7 +122,9 @@ pub enum BandSays {
     },
     /// It is put on, or taken off. Until one of them is told, a band that measures a pulse is worn.
     Worn(bool),
-    /// It was handed back, as somebody has recorded: they are not watched any more, until another band of theirs says something.
+    /// It was handed to them, as somebody has recorded: from then on they are watched.
+    Given,
+    /// It was handed back, as somebody has recorded: if no other band is theirs, they are not watched any more until one says something of them.
     Returned,
 }
 
@@ -132,6 +134,7 @@ impl fmt::Debug for BandSays {
             BandSays::Measured(measured) => fmt::Debug::fmt(measured, f),
             BandSays::Steps { .. } => f.write_str("Steps(..)"),
             BandSays::Worn(worn) => write!(f, "Worn({worn})"),
+            BandSays::Given => f.write_str("Given"),
             BandSays::Returned => f.write_str("Returned"),
         }
     }

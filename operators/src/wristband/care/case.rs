@@ -30,8 +30,8 @@ struct Case {
     concerns: Vec<Concern>,
     /// There was more than is kept by name: it is never all taken back.
     has_more: bool,
-    /// They have called for help.
-    has_sos: bool,
+    /// They have called for help, or somebody has said that they need it.
+    has_call: bool,
     /// All of it was old when it came: what they did since counts.
     is_old: bool,
     /// Those who would go were told.
@@ -129,7 +129,7 @@ impl Turn<'_> {
             CareSays::Walked => self.seen_well(at_ms),
             CareSays::Answer { nth, is, by } => self.answer(at_ms, *nth, *is, by),
             CareSays::Failed { nth, ask } => self.failed(*nth, *ask),
-            CareSays::Arrived { nth, by } => self.arrived(*nth, by),
+            CareSays::Arrived { nth, by } => self.arrived(at_ms, *nth, by),
             CareSays::Closed { nth, false_alarm, by } => self.close(at_ms, *nth, *false_alarm, by),
             CareSays::Muted { until_ms, by } => self.mute(at_ms, *until_ms, by),
             CareSays::Unmuted { by } => self.unmuted(at_ms, by),
@@ -157,16 +157,12 @@ impl Turn<'_> {
             }
             return;
         }
-        if self.st.case.as_ref().is_some_and(|case| case.concerns.contains(&of)) {
+        let is_dated = self.is_dated(of.at_ms);
+        if is_dated && self.st.case.as_ref().is_some_and(|case| case.concerns.contains(&of)) {
             return;
         }
-        // Of a case that people have closed it is told what was corrected since: that opens none.
-        let is_same = |was: &&mut Concern| (was.sign, was.grade, was.at_ms) == (of.sign, of.grade, of.at_ms);
-        if let Some(was) = self.st.last.iter_mut().find(is_same) {
-            *was = of;
-            let nth = self.st.nth - u32::from(self.st.case.is_some());
-            let age_ms = self.age_ms(of.at_ms);
-            return self.told.push((nth, CareTells::Joined { cause: Cause::Concern(of), age_ms }));
+        if self.corrects(of) {
+            return;
         }
         let (is_old, was_well) = (self.is_old(of.at_ms), self.was_well_after(of.at_ms));
         let is_new = self.open_or_join(Cause::Concern(of));
@@ -184,6 +180,21 @@ impl Turn<'_> {
         } else if is_new {
             self.tell(CareTells::Review { why: ReviewWhy::SeenWell });
         }
+    }
+
+    /// Whether it is what was told before, corrected: in a case that is open, or that people have closed. That opens none, and begins nothing anew. Without a clock to go by two are never the same.
+    fn corrects(&mut self, of: Concern) -> bool {
+        let is_dated = self.is_dated(of.at_ms);
+        let is_same =
+            |was: &&mut Concern| is_dated && (was.sign, was.grade, was.at_ms) == (of.sign, of.grade, of.at_ms);
+        let is_open = self.st.case.is_some();
+        let case = self.st.case.iter_mut().flat_map(|case| &mut case.concerns).find(is_same);
+        let nth = if case.is_some() { self.st.nth } else { self.st.nth - u32::from(is_open) };
+        let Some(was) = case.or_else(|| self.st.last.iter_mut().find(is_same)) else { return false };
+        *was = of;
+        let age_ms = self.age_ms(of.at_ms);
+        self.told.push((nth, CareTells::Joined { cause: Cause::Concern(of), age_ms }));
+        true
     }
 
     /// Whether a case is opened by it. A person is to look at it, until somebody is asked or sent.
@@ -205,7 +216,7 @@ impl Turn<'_> {
             due_ms: self.now_ms.saturating_add(self.config.review_ms),
             concerns: Vec::new(),
             has_more: false,
-            has_sos: false,
+            has_call: false,
             is_old: true,
             warned: false,
             arrived: false,
@@ -281,7 +292,7 @@ impl Turn<'_> {
         if let Some(case) = &mut self.st.case
             && remove(&mut case.concerns, of)
         {
-            let last = case.concerns.is_empty() && !case.has_sos && !case.has_more;
+            let last = case.concerns.is_empty() && !case.has_call && !case.has_more;
             self.tell(CareTells::Withdrawn { concern: *of, last });
             if last {
                 self.rest(ReviewWhy::Withdrawn);
@@ -308,7 +319,7 @@ impl Turn<'_> {
         let was_well = is_old && self.was_well_after(at_ms);
         let is_new = self.open_or_join(Cause::Sos { at_ms, press });
         if let Some(case) = &mut self.st.case {
-            case.has_sos = true;
+            case.has_call = true;
             case.is_old &= is_old;
         }
         if was_well {
@@ -334,7 +345,7 @@ impl Turn<'_> {
 
     /// They have taken back that they call for help.
     fn cancelled(&mut self, at_ms: i64) {
-        if self.st.case.as_ref().is_some_and(|case| case.has_sos) {
+        if self.st.case.as_ref().is_some_and(|case| case.has_call) {
             self.tell(CareTells::Cancelled { age_ms: self.age_ms(at_ms) });
         }
         self.seen_well(at_ms);
@@ -362,6 +373,9 @@ impl Turn<'_> {
             // Whoever needs help is not asked in which case.
             if self.st.case.is_none() {
                 let _ = self.open_or_join(Cause::Said);
+            }
+            if let Some(case) = &mut self.st.case {
+                (case.joined_ms, case.has_call) = (self.now_ms, true);
             }
             self.tell(CareTells::Answered { is, by: by.clone() });
             return self.call_out(SentWhy::Said);
@@ -393,18 +407,17 @@ impl Turn<'_> {
         }
     }
 
-    fn arrived(&mut self, nth: u32, by: &Person) {
+    fn arrived(&mut self, at_ms: i64, nth: u32, by: &Person) {
         if by.who.is_blank() {
             return self.refuse(Refusal::Nobody);
         }
         let Some(case) = self.st.case.as_mut().filter(|_| nth == self.st.nth) else {
             return self.refuse(Refusal::NotThis);
         };
-        (case.arrived, case.due_ms) = match case.step {
-            // Whoever is there is not who was sent: the countdown goes on.
-            Step::Review | Step::Asks(_) => (false, case.due_ms),
-            Step::Sent => (true, self.now_ms.saturating_add(self.config.review_ms)),
-        };
+        // Whoever is there before somebody was sent is not who was sent, and whoever came before something else has not come for that: it goes on.
+        if case.step == Step::Sent && at_ms >= case.joined_ms {
+            (case.arrived, case.due_ms) = (true, self.now_ms.saturating_add(self.config.review_ms));
+        }
         self.tell(CareTells::Arrived { by: by.clone() });
     }
 
@@ -428,6 +441,7 @@ impl Turn<'_> {
 
     /// Whether it is not older than what people have said of it last.
     fn is_last_word(&mut self, at_ms: i64) -> bool {
+        let at_ms = at_ms.min(self.now_ms);
         let is_last = self.st.mute_said_ms.is_none_or(|said_ms| at_ms >= said_ms);
         self.st.mute_said_ms = self.st.mute_said_ms.max(Some(at_ms));
         is_last
@@ -492,10 +506,14 @@ impl Turn<'_> {
 
     /// Before the first tick there was no clock of ours: no instant lies ahead of it.
     pub(super) fn not_ahead_of(&mut self, now_ms: i64) {
-        [&mut self.st.answered_ms, &mut self.st.well_ms].into_iter().for_each(|of| *of = of.map(|ms| ms.min(now_ms)));
-        let Some(case) = self.st.case.as_mut().filter(|case| case.opened_ms > now_ms) else { return };
-        case.due_ms = case.due_ms.saturating_sub(case.opened_ms.saturating_sub(now_ms));
-        (case.opened_ms, case.joined_ms) = (now_ms, now_ms);
+        let Confirm { buzz_ms, call_ms, arrive_ms, review_ms, .. } = self.config;
+        let longest_ms = *[buzz_ms, call_ms, arrive_ms, review_ms].into_iter().max().unwrap_or(review_ms);
+        let CareState { answered_ms, well_ms, mute_said_ms, .. } = &mut *self.st;
+        [answered_ms, well_ms, mute_said_ms].into_iter().for_each(|of| *of = of.map(|ms| ms.min(now_ms)));
+        let Some(case) = &mut self.st.case else { return };
+        case.opened_ms = case.opened_ms.min(now_ms);
+        case.joined_ms = case.joined_ms.min(now_ms);
+        case.due_ms = case.due_ms.min(now_ms.saturating_add(longest_ms));
     }
 }
 
@@ -533,7 +551,7 @@ mod tests {
                 due_ms: 2,
                 concerns: vec![concern(4)],
                 has_more: false,
-                has_sos: true,
+                has_call: true,
                 is_old: false,
                 warned: true,
                 arrived: false,

@@ -110,7 +110,7 @@ impl Confirm {
     /// Whether it can be worked with.
     ///
     /// # Errors
-    /// `E0637` if a time is not between a second and thirty days, the levels are not 1 to 5, or the hard limit of the pulse is not 100 to 200.
+    /// `E0637` if a time is not between a second and thirty days, calls for help are dated for less long than they send somebody, the levels are not 1 to 5, or the hard limit of the pulse is not 100 to 200.
     ///
     /// # Examples
     /// ```
@@ -130,6 +130,7 @@ impl Confirm {
         ];
         let wrong = times.iter().find(|(_, ms)| !(1_000..=30 * 86_400_000).contains(ms)).map(|(name, _)| *name);
         let wrong = wrong
+            .or((self.dated_ms < self.sos_until_ms).then_some("dated_ms"))
             .or((!(1..=5).contains(&self.levels)).then_some("levels"))
             .or((!(100..=200).contains(&self.hard_pulse_per_min)).then_some("hard_pulse_per_min"));
         let Some(at) = wrong else { return Ok(()) };

@@ -234,6 +234,8 @@ pub enum Refusal {
     NoReason,
     /// It ends before now, or later than is allowed.
     NoEnd,
+    /// It is for later than now.
+    Ahead,
     /// It is about a case that is not open: an older one, or it was said before this was opened.
     NotThis,
 }

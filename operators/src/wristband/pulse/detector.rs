@@ -298,7 +298,9 @@ impl PulseWatch {
             BandSays::Measured(measured @ Measured::Pulse { .. }) => {
                 Charted::of(Vital::Pulse, &measured).number().map(Minute::of_pulse)
             }
-            BandSays::Measured(_) | BandSays::Returned => None,
+            BandSays::Measured(_) | BandSays::Given => None,
+            // That the other band was taken off says nothing of the next.
+            BandSays::Returned => Some(Minute::of_wear(at_ms.rem_euclid(MINUTE_MS) / 1_000, true)),
             BandSays::Steps { total } => Some(Minute::of_steps(total)),
             BandSays::Worn(is_on) => Some(Minute::of_wear(at_ms.rem_euclid(MINUTE_MS) / 1_000, is_on)),
         }
